@@ -1,0 +1,61 @@
+"""Every error levitrio raises on purpose.
+
+Each text says what was expected and what came. A refusal that is part of normal work
+(an order denied by risk, a command refused in this state) is a value, not one of these.
+"""
+
+
+class LevitrioError(Exception):
+    """Root of the tree: catching it catches what levitrio foresaw, never a bug."""
+
+
+class UsageError(LevitrioError):
+    """The user asked for something that cannot be: exit code 2, one clear message."""
+
+
+class ConfigError(UsageError):
+    """fleet.toml was refused.
+
+    `problems` holds every finding of the one pass, as `file:line: key: expected, came`.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class FleetLocked(LevitrioError):
+    """Another process runs this fleet, or holds its data directory: exit code 1."""
+
+
+class DamagedRecord(LevitrioError):
+    """A snapshot or journal on disk cannot be trusted: exit code 1, nothing was changed."""
+
+
+class JournalUnavailable(LevitrioError):
+    """The journal cannot make a record durable: no order may leave until it can."""
+
+
+class VenueError(LevitrioError):
+    """The venue broke its own protocol, or closed the connection."""
+
+
+class ControlError(LevitrioError):
+    """A control request failed.
+
+    `code` is the JSON-RPC code of contracts.md, `hint` the next command to type (may be empty).
+    """
+
+    def __init__(self, code: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class FleetUnreachable(LevitrioError):
+    """No fleet answers on the socket: exit code 4. `hint` is the next command to type."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint

@@ -1,0 +1,223 @@
+"""Market events: what a venue says happened. Immutable, in the order the venue said it.
+
+The JSON names on the fields are those of the Binance market streams, so that a frame is
+decoded straight into the value a strategy receives, without a copy on the hot path. Prices
+and quantities stay text until somebody asks: most quotes are replaced before anybody reads
+them, and a Decimal made from text is exact.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import ClassVar, Self
+
+import msgspec
+
+SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,31}\Z")
+
+
+def normalize_symbol(text: str) -> str:
+    """`BTC/USDT`, `BTC-USDT` or `btcusdt` as `BTCUSDT`.
+
+    Raises ValueError for anything that could not be a symbol, also as a file name.
+    """
+    symbol = text.replace("/", "").replace("-", "").upper()
+    if not SYMBOL.match(symbol) or not text.isascii() or ".." in symbol:
+        raise ValueError(f"expected a symbol such as BTCUSDT or BTC/USDT, got {text[:64]!r}")
+    return symbol
+
+
+def utc(time_ms: int) -> datetime:
+    """Milliseconds since 1970 as an aware UTC datetime."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC)
+
+
+def to_ms(time: datetime | int) -> int:
+    """An aware datetime, or milliseconds since 1970, as milliseconds."""
+    return time if isinstance(time, int) else round(time.timestamp() * 1000)
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One trade on the venue."""
+
+    kind: ClassVar[str] = "trade"
+
+    symbol: str = msgspec.field(name="s")
+    trade_id: int = msgspec.field(name="t")
+    raw_price: str = msgspec.field(name="p")
+    raw_quantity: str = msgspec.field(name="q")
+    time_ms: int = msgspec.field(name="T")
+    buyer_is_maker: bool = msgspec.field(name="m")
+    """True: the taker sold."""
+
+    @classmethod
+    def of(
+        cls,
+        symbol: str,
+        price: Decimal | str | float,
+        quantity: Decimal | str | float = "1",
+        *,
+        time: datetime | int,
+        trade_id: int,
+        buyer_is_maker: bool = False,
+    ) -> Self:
+        """A trade from plain values; `time` is a datetime or ms since 1970."""
+        return cls(
+            symbol=symbol,
+            trade_id=trade_id,
+            raw_price=str(price),
+            raw_quantity=str(quantity),
+            time_ms=to_ms(time),
+            buyer_is_maker=buyer_is_maker,
+        )
+
+    @property
+    def price(self) -> Decimal:
+        """In the quote asset."""
+        return Decimal(self.raw_price)
+
+    @property
+    def quantity(self) -> Decimal:
+        """In the base asset."""
+        return Decimal(self.raw_quantity)
+
+    @property
+    def time(self) -> datetime:
+        """The venue's trade time, UTC."""
+        return utc(self.time_ms)
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The touch: best bid and best ask. The venue sends it without a time."""
+
+    kind: ClassVar[str] = "quote"
+
+    symbol: str = msgspec.field(name="s")
+    update_id: int = msgspec.field(name="u")
+    raw_bid: str = msgspec.field(name="b")
+    raw_bid_quantity: str = msgspec.field(name="B")
+    raw_ask: str = msgspec.field(name="a")
+    raw_ask_quantity: str = msgspec.field(name="A")
+
+    @classmethod
+    def of(
+        cls,
+        symbol: str,
+        bid: Decimal | str | float,
+        ask: Decimal | str | float,
+        *,
+        bid_quantity: Decimal | str | float = "1",
+        ask_quantity: Decimal | str | float = "1",
+        update_id: int = 0,
+    ) -> Self:
+        """A quote from plain values."""
+        return cls(
+            symbol=symbol,
+            update_id=update_id,
+            raw_bid=str(bid),
+            raw_bid_quantity=str(bid_quantity),
+            raw_ask=str(ask),
+            raw_ask_quantity=str(ask_quantity),
+        )
+
+    @property
+    def bid(self) -> Decimal:
+        """Best price somebody pays, in the quote asset."""
+        return Decimal(self.raw_bid)
+
+    @property
+    def bid_quantity(self) -> Decimal:
+        """Wanted at the bid, in the base asset."""
+        return Decimal(self.raw_bid_quantity)
+
+    @property
+    def ask(self) -> Decimal:
+        """Best price somebody sells at, in the quote asset."""
+        return Decimal(self.raw_ask)
+
+    @property
+    def ask_quantity(self) -> Decimal:
+        """Offered at the ask, in the base asset."""
+        return Decimal(self.raw_ask_quantity)
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A closed candle. Field names of JSON are those of a kline's `k` object."""
+
+    kind: ClassVar[str] = "bar"
+
+    symbol: str = msgspec.field(name="s")
+    interval: str = msgspec.field(name="i")
+    open_time_ms: int = msgspec.field(name="t")
+    close_time_ms: int = msgspec.field(name="T")
+    """The last millisecond that belongs to the bar."""
+    raw_open: str = msgspec.field(name="o")
+    raw_high: str = msgspec.field(name="h")
+    raw_low: str = msgspec.field(name="l")
+    raw_close: str = msgspec.field(name="c")
+    raw_volume: str = msgspec.field(name="v")
+    trades: int = msgspec.field(name="n")
+    """How many trades made the bar; 0 marks a filler of a quiet interval."""
+
+    @classmethod
+    def of(
+        cls,
+        symbol: str,
+        close: Decimal | str | float,
+        *,
+        open_time: datetime | int,
+        open: Decimal | str | float | None = None,  # noqa: A002  the word of the field
+        high: Decimal | str | float | None = None,
+        low: Decimal | str | float | None = None,
+        volume: Decimal | str | float = "1",
+        interval: str = "1m",
+        interval_ms: int = 60_000,
+        trades: int = 1,
+    ) -> Self:
+        """A bar from plain values; what is not given equals `close`."""
+        start = to_ms(open_time)
+        return cls(
+            symbol=symbol,
+            interval=interval,
+            open_time_ms=start,
+            close_time_ms=start + interval_ms - 1,
+            raw_open=str(close if open is None else open),
+            raw_high=str(close if high is None else high),
+            raw_low=str(close if low is None else low),
+            raw_close=str(close),
+            raw_volume=str(volume),
+            trades=trades,
+        )
+
+    @property
+    def open_time(self) -> datetime:
+        """Start of the interval, UTC."""
+        return utc(self.open_time_ms)
+
+    @property
+    def open(self) -> Decimal:
+        """First price, in the quote asset."""
+        return Decimal(self.raw_open)
+
+    @property
+    def high(self) -> Decimal:
+        """Highest price, in the quote asset."""
+        return Decimal(self.raw_high)
+
+    @property
+    def low(self) -> Decimal:
+        """Lowest price, in the quote asset."""
+        return Decimal(self.raw_low)
+
+    @property
+    def close(self) -> Decimal:
+        """Last price, in the quote asset."""
+        return Decimal(self.raw_close)
+
+    @property
+    def volume(self) -> Decimal:
+        """Traded in the interval, in the base asset."""
+        return Decimal(self.raw_volume)
+
+
+MarketEvent = Trade | Quote | Bar

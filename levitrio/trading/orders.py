@@ -1,0 +1,101 @@
+"""Orders and fills, and the one automaton of an order's status.
+
+An order's status moves only along `NEXT`; anything else the venue may say is a lookup that
+fails, and the caller treats it as an outcome unknown. `LOST` and `CANCELED` before a send
+are ours: the intent was journaled, and the order never came to be.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import attrs
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell: what a fill adds to the position."""
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    LIMIT_MAKER = "LIMIT_MAKER"
+
+
+class OrderStatus(StrEnum):
+    INTENDED = "INTENDED"
+    """Journaled, not known to have been sent."""
+    UNKNOWN = "UNKNOWN"
+    """Sent, no trustworthy answer: the symbol is blocked until the venue has told."""
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+    LOST = "LOST"
+    """Proven never to have reached the venue."""
+
+
+_LIVE_ENDS = {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED}
+
+NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.INTENDED: frozenset(OrderStatus) - {OrderStatus.INTENDED},
+    OrderStatus.UNKNOWN: frozenset(OrderStatus) - {OrderStatus.INTENDED, OrderStatus.UNKNOWN},
+    OrderStatus.NEW: frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN} | _LIVE_ENDS),
+    OrderStatus.PARTIALLY_FILLED: frozenset(
+        {OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN} | _LIVE_ENDS
+    ),
+    OrderStatus.FILLED: frozenset(),
+    OrderStatus.CANCELED: frozenset(),
+    OrderStatus.EXPIRED: frozenset(),
+    OrderStatus.REJECTED: frozenset(),
+    OrderStatus.LOST: frozenset(),
+}
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """What we want of the venue; never changed once it is journaled."""
+
+    client_id: str
+    """Ours, at most 36 characters, derived from the journal's sequence, never reused."""
+    symbol: str
+    side: Side
+    type: OrderType = OrderType.MARKET
+    quantity: Decimal
+    """In the base asset."""
+    price: Decimal | None = None
+    """In the quote asset; None for MARKET."""
+    is_exit: bool = False
+    """It only brings the position nearer to flat."""
+
+
+@attrs.frozen(kw_only=True)
+class Fill:
+    """One execution of one of our orders.
+
+    As a strategy gets it in `on_fill`, `position` and `average_entry` tell the book after it.
+    """
+
+    client_id: str
+    symbol: str
+    side: Side
+    price: Decimal
+    """In the quote asset."""
+    quantity: Decimal
+    """In the base asset."""
+    fee: Decimal
+    fee_asset: str
+    time_ms: int
+    """Market time, ms since 1970."""
+    venue: str
+    trade_id: int | None = None
+    """The venue's; None from the paper broker, whose fills are keyed by the journal's sequence."""
+    position: Decimal = Decimal(0)
+    average_entry: Decimal = Decimal(0)
