@@ -1,0 +1,77 @@
+"""The loss brake: rolls the day and stops the fleet when a loss limit is reached."""
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+import trio
+
+from levitrio.gateway.account import Account
+from levitrio.trading.clock import utc_day
+from levitrio.trading.risk import RiskRules, TradingState, loss_limit_reached
+
+PERIOD = 0.25
+"""Seconds between looks at equity: the brake stops a bad hour, it is no stop-loss order."""
+
+DAILY = "daily loss"
+"""How the reason of a brake that a new day releases begins."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class LossBrake:
+    """Looks at equity, unrealized loss included, and calls for a trading state."""
+
+    account: Account
+    market_ms: Callable[[], int]
+    set_state: Callable[[TradingState, str], Awaitable[None]]
+    flatten_all: Callable[[], None]
+    record_day: Callable[[list[str], str], Awaitable[None]]
+    """record_day(symbols, day): these books began a day."""
+
+    async def run(self, rules: Callable[[], RiskRules]) -> None:
+        """Look every quarter of a second, without drift, until cancelled."""
+        next_look = trio.current_time()
+        while True:
+            next_look = max(next_look + PERIOD, trio.current_time())
+            await trio.sleep_until(next_look)
+            await self.look(rules())
+
+    async def look(self, rules: RiskRules) -> None:
+        """One look. Brakes once: a fleet that is reducing or halted already is left alone."""
+        await self._roll_day()
+        account = self.account
+        if not account.is_marked():
+            return
+        equity = account.equity()
+        account.peak_equity = max(account.peak_equity, equity)
+        broken = loss_limit_reached(
+            rules, equity=equity, day_start=account.day_start_equity(), peak=account.peak_equity
+        )
+        if broken is None or account.trading_state is TradingState.HALTED:
+            return
+        if rules.on_loss == "reduce":
+            if account.trading_state is TradingState.ACTIVE:
+                await self.set_state(TradingState.REDUCING, broken)
+            return
+        await self.set_state(TradingState.HALTED, broken)
+        if rules.on_loss == "flatten":
+            self.flatten_all()
+
+    async def _roll_day(self) -> None:
+        now_ms = self.market_ms()
+        if not now_ms:
+            return
+        day = utc_day(now_ms)
+        rolled = [desk for desk in self.account.desks.values() if desk.book.day != day]
+        if not rolled:
+            return
+        is_new_day = any(desk.book.day for desk in rolled)
+        for desk in rolled:
+            desk.book.roll_day(day, desk.market.quote)
+        await self.record_day([desk.symbol for desk in rolled], day)
+        account = self.account
+        if (
+            is_new_day
+            and account.trading_state is TradingState.REDUCING
+            and account.trading_reason.startswith(DAILY)
+        ):
+            await self.set_state(TradingState.ACTIVE, "")

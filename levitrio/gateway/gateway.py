@@ -1,0 +1,319 @@
+"""The door to money. The only way from a signal to an order, for the whole fleet:
+
+    signal -> size -> risk -> journal (durable) -> broker -> journal -> book -> on_fill
+
+The gateway outlives every engine and runs in a nursery of its own, so that cancelling an
+engine never cancels an order half sent. One order per symbol is under way at a time; a signal
+that arrives meanwhile replaces the one that waits, because a signal is a target, not an order.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import attrs
+import trio
+
+from levitrio.errors import JournalUnavailable
+from levitrio.gateway.account import Account
+from levitrio.gateway.brake import LossBrake
+from levitrio.gateway.decision import Rules, decide
+from levitrio.gateway.desk import Desk
+from levitrio.records.entries import (
+    DayEntry,
+    Entry,
+    HaltEntry,
+    History,
+    IntentEntry,
+    OpenOrder,
+    OutcomeEntry,
+)
+from levitrio.strategies.base import Signal
+from levitrio.trading.orders import Fill, Order, OrderStatus
+from levitrio.trading.risk import Denial, Permission, TradingState
+from levitrio.venues.base import Broker, OrderReport
+
+
+class IntentJournal(Protocol):
+    """What the gateway needs of the journal."""
+
+    def reserve(self) -> int:
+        """The next sequence number, never given out before."""
+
+    async def append(self, *entries: Entry) -> None:
+        """Returns once the entries are durable; raises JournalUnavailable if they cannot be."""
+
+
+class Report(Protocol):
+    """Where the gateway says what happened: one line of the fleet's event log."""
+
+    def __call__(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
+        """Must not block."""
+
+
+def client_order_id(seq: int, *, token: int = 0, attempt: int = 0) -> str:
+    """Our id of an order: fencing token of the fleet, journal sequence, attempt, in hex.
+
+    At most 36 characters of the venue's alphabet; unique because the sequence is.
+    """
+    return f"levi-{token:x}-{seq:x}-{attempt:x}"
+
+
+@attrs.define(eq=False, kw_only=True)
+class Gateway:
+    """One account's door. `run` in a nursery that outlives the engines'."""
+
+    account: Account
+    rules: Rules
+    journal: IntentJournal
+    broker: Broker
+    market_ms: Callable[[], int]
+    wall_ms: Callable[[], int]
+    data_age: Callable[[str], float | None]
+    """Seconds since a symbol's newest data; None: nothing to expect."""
+    report: Report
+    _nursery: trio.Nursery | None = None
+    _idle: trio.Event = attrs.field(factory=trio.Event)
+    _working: int = 0
+
+    @property
+    def desks(self) -> Mapping[str, Desk]:
+        return self.account.desks
+
+    # Life
+
+    def restore(self, history: History) -> None:
+        """Fold the journal: books from fills, days, and the trading state. Before `run`."""
+        for fill in history.fills:
+            if (desk := self.desks.get(fill.symbol)) is not None:
+                desk.book.apply(fill)
+        for symbol, (day, pnl) in history.days.items():
+            if (desk := self.desks.get(symbol)) is not None:
+                desk.book.day, desk.book.day_start_pnl = day, pnl
+        self.account.trading_state = TradingState(history.trading_state)
+        self.account.trading_reason = history.trading_reason
+        self.account.peak_equity = self.account.equity()
+
+    async def close_leftovers(self, leftovers: Iterable[OpenOrder]) -> None:
+        """Ask the broker about intents without an end, before any engine runs.
+
+        An order the broker does not know is journaled as cancelled: on paper it died with the
+        process that held it.
+        """
+        for leftover in leftovers:
+            order = leftover.order
+            answer = await self.broker.query(order) or OrderReport(
+                client_id=order.client_id,
+                status=OrderStatus.CANCELED,
+                reason="the fleet ended before it was filled",
+            )
+            await self._settle(self.desks.get(order.symbol), answer)
+            text = f"order {answer.client_id} of the last run: {answer.status}"
+            self.report("order_closed", text, engine=order.symbol)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. `drain` first: cancelling cuts orders that are under way."""
+        brake = LossBrake(
+            account=self.account,
+            market_ms=self.market_ms,
+            set_state=self._brake,
+            flatten_all=self.flatten_all,
+            record_day=self._record_day,
+        )
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(brake.run, lambda: self.rules.risk)
+            task_status.started()
+
+    async def drain(self) -> None:
+        """Returns once no order is under way; the caller bounds it."""
+        while self._working:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    # What engines and operators ask
+
+    def admit(
+        self, symbol: str, incarnation: int, on_fill: Callable[[Fill], None]
+    ) -> Callable[[Signal], None]:
+        """Give an incarnation its `submit(signal)`; worthless once the next one is admitted."""
+        desk = self.desks[symbol]
+        desk.incarnation = incarnation
+        desk.on_fill = on_fill
+        desk.target = None
+        desk.refused = 0
+
+        def submit(signal: Signal) -> None:
+            if desk.incarnation == incarnation and desk.permission is not Permission.NONE:
+                desk.target = signal
+                self._wake(desk)
+
+        return submit
+
+    def permit(self, symbol: str, permission: Permission) -> None:
+        """Set what an engine may do; losing all permission drops a signal that waits."""
+        desk = self.desks[symbol]
+        desk.permission = permission
+        if permission is Permission.NONE:
+            desk.target = None
+            desk.on_fill = None
+
+    def flatten(self, symbol: str) -> bool:
+        """Close a symbol's position by the operator's wish, also while halted.
+
+        Returns False when there is nothing to close.
+        """
+        desk = self.desks[symbol]
+        if not desk.holds:
+            return False
+        desk.flatten = True
+        desk.target = None
+        self._wake(desk)
+        return True
+
+    def flatten_all(self) -> None:
+        """`flatten` for every symbol that holds something."""
+        for symbol in self.desks:
+            self.flatten(symbol)
+
+    async def set_trading_state(self, state: TradingState, reason: str) -> None:
+        """Change what the fleet may do: durable first, then visible.
+
+        A halt is in force before it is durable, because no order may slip through meanwhile;
+        if the journal cannot keep it, it stays in force and the caller gets JournalUnavailable.
+        """
+        account = self.account
+        if state is TradingState.HALTED:
+            account.trading_state, account.trading_reason = state, reason
+        await self.journal.append(
+            HaltEntry(trading_state=state, reason=reason, wall_ms=self.wall_ms())
+        )
+        account.trading_state, account.trading_reason = state, reason
+        if state is TradingState.ACTIVE:
+            account.peak_equity = account.equity()
+        self.report("trading_state", f"trading is {state}" + (f": {reason}" if reason else ""))
+
+    async def _brake(self, state: TradingState, reason: str) -> None:
+        try:
+            await self.set_trading_state(state, reason)
+        except JournalUnavailable as exc:
+            # Without a journal no order leaves anyway; the brake must not end the fleet.
+            self.account.trading_state, self.account.trading_reason = state, reason
+            self.report("journal_trouble", f"trading is {state}, but not journaled: {exc}")
+
+    async def _record_day(self, symbols: list[str], day: str) -> None:
+        entries = [
+            DayEntry(
+                symbol=symbol,
+                day=day,
+                total_pnl=self.desks[symbol].book.day_start_pnl,
+                wall_ms=self.wall_ms(),
+            )
+            for symbol in symbols
+        ]
+        try:
+            await self.journal.append(*entries)
+        except JournalUnavailable as exc:
+            self.report("journal_trouble", f"the day {day} is not journaled: {exc}")
+
+    # The way of one signal
+
+    def _wake(self, desk: Desk) -> None:
+        if desk.busy or self._nursery is None:
+            return
+        if desk.is_settled():
+            desk.target = None
+            return
+        desk.busy = True
+        self._working += 1
+        self._nursery.start_soon(self._work, desk)
+
+    async def _work(self, desk: Desk) -> None:
+        try:
+            while desk.flatten or desk.target is not None:
+                reason = "flatten" if desk.flatten else "signal"
+                verdict = decide(
+                    desk,
+                    self.account,
+                    self.rules,
+                    client_id=lambda: client_order_id(self.journal.reserve()),
+                    now=trio.current_time(),
+                    data_age=self.data_age(desk.symbol),
+                )
+                if isinstance(verdict, Order):
+                    await self._execute(desk, verdict, reason)
+                elif verdict is not None:
+                    self._deny(desk, verdict)
+        finally:
+            desk.busy = False
+            self._working -= 1
+            if not self._working:
+                self._idle.set()
+
+    async def _execute(self, desk: Desk, order: Order, reason: str) -> None:
+        # `under_way` is set before the first await, so that the next symbol's risk counts it.
+        desk.under_way = order
+        self.account.count_order(desk, trio.current_time())
+        incarnation = desk.incarnation
+        try:
+            await self.journal.append(
+                IntentEntry(
+                    seq=int(order.client_id.split("-")[2], 16),
+                    order=order,
+                    incarnation=incarnation,
+                    reason=reason,
+                    wall_ms=self.wall_ms(),
+                    market_ms=self.market_ms(),
+                )
+            )
+            if reason == "flatten" or self._may_still_send(desk, order, incarnation):
+                answer = await self.broker.place(order)
+            else:
+                withdrawn = "withdrawn: the engine or the fleet stopped before the send"
+                answer = OrderReport(
+                    client_id=order.client_id, status=OrderStatus.CANCELED, reason=withdrawn
+                )
+            await self._settle(desk, answer)
+        except JournalUnavailable as exc:
+            self._deny(desk, Denial(reason="journal", detail=str(exc)))
+        finally:
+            desk.under_way = None
+
+    def _may_still_send(self, desk: Desk, order: Order, incarnation: int) -> bool:
+        """The world may have changed while the intent became durable."""
+        state = self.account.trading_state
+        if state is TradingState.HALTED or desk.incarnation != incarnation:
+            return False
+        if order.is_exit:
+            return desk.permission is not Permission.NONE
+        return desk.permission is Permission.ALL and state is TradingState.ACTIVE
+
+    async def _settle(self, desk: Desk | None, answer: OrderReport) -> None:
+        """Journal an answer with its fills, then book them: no book is ahead of the journal."""
+        await self.journal.append(
+            OutcomeEntry(
+                client_id=answer.client_id,
+                status=answer.status,
+                fills=tuple(answer.fills),
+                reason=answer.reason,
+                wall_ms=self.wall_ms(),
+            )
+        )
+        if desk is None:
+            return
+        for fill in answer.fills:
+            booked = desk.book.apply(fill)
+            desk.forget_denial()
+            text = f"{fill.side} {fill.quantity} @ {fill.price:.8f}, position {booked.position}"
+            self.report("fill", text, engine=desk.symbol, client_id=fill.client_id)
+            if desk.on_fill is not None:
+                desk.on_fill(booked)
+        if answer.status is OrderStatus.REJECTED:
+            desk.refused += 1
+            self.report("rejected", answer.reason, engine=desk.symbol, client_id=answer.client_id)
+        else:
+            desk.refused = 0
+
+    def _deny(self, desk: Desk, denial: Denial) -> None:
+        if desk.count_denial(denial.reason):
+            text = denial.reason + (f": {denial.detail}" if denial.detail else "")
+            self.report("denied", text, engine=desk.symbol, reason=denial.reason)

@@ -1,0 +1,88 @@
+"""Stand-ins for the seams: journal, broker, event log. In memory, in virtual time."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import attrs
+import trio
+
+from levitrio.errors import JournalUnavailable
+from levitrio.records.entries import Entry
+from levitrio.trading.orders import Fill, Order, OrderStatus
+from levitrio.venues.base import OrderReport
+
+
+@attrs.define(eq=False)
+class FakeJournal:
+    """Keeps entries in a list; a commit takes `delay` seconds, and fails while `broken`."""
+
+    delay: float = 0.001
+    broken: str | None = None
+    entries: list[Entry] = attrs.field(factory=list)
+    seq: int = 0
+
+    def reserve(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    async def append(self, *entries: Entry) -> None:
+        await trio.sleep(self.delay)
+        if self.broken is not None:
+            raise JournalUnavailable(self.broken)
+        self.entries.extend(entries)
+
+    def of(self, kind: type) -> list[Entry]:
+        """The entries of one kind, in order."""
+        return [entry for entry in self.entries if isinstance(entry, kind)]
+
+
+@attrs.define(eq=False)
+class FakeBroker:
+    """Fills every order at `price`, after `delay`, unless `answer` says otherwise."""
+
+    price: Decimal = Decimal(100)
+    delay: float = 0.01
+    answer: Callable[[Order], OrderReport] | None = None
+    placed: list[Order] = attrs.field(factory=list)
+    known: dict[str, OrderReport] = attrs.field(factory=dict)
+
+    async def place(self, order: Order) -> OrderReport:
+        self.placed.append(order)
+        await trio.sleep(self.delay)
+        return self.answer(order) if self.answer is not None else self.filled(order)
+
+    async def cancel(self, order: Order) -> OrderReport:
+        await trio.lowlevel.checkpoint()
+        return OrderReport(client_id=order.client_id, status=OrderStatus.CANCELED)
+
+    async def query(self, order: Order) -> OrderReport | None:
+        await trio.lowlevel.checkpoint()
+        return self.known.get(order.client_id)
+
+    def filled(self, order: Order) -> OrderReport:
+        fill = Fill(
+            client_id=order.client_id,
+            symbol=order.symbol,
+            side=order.side,
+            price=self.price,
+            quantity=order.quantity,
+            fee=Decimal(0),
+            fee_asset="USDT",
+            time_ms=0,
+            venue="fake",
+        )
+        return OrderReport(client_id=order.client_id, status=OrderStatus.FILLED, fills=(fill,))
+
+
+@attrs.define(eq=False)
+class FakeReport:
+    """Remembers what was reported."""
+
+    lines: list[tuple[str, str, str | None]] = attrs.field(factory=list)
+
+    def __call__(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
+        self.lines.append((kind, text, engine))
+
+    def of(self, kind: str) -> list[tuple[str, str | None]]:
+        """Text and engine of each line of one kind."""
+        return [(text, engine) for found, text, engine in self.lines if found == kind]

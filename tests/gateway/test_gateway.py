@@ -1,0 +1,402 @@
+"""The door to money, in virtual time: what leaves, what does not, and in which order."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from levitrio.gateway.account import Account
+from levitrio.gateway.decision import Rules
+from levitrio.gateway.desk import Desk
+from levitrio.gateway.gateway import Gateway, client_order_id
+from levitrio.records.entries import (
+    DayEntry,
+    HaltEntry,
+    History,
+    IntentEntry,
+    OpenOrder,
+    OutcomeEntry,
+)
+from levitrio.strategies import Signal
+from levitrio.trading.book import Book
+from levitrio.trading.market import Quote
+from levitrio.trading.market_view import MarketView
+from levitrio.trading.orders import Fill, Order, OrderStatus, Side
+from levitrio.trading.risk import Permission, RiskRules, TradingState
+from levitrio.trading.sizing import SizingRules
+from levitrio.venues.base import OrderReport
+from tests.fakes import FakeBroker, FakeJournal, FakeReport
+
+LONG, FLAT, SHORT = (Signal(side=side) for side in ("long", "flat", "short"))
+
+
+@attrs.define(eq=False)
+class Bench:
+    """A gateway between fakes; every symbol quotes 100/100 until told otherwise."""
+
+    symbols: tuple[str, ...] = ("BTCUSDT",)
+    risk: RiskRules = attrs.field(factory=RiskRules)
+    journal: FakeJournal = attrs.field(factory=FakeJournal)
+    broker: FakeBroker = attrs.field(factory=FakeBroker)
+    report: FakeReport = attrs.field(factory=FakeReport)
+    market_ms: int = 1_000
+    data_age: float | None = 0.0
+    fills: list[Fill] = attrs.field(factory=list)
+    gateway: Gateway = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        desks = {}
+        for symbol in self.symbols:
+            market = MarketView(symbol=symbol)
+            market.see(Quote.of(symbol, "100", "100"))
+            book = Book(symbol=symbol, quote_asset="USDT")
+            desks[symbol] = Desk(symbol=symbol, book=book, market=market)
+        self.gateway = Gateway(
+            account=Account(desks=desks, cash=Decimal(10000)),
+            rules=Rules(risk=self.risk, sizing=SizingRules()),
+            journal=self.journal,
+            broker=self.broker,
+            market_ms=lambda: self.market_ms,
+            wall_ms=lambda: 0,
+            data_age=lambda symbol: self.data_age,
+            report=self.report,
+        )
+
+    def admit(self, symbol: str = "BTCUSDT", incarnation: int = 1) -> Callable[[Signal], None]:
+        self.gateway.permit(symbol, Permission.ALL)
+        return self.gateway.admit(symbol, incarnation, self.fills.append)
+
+    def quote(self, price: str, symbol: str = "BTCUSDT") -> None:
+        self.gateway.desks[symbol].market.see(Quote.of(symbol, price, price))
+
+    @property
+    def desk(self) -> Desk:
+        return self.gateway.desks[self.symbols[0]]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.gateway.run)
+            yield
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_long_signal_becomes_a_position(autojump_clock: MockClock) -> None:
+    """Size, intent, order, outcome, book and on_fill, in this order and once."""
+    bench = Bench()
+    async with bench.running():
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+    kinds = [type(entry) for entry in bench.journal.entries if not isinstance(entry, DayEntry)]
+    assert kinds == [IntentEntry, OutcomeEntry]
+    assert bench.desk.book.position == Decimal(20)  # 0.20 of 10,000 at 100
+    assert [fill.position for fill in bench.fills] == [Decimal(20)]
+    assert len(bench.broker.placed) == 1
+
+
+async def test_the_intent_is_durable_before_the_send(autojump_clock: MockClock) -> None:
+    """At the moment an order arrives at the broker its intent is in the journal."""
+    bench = Bench()
+    seen: list[int] = []
+
+    def answer(order: Order) -> OrderReport:
+        seen.append(len(bench.journal.of(IntentEntry)))
+        return bench.broker.filled(order)
+
+    bench.broker.answer = answer
+    async with bench.running():
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+    assert seen == [1]
+
+
+async def test_repeating_the_side_does_nothing(autojump_clock: MockClock) -> None:
+    """A signal is a target: a hundred longs are one order."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        for _ in range(100):
+            submit(LONG)
+        await bench.gateway.drain()
+        submit(LONG)
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 1
+
+
+async def test_the_newest_target_waits_for_the_order_under_way(autojump_clock: MockClock) -> None:
+    """While a buy is under way flat, long, flat arrive: only the last one counts afterwards."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await trio.sleep(0.005)
+        for signal in (FLAT, LONG, FLAT):
+            submit(signal)
+        await bench.gateway.drain()
+    assert [order.side for order in bench.broker.placed] == [Side.BUY, Side.SELL]
+    assert bench.desk.book.is_flat
+
+
+async def test_short_is_flat_on_spot(autojump_clock: MockClock) -> None:
+    """Short closes a long; when already flat it is denied, and says so once."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        submit(SHORT)
+        await bench.gateway.drain()
+        for _ in range(3):
+            submit(SHORT)
+            await bench.gateway.drain()
+    assert bench.desk.book.is_flat
+    assert bench.desk.denials == {"short_on_spot": 3}
+    assert len(bench.report.of("denied")) == 1
+
+
+async def test_fifty_racing_engines_keep_the_limit(autojump_clock: MockClock) -> None:
+    """Risk counts orders under way: fifty signals at once open exactly max_open_positions."""
+    symbols = tuple(f"S{i}USDT" for i in range(50))
+    bench = Bench(symbols=symbols, risk=RiskRules(max_gross_exposure=Decimal(100)))
+    async with bench.running():
+        for submit in [bench.admit(symbol) for symbol in symbols]:
+            submit(LONG)
+        await bench.gateway.drain()
+    assert sum(not desk.book.is_flat for desk in bench.gateway.desks.values()) == 5
+
+
+async def test_no_order_without_a_journal(autojump_clock: MockClock) -> None:
+    """When an intent cannot be made durable nothing is sent, and the gateway lives on."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        bench.journal.broken = "disk full"
+        submit(LONG)
+        await bench.gateway.drain()
+        assert bench.broker.placed == []
+        bench.journal.broken = None
+        submit(LONG)
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 1
+    assert bench.desk.denials == {"journal": 1}
+
+
+@pytest.mark.parametrize("how", ["stopped", "halted", "next incarnation", "paused"])
+async def test_withdrawn_between_intent_and_send(how: str, autojump_clock: MockClock) -> None:
+    """An engine that ends while its intent becomes durable sends nothing; the intent is closed."""
+    bench = Bench()
+    bench.journal.delay = 1.0
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(0.5)
+        match how:
+            case "stopped":
+                bench.gateway.permit("BTCUSDT", Permission.NONE)
+            case "halted":
+                bench.gateway.account.trading_state = TradingState.HALTED
+            case "next incarnation":
+                bench.admit(incarnation=2)
+            case _:
+                bench.gateway.permit("BTCUSDT", Permission.EXITS)
+        await bench.gateway.drain()
+    assert bench.broker.placed == []
+    (outcome,) = bench.journal.of(OutcomeEntry)
+    assert isinstance(outcome, OutcomeEntry)
+    assert outcome.status is OrderStatus.CANCELED
+
+
+async def test_a_dead_incarnation_cannot_order(autojump_clock: MockClock) -> None:
+    """The submit of an incarnation is worthless once the next one was admitted."""
+    bench = Bench()
+    async with bench.running():
+        old = bench.admit(incarnation=1)
+        bench.admit(incarnation=2)
+        old(LONG)
+        await bench.gateway.drain()
+    assert bench.broker.placed == []
+
+
+async def test_cancelling_an_engine_leaves_its_order_alone(autojump_clock: MockClock) -> None:
+    """An order already at the broker is settled and booked although its engine is gone."""
+    bench = Bench()
+    bench.broker.delay = 5.0
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(1.0)
+        bench.gateway.permit("BTCUSDT", Permission.NONE)
+        await bench.gateway.drain()
+    assert bench.desk.book.position == Decimal(20)
+    assert bench.fills == []
+
+
+async def test_holding_a_falling_position_trips_the_daily_loss(autojump_clock: MockClock) -> None:
+    """Unrealized loss counts: at 3 % of the day's equity the fleet reduces, and exits still go."""
+    bench = Bench(risk=RiskRules(price_band=Decimal(1)))
+    async with bench.running():
+        await trio.sleep(0.3)  # the first look begins the day
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        bench.quote("84")  # 20 x 16 = 320 of 10,000
+        await trio.sleep(0.3)
+        assert bench.gateway.account.trading_state is TradingState.REDUCING
+        submit(FLAT)
+        await bench.gateway.drain()
+        submit(LONG)
+        await bench.gateway.drain()
+    assert [order.side for order in bench.broker.placed] == [Side.BUY, Side.SELL]
+    assert bench.desk.denials == {"reducing": 1}
+
+
+async def test_a_new_day_releases_the_daily_brake(autojump_clock: MockClock) -> None:
+    """What a daily loss braked, 00:00 UTC of the market clock releases; total PnL stays."""
+    bench = Bench()
+    async with bench.running():
+        await trio.sleep(0.3)
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+        bench.quote("84")
+        await trio.sleep(0.3)
+        bench.market_ms += 86_400_000
+        await trio.sleep(0.6)
+        assert bench.gateway.account.trading_state is TradingState.ACTIVE
+    days = [entry.day for entry in bench.journal.of(DayEntry) if isinstance(entry, DayEntry)]
+    assert days == ["1970-01-01", "1970-01-02"]
+    assert bench.desk.book.daily_pnl(bench.desk.market.quote) == 0
+    assert bench.desk.book.total_pnl(bench.desk.market.quote) == Decimal(-320)
+
+
+@pytest.mark.parametrize(("on_loss", "flat"), [("halt", False), ("flatten", True)])
+async def test_on_loss(on_loss: str, flat: bool, autojump_clock: MockClock) -> None:
+    """`halt` keeps the position, `flatten` closes it; both halt, durably."""
+    bench = Bench(risk=RiskRules(on_loss=on_loss, price_band=Decimal(1)))  # type: ignore[arg-type]
+    async with bench.running():
+        await trio.sleep(0.3)
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+        bench.quote("80")
+        await trio.sleep(0.6)
+        await bench.gateway.drain()
+    assert bench.gateway.account.trading_state is TradingState.HALTED
+    assert bench.desk.book.is_flat is flat
+    (halt,) = bench.journal.of(HaltEntry)
+    assert isinstance(halt, HaltEntry)
+    assert halt.trading_state == "halted"
+
+
+async def test_halt_is_in_force_before_it_is_durable(autojump_clock: MockClock) -> None:
+    """While the halt is still being written no order leaves."""
+    bench = Bench()
+    bench.journal.delay = 1.0
+    async with bench.running():
+        submit = bench.admit()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bench.gateway.set_trading_state, TradingState.HALTED, "drill")
+            await trio.sleep(0.1)
+            submit(LONG)
+            await bench.gateway.drain()
+    assert bench.broker.placed == []
+    assert bench.desk.denials == {"halted": 1}
+
+
+async def test_the_operator_can_flatten_while_halted(autojump_clock: MockClock) -> None:
+    """Nothing else leaves a halted fleet; with nothing to close, flatten says so."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        await bench.gateway.set_trading_state(TradingState.HALTED, "drill")
+        submit(FLAT)
+        await bench.gateway.drain()
+        assert not bench.desk.book.is_flat
+        assert bench.gateway.flatten("BTCUSDT")
+        await bench.gateway.drain()
+        assert bench.desk.book.is_flat
+        assert not bench.gateway.flatten("BTCUSDT")
+
+
+async def test_signals_only_sends_nothing(autojump_clock: MockClock) -> None:
+    """Everything but the order: the signal is sized, judged and denied with what it would do."""
+    bench = Bench()
+    bench.desk.signals_only = True
+    async with bench.running():
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+    assert bench.broker.placed == []
+    ((text, _),) = bench.report.of("denied")
+    assert text.startswith("signals_only: would BUY 20")
+
+
+async def test_a_rejected_order_is_an_absorbed_error(autojump_clock: MockClock) -> None:
+    """The venue's words are reported, the book is untouched, the engine's count grows."""
+    bench = Bench()
+    bench.broker.answer = lambda order: OrderReport(
+        client_id=order.client_id, status=OrderStatus.REJECTED, reason="Filter failure: LOT_SIZE"
+    )
+    async with bench.running():
+        submit = bench.admit()
+        for _ in range(2):
+            submit(LONG)
+            await bench.gateway.drain()
+    assert bench.desk.refused == 2
+    assert bench.desk.book.is_flat
+    assert bench.report.of("rejected")[0] == ("Filter failure: LOT_SIZE", "BTCUSDT")
+
+
+async def test_restore_folds_the_journal(autojump_clock: MockClock) -> None:
+    """Books come from fills, the trading state from the newest halt."""
+    bench = Bench()
+    fills = tuple(
+        Fill(
+            client_id=client_id,
+            symbol="BTCUSDT",
+            side=Side.BUY,
+            price=Decimal(price),
+            quantity=Decimal(1),
+            fee=Decimal(1),
+            fee_asset="USDT",
+            time_ms=0,
+            venue="paper",
+        )
+        for client_id, price in (("a", "90"), ("b", "110"))
+    )
+    history = History(
+        fills=fills,
+        trading_state="halted",
+        trading_reason="drill",
+        days={"BTCUSDT": ("2026-11-22", Decimal(-2))},
+    )
+    bench.gateway.restore(history)
+    book = bench.desk.book
+    assert [book.position, book.average_entry, book.realized_pnl] == [2, 100, -2]
+    assert book.trade_count == 2
+    assert book.daily_pnl(bench.desk.market.quote) == 0
+    assert bench.gateway.account.trading_state is TradingState.HALTED
+
+
+async def test_leftovers_are_asked_about(autojump_clock: MockClock) -> None:
+    """An intent without an end is queried: adopted if the broker knows it, cancelled if not."""
+    bench = Bench()
+    known, unknown = (
+        Order(client_id=client_id, symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1))
+        for client_id in ("levi-0-1-0", "levi-0-2-0")
+    )
+    bench.broker.known[known.client_id] = bench.broker.filled(known)
+    await bench.gateway.close_leftovers(
+        OpenOrder(seq=seq, order=order, status=OrderStatus.INTENDED)
+        for seq, order in enumerate((known, unknown))
+    )
+    outcomes = [e.status for e in bench.journal.of(OutcomeEntry) if isinstance(e, OutcomeEntry)]
+    assert outcomes == [OrderStatus.FILLED, OrderStatus.CANCELED]
+    assert bench.desk.book.position == 1
+
+
+def test_client_order_ids_fit_the_venue() -> None:
+    """At most 36 characters, for every sequence and token that can come."""
+    assert client_order_id(26) == "levi-0-1a-0"
+    assert len(client_order_id(2**53, token=2**31, attempt=255)) <= 36

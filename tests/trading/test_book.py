@@ -1,0 +1,143 @@
+"""Average-cost accounting, against published figures and against its own laws."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from levitrio.trading.book import Book
+from levitrio.trading.market import Quote
+from levitrio.trading.orders import Fill, Side
+
+VECTORS = Path(__file__).resolve().parents[3] / "shared" / "data" / "vectors" / "accounting.json"
+
+PRICES = st.decimals("0.01", "100000", places=2)
+QUANTITIES = st.decimals("0.001", "1000", places=3)
+
+
+def make_fill(
+    side: str,
+    quantity: Decimal | str,
+    price: Decimal | str,
+    *,
+    fee: Decimal | str = "0",
+    fee_asset: str = "USDT",
+    client_id: str = "a",
+) -> Fill:
+    """A paper fill of BTCUSDT."""
+    return Fill(
+        client_id=client_id,
+        symbol="BTCUSDT",
+        side=Side(side),
+        price=Decimal(price),
+        quantity=Decimal(quantity),
+        fee=Decimal(fee),
+        fee_asset=fee_asset,
+        time_ms=0,
+        venue="paper",
+    )
+
+
+def make_book() -> Book:
+    return Book(symbol="BTCUSDT", quote_asset="USDT")
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="shared accounting vectors are not beside us")
+def test_equals_published_positions() -> None:
+    """Position, average entry and net realized PnL equal the published sequences."""
+    compared = 0
+    for case in json.loads(VECTORS.read_text()) if VECTORS.exists() else []:
+        if not case.get("fills") or not isinstance(case["fills"][0], dict):
+            continue
+        book = make_book()
+        for fill in case["fills"]:
+            fee = Decimal(fill["qty"]) * Decimal(fill["price"]) * Decimal(case["fee_rate"])
+            book.apply(make_fill(fill["side"], fill["qty"], fill["price"], fee=fee))
+            if expected := fill.get("expect"):
+                compared += 1
+                assert book.position == Decimal(expected["position"])
+                assert abs(book.average_entry - Decimal(expected["avg_entry"])) < Decimal("1e-8")
+                error = book.realized_pnl - Decimal(expected["realized_pnl_net"])
+                assert abs(error) < Decimal("1e-8")
+        if expected := case.get("unrealized"):
+            mark = expected["mark"]
+            quote = Quote.of("BTCUSDT", mark, mark)
+            assert book.unrealized_pnl(quote) == Decimal(expected["expect"])
+    assert compared >= 5
+
+
+def test_a_fill_through_zero_closes_and_opens() -> None:
+    """Selling more than is held realizes the held part and opens a short at the fill's price."""
+    book = make_book()
+    book.apply(make_fill("BUY", "2", "100"))
+    booked = book.apply(make_fill("SELL", "3", "110"))
+    assert (booked.position, booked.average_entry) == (Decimal(-1), Decimal(110))
+    assert book.realized_pnl == Decimal(20)
+
+
+def test_marks_longs_at_bid_and_shorts_at_ask() -> None:
+    """A position is worth what closing it at the touch would bring."""
+    quote = Quote.of("BTCUSDT", "99", "101")
+    long_book, short_book = make_book(), make_book()
+    long_book.apply(make_fill("BUY", "1", "100"))
+    short_book.apply(make_fill("SELL", "1", "100"))
+    assert long_book.unrealized_pnl(quote) == Decimal(-1)
+    assert short_book.unrealized_pnl(quote) == Decimal(-1)
+
+
+def test_a_fee_in_the_base_asset_leaves_the_position() -> None:
+    """A buy whose fee is taken in coins holds fewer coins, and lost their price."""
+    book = make_book()
+    book.apply(make_fill("BUY", "1", "100", fee="0.001", fee_asset="BTC"))
+    assert book.position == Decimal("0.999")
+    assert book.realized_pnl == Decimal("-0.100")
+
+
+def test_a_fee_in_a_third_asset_is_kept_apart() -> None:
+    """A fee whose price is unknown is counted in its own asset, never guessed into the PnL."""
+    book = make_book()
+    book.apply(make_fill("BUY", "1", "100", fee="0.01", fee_asset="BNB"))
+    book.apply(make_fill("SELL", "1", "100", fee="0.02", fee_asset="BNB"))
+    assert book.realized_pnl == 0
+    assert book.foreign_fees == {"BNB": Decimal("0.03")}
+
+
+def test_counts_orders_not_fills() -> None:
+    """Two fills of one order are one trade."""
+    book = make_book()
+    for client_id in ("a", "a", "b"):
+        book.apply(make_fill("BUY", "1", "100", client_id=client_id))
+    assert book.trade_count == 2
+
+
+def test_daily_pnl_counts_from_the_roll() -> None:
+    """After the roll of a day only what came since counts as daily, unrealized included."""
+    book = make_book()
+    book.apply(make_fill("BUY", "1", "100"))
+    book.roll_day("2026-11-22", Quote.of("BTCUSDT", "110", "111"))
+    later = Quote.of("BTCUSDT", "107", "108")
+    assert book.daily_pnl(later) == Decimal(-3)
+    assert book.total_pnl(later) == Decimal(7)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), QUANTITIES, PRICES), max_size=30),
+    PRICES,
+)
+def test_total_pnl_equals_cash_flow(
+    fills: list[tuple[str, Decimal, Decimal]], mark: Decimal
+) -> None:
+    """Whatever the order of fills, total PnL is cash received plus what is held, at the mark."""
+    book = make_book()
+    cash = Decimal(0)
+    for side, quantity, price in fills:
+        fee = quantity * price * Decimal("0.001")
+        book.apply(make_fill(side, quantity, price, fee=fee))
+        cash -= quantity * price * Side(side).sign + fee
+    held = sum((q * Side(side).sign for side, q, _ in fills), Decimal(0))
+    assert book.position == held
+    total = book.total_pnl(Quote.of("BTCUSDT", mark, mark))
+    assert abs(total - (cash + held * mark)) < Decimal("1e-6")
