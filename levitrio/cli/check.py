@@ -1,0 +1,38 @@
+"""`levi check FLEET.toml`: every mistake at once, and nothing started."""
+
+from pathlib import Path
+
+import typer
+
+from levitrio.errors import ConfigError
+from levitrio.fleet.config import FleetConfig
+from levitrio.fleet.engines import CheckStrategy
+from levitrio.fleet.problems import printable
+from levitrio.fleet.reading import load
+
+
+def check(path: Path, *, check_strategy: CheckStrategy | None = None) -> int:
+    """Print what is wrong with a fleet.toml, or that nothing is.
+
+    Returns:
+        The exit code: 0 when `levi run` would accept the file, 2 otherwise.
+    """
+    try:
+        config = load(path, check_strategy=check_strategy)
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(problem)
+        count = len(error.problems)
+        typer.echo(f"{count} {'problem' if count == 1 else 'problems'}; nothing was started")
+        return 2
+    typer.echo(f"{printable(str(path))}: fine: {summary(config)}")
+    return 0
+
+
+def summary(config: FleetConfig) -> str:
+    """What the fleet is, in one line."""
+    count = len(config.engines)
+    return (
+        f"fleet {config.fleet.name}, {count} {'engine' if count == 1 else 'engines'}, "
+        f"market data: {config.feed.kind}, orders: {config.broker.kind}"
+    )

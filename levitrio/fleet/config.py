@@ -1,0 +1,296 @@
+"""fleet.toml as values: every section, every key, every default.
+
+Reading, checking, the JSON Schema and the documentation all start from these classes; a key
+exists when a field here does. Sections that are None when absent turn something on by being
+there.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import attrs
+
+from levitrio.fleet.kinds import (
+    Location,
+    Loopback,
+    Number,
+    PlainTable,
+    Real,
+    Seconds,
+    StreamUrl,
+    SymbolName,
+    Text,
+    Whole,
+)
+
+DAY = 86_400.0
+MAX_ENGINES = 10_000
+"""A fleet beyond it wants more than one process."""
+
+BinanceStream = Annotated[
+    str,
+    Text(
+        r"trade|bookTicker|kline_(1s|1m|3m|5m|15m|30m|1h|2h|4h|6h|8h|12h|1d|3d|1w|1M)",
+        '"trade", "bookTicker" or a kline such as "kline_1m"',
+    ),
+]
+AlertUrl = Annotated[
+    str, Text(r"[a-z][a-z0-9+.-]*://[!-~]{1,2048}", "an address such as tgram://...", True)
+]
+AlertKind = Literal["failed", "halted", "stuck", "stale", "blocked", "journal", "summary"]
+GroupName = Annotated[str, Text(r"[A-Za-z0-9_-]{1,32}", "a name of letters, digits, _ and -")]
+
+
+@attrs.frozen(kw_only=True)
+class Fleet:
+    """`[fleet]`: the whole."""
+
+    name: Annotated[
+        str,
+        Text(
+            "[a-z0-9][a-z0-9_-]{0,31}",
+            "1 to 32 lower-case letters, digits, _ or -, a letter or digit first",
+        ),
+    ] = "fleet"
+    """Names the control socket and its lock; two fleets of one user need two names."""
+    data_dir: Annotated[Path, Location()] = Path("data")
+    """Where journal, snapshots and logs go."""
+    quote: Annotated[str, Text("[A-Z0-9]{2,10}", "an asset such as USDT")] = "USDT"
+    """The asset every engine trades against, and all money is counted in."""
+    grace: Annotated[float, Seconds(0, 600)] = 5.0
+    """Seconds an engine has to obey a stop before it is reported as stuck."""
+    on_give_up: Literal["continue", "halt", "exit"] = "continue"
+    """What the fleet does when an engine is given up: go on, halt trading, or end."""
+
+
+@attrs.frozen(kw_only=True)
+class Simulator:
+    """`[simulator]`: the built-in exchange, started with the fleet. Absent with a real venue."""
+
+    seed: Annotated[int, Whole(0, 2**63 - 1)] = 1
+    """The same seed gives the same market."""
+    speed: Annotated[float, Real(0, 1e9, True)] = 1.0
+    """Market seconds per real second, an upper bound: slow clients are waited for."""
+    recording: tuple[Annotated[Path, Location()], ...] = ()
+    """Recordings to play instead of a generated market."""
+    port: Annotated[int, Whole(0, 65_535)] = 0
+    """TCP port on 127.0.0.1; 0 takes a free one."""
+    faults: Annotated[dict[str, Any], PlainTable()] = attrs.field(factory=dict)
+    """Faults to inject. None exist yet, so anything in it is refused."""
+
+
+@attrs.frozen(kw_only=True)
+class Feed:
+    """`[feed]`: market data of the whole fleet."""
+
+    kind: Literal["simulator", "binance"] = "simulator"
+    """Where market data comes from."""
+    url: Annotated[str, StreamUrl()] | None = None
+    """Address of the market streams. Unset: production for binance, our own for simulator."""
+    reader: Literal["trio-websocket"] = "trio-websocket"
+    """Which code takes frames off the socket."""
+    streams: tuple[BinanceStream, ...] = ("trade", "bookTicker", "kline_1m")
+    """What to subscribe for each symbol."""
+    symbols_per_connection: Annotated[int, Whole(1, 1024)] = 200
+    """The venue allows 1,024 streams on a connection, so streams x symbols stay below."""
+    stale_after: Annotated[float, Seconds(1, DAY)] = 30.0
+    """Seconds without data after which a symbol counts as stale and sends no order."""
+
+
+@attrs.frozen(kw_only=True)
+class Broker:
+    """`[broker]`: where orders go."""
+
+    kind: Literal["paper", "simulator", "binance"] = "paper"
+    """`binance` is real money and wants `levi run --live` as well."""
+    cash: Annotated[Decimal, Number(0, 1e12, True)] = Decimal(10_000)
+    """Starting cash of paper and simulator, in the quote asset."""
+    fee: Annotated[Decimal, Number(0, 0.1)] = Decimal("0.001")
+    """Paper: fraction of an order's worth."""
+    slippage: Annotated[Decimal, Number(0, 0.1)] = Decimal("0.0005")
+    """Paper: fraction by which a fill is worse than the touch."""
+    latency: Annotated[float, Seconds(0, 60)] = 0.0
+    """Paper: seconds between an order and its fill."""
+    key_file: Annotated[Path, Location()] | None = None
+    """Binance: a file with the API key, readable by its owner only (0600)."""
+    url: Annotated[str, StreamUrl()] | None = None
+    """Address of the order interface. Unset: production for binance, our own for simulator."""
+
+
+@attrs.frozen(kw_only=True)
+class Risk:
+    """`[risk]`: limits of the whole fleet. Fractions, not percents."""
+
+    max_daily_loss: Annotated[Decimal, Number(0, 1, True)] = Decimal("0.03")
+    """Of the equity at 00:00 UTC, unrealized loss included."""
+    max_drawdown: Annotated[Decimal, Number(0, 1, True)] = Decimal("0.10")
+    """Of the highest equity, unrealized loss included."""
+    on_loss: Literal["reduce", "halt", "flatten"] = "reduce"
+    """At a loss limit: exits only, nothing at all, or close everything."""
+    max_symbol_exposure: Annotated[Decimal, Number(0, 1, True)] = Decimal("0.20")
+    """Of equity, for one symbol."""
+    max_gross_exposure: Annotated[Decimal, Number(0, 10, True)] = Decimal("1.0")
+    """Of equity, all symbols together."""
+    max_open_positions: Annotated[int, Whole(1, MAX_ENGINES)] = 5
+    """Symbols that hold a position at the same time."""
+    kelly_fraction: Annotated[Decimal, Number(0, 1, True)] = Decimal("0.25")
+    """Share of the full Kelly bet that an entry takes."""
+    volatility_target: Annotated[float, Real(0, 10, True)] = 0.15
+    """Annualised; a wilder symbol gets a smaller entry."""
+    max_orders_per_minute: Annotated[int, Whole(1, 100_000)] = 120
+    """Entries of the whole fleet; an exit is never refused for its rate."""
+    cooldown: Annotated[float, Seconds(0, 7 * DAY)] = 0.0
+    """Seconds a symbol rests after an order, before its next entry."""
+    price_band: Annotated[Decimal, Number(0, 1, True)] = Decimal("0.05")
+    """How far the touch may be from the last trade, as a fraction."""
+
+
+@attrs.frozen(kw_only=True)
+class Recovery:
+    """`[recovery]`: how engines that crashed come back, the first time at once."""
+
+    max_restarts: Annotated[int, Whole(0, 10_000)] = 5
+    """More than this many within `window` and the engine is given up."""
+    window: Annotated[float, Seconds(0.001, 30 * DAY)] = 3600.0
+    """Seconds in which restarts are counted."""
+    backoff_base: Annotated[float, Seconds(0, DAY)] = 1.0
+    """Seconds before the second restart."""
+    backoff_factor: Annotated[float, Real(1, 100)] = 2.0
+    """By how much each further pause is longer."""
+    backoff_max: Annotated[float, Seconds(0, DAY)] = 60.0
+    """Seconds no pause is longer than."""
+    jitter: Annotated[float, Real(0, 1)] = 0.2
+    """Random share of a pause, so that engines do not come back in step."""
+    stable_after: Annotated[float, Seconds(0, 30 * DAY)] = 600.0
+    """Seconds of running after which the next crash counts as the first."""
+
+
+@attrs.frozen(kw_only=True)
+class Health:
+    """`[health]`: when an engine that has not crashed is restarted all the same."""
+
+    heartbeat_timeout: Annotated[float, Seconds(0.03, DAY)] = 60.0
+    """Seconds without a finished cycle; at least three cycles."""
+    max_errors: Annotated[int, Whole(0, 1_000_000)] = 10
+    """Consecutive errors an engine may absorb; one more is a crash."""
+    blocked_after: Annotated[float, Seconds(0.05, 600, True)] = 0.5
+    """Seconds of strategy code without a pause that count as a blocked loop; 0 turns it off."""
+    start_timeout: Annotated[float, Seconds(0.05, 3600)] = 10.0
+    """Seconds an engine has to get from starting to running."""
+
+
+@attrs.frozen(kw_only=True)
+class Control:
+    """`[control]`: the socket `levi ctl` speaks to."""
+
+    socket: Annotated[Path, Location()] | None = None
+    """At most 100 bytes, in a folder of ours only. Unset: the user's state directory."""
+
+
+@attrs.frozen(kw_only=True)
+class Http:
+    """`[http]`: REST, metrics and dashboard. Off unless the section is there."""
+
+    bind: Annotated[str, Loopback()] = "127.0.0.1:8787"
+    """Address on this machine."""
+    token_file: Annotated[Path, Location()] | None = None
+    """File with the token that changes of state need (0600). Unset: no such change by HTTP."""
+
+
+@attrs.frozen(kw_only=True)
+class Alerts:
+    """`[alerts]`: messages to people."""
+
+    urls: tuple[AlertUrl, ...] = attrs.field(default=(), repr=False)
+    """Where to send them, as addresses of the apprise library."""
+    on: tuple[AlertKind, ...] = ("failed", "halted", "stuck", "stale", "blocked", "journal")
+    """Which events are worth a message; `summary` is one a day."""
+
+
+@attrs.frozen(kw_only=True)
+class Models:
+    """`[models]`: worker processes for inference."""
+
+    workers: Annotated[int, Whole(1, 256)] = 1
+    """Processes."""
+    deadline: Annotated[float, Seconds(0.001, 60)] = 0.25
+    """Seconds for one call; a later answer is dropped and counted."""
+
+
+@attrs.frozen(kw_only=True)
+class Group:
+    """`[groups.NAME]`: engines that are restarted together."""
+
+    restart: Literal["one_for_one", "one_for_all", "rest_for_one"] = "one_for_one"
+    """Who restarts with a crashed engine: nobody, all of the group, or those started after it."""
+
+
+@attrs.frozen(kw_only=True)
+class EngineSettings:
+    """`[defaults]`, and `[engines.X]` on top of it."""
+
+    strategy: Annotated[
+        str,
+        Text(
+            r"[A-Za-z_]\w*|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*",
+            'the name of a built-in strategy or "package.module:Class"',
+        ),
+    ] = "ema_cross"
+    """`levi strategies` lists the built-in ones."""
+    params: Annotated[dict[str, Any], PlainTable()] = attrs.field(factory=dict)
+    """Keyword arguments of the strategy."""
+    cycle_interval: Annotated[float, Seconds(0.01, 3600)] = 1.0
+    """Seconds of market time between two `on_cycle`."""
+    inbox: Annotated[int, Whole(1, 2**24)] = 65_536
+    """Market events that may wait for the engine; the oldest is dropped beyond it."""
+    signals_only: bool = False
+    """Everything but the orders."""
+    after: tuple[Annotated[str, SymbolName()], ...] = ()
+    """Engines that must be running before this one starts."""
+    group: GroupName | None = None
+    """The group the engine belongs to."""
+
+
+@attrs.frozen(kw_only=True)
+class EngineConfig(EngineSettings):
+    """One engine, with the defaults already under it."""
+
+    symbol: str
+    """Normalised, as BTCUSDT."""
+
+
+@attrs.frozen(kw_only=True)
+class Sections:
+    """What stands in fleet.toml besides the engines."""
+
+    fleet: Fleet = Fleet()
+    simulator: Simulator | None = None
+    feed: Feed = Feed()
+    broker: Broker = Broker()
+    risk: Risk = Risk()
+    recovery: Recovery = Recovery()
+    health: Health = Health()
+    control: Control = Control()
+    http: Http | None = None
+    alerts: Alerts | None = None
+    models: Models | None = None
+    groups: dict[str, Group] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class FleetFile(Sections):
+    """fleet.toml as it is written: defaults and overrides still apart."""
+
+    defaults: EngineSettings = EngineSettings()
+    engines: dict[str, EngineSettings] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class FleetConfig(Sections):
+    """fleet.toml as the program uses it: checked, merged, every path absolute."""
+
+    file: Path = Path("fleet.toml")
+    """Where it was read."""
+    engines: dict[str, EngineConfig] = attrs.field(factory=dict)
+    """By symbol, in the order of the file."""
