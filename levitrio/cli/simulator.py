@@ -1,0 +1,44 @@
+"""`levi simulator`: the built-in exchange alone, for any Binance client."""
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import trio
+
+from levitrio.venues.simulator.server import Simulator
+
+
+def run_simulator(*, port: int, recordings: Sequence[Path], seed: int, speed: float) -> int:
+    """Serve until SIGINT or SIGTERM, with the url on stdout; returns the exit code, 0.
+
+    Raises UsageError for a port that is taken, a speed that is not positive, and a recording
+    that cannot be read.
+    """
+    simulator = Simulator(
+        seed=seed,
+        speed=speed,
+        recordings=recordings,
+        port=port,
+        wall_clock=time.time,
+        on_event=_tell,
+    )
+    trio.run(_serve, simulator)
+    return 0
+
+
+async def _serve(simulator: Simulator) -> None:
+    # A Ctrl-C inside a nursery would leave as a group: the signal is awaited instead.
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(simulator.run)
+            sys.stdout.write(f"simulator: {url}/ws and {url}/stream\n")
+            sys.stdout.flush()
+            async for _ in signals:
+                nursery.cancel_scope.cancel()
+
+
+def _tell(kind: str, text: str) -> None:
+    sys.stderr.write(f"{kind}: {text}\n")

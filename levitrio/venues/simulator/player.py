@@ -1,0 +1,199 @@
+"""Plays a tape to the connections that listen, no faster than told, and never past a slow one.
+
+Knows no sockets: a listener is a session and an outbox. Three things can hold the tape: its own
+time (`speed`), the slowest listener's full outbox, and, for a generated one, the reservation of
+market time that makes sure a later start goes on after this one.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Iterable
+
+import attrs
+import trio
+
+from levitrio.venues.simulator.outbox import Outbox, text_frame
+from levitrio.venues.simulator.streams import StreamSession
+from levitrio.venues.simulator.tape import Tape, TapeEvent
+
+Reserve = Callable[[int], Awaitable[None]]
+"""Awaited with a market time, ms since 1970, before the tape may play up to it."""
+
+RESERVED_SECONDS = 20.0
+"""Real seconds of market time reserved at once: three durable writes a minute, and a start
+after a crash skips at most that much."""
+
+_MOST_RESERVED_MS = 24 * 3_600_000
+"""A day of market time: the bound at unbounded speed."""
+
+_NS_PER_SECOND = 1_000_000_000
+
+_EARLY_SECONDS = 0.001
+"""Events this near are sent together: a sleep of its own costs more than it paces."""
+
+_LATE_SECONDS = 0.05
+"""Beyond it lost time stays lost: catching up would break the promise that `speed` is a bound."""
+
+_EVENTS_PER_TURN = 64
+"""Others get the thread after this many events, also when the tape is far behind its time."""
+
+
+@attrs.frozen(eq=False)
+class Listener:
+    """One connection as the player sees it."""
+
+    session: StreamSession
+    outbox: Outbox
+
+
+@attrs.define(eq=False, kw_only=True)
+class Player:
+    """The one task that steps the tape."""
+
+    tape: Tape
+    speed: float
+    """Market seconds per real second, an upper bound."""
+    expected_streams: frozenset[str] | None
+    """The tape starts once all of these have a listener; None: once anybody listens."""
+    wall_clock: Callable[[], float]
+    """Seconds since 1970."""
+    reserve: Reserve | None
+    start_after_ms: int
+    """Market time that an earlier run may have played, ms since 1970."""
+    started: trio.Event = attrs.field(factory=trio.Event, init=False)
+    ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """The tape is over; never of a generated one."""
+    _listeners: dict[str, list[Listener]] = attrs.field(factory=dict, init=False)
+    """By stream name; no empty lists."""
+    _somebody_listens: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _reserved_ms: int = attrs.field(default=0, init=False)
+    # The pair (market ns, real seconds) from which every event's moment is counted.
+    _origin_ns: int | None = attrs.field(default=None, init=False)
+    _origin_seconds: float = attrs.field(default=0.0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # So that whoever subscribes before the start is made ready at about the right time.
+        self.tape.start(self._first_ms())
+
+    def subscribe(self, listener: Listener, stream: str) -> None:
+        """The listener gets every event of the stream from now on, each once."""
+        listeners = self._listeners.get(stream)
+        if listeners is None:
+            self.tape.subscribe(stream)
+            self._listeners[stream] = [listener]
+        elif listener not in listeners:
+            listeners.append(listener)
+
+    def unsubscribe(self, listener: Listener, streams: Iterable[str]) -> None:
+        """The listener gets nothing more of these streams; unknown ones are ignored."""
+        for stream in streams:
+            listeners = self._listeners.get(stream)
+            if listeners is None or listener not in listeners:
+                continue
+            listeners.remove(listener)
+            if not listeners:
+                del self._listeners[stream]
+                self.tape.unsubscribe(stream)
+        if not self._listeners and self._somebody_listens.is_set():
+            self._somebody_listens = trio.Event()
+
+    def unsubscribe_all(self, listener: Listener) -> None:
+        """The listener is gone."""
+        self.unsubscribe(
+            listener, [name for name, who in self._listeners.items() if listener in who]
+        )
+
+    def check_start(self) -> None:
+        """Start the tape when it may; called when a client's request is wholly carried out."""
+        if self._listeners:
+            self._somebody_listens.set()
+        expected = self.expected_streams
+        if self._listeners if expected is None else expected <= self._listeners.keys():
+            self.started.set()
+
+    async def run(self) -> None:
+        """Play to the end of the tape, then return; a generated one never ends.
+
+        Cancellation leaves frames in the outboxes that were already published. An error of
+        `reserve` ends the playing.
+        """
+        self.check_start()
+        await self.started.wait()
+        self.tape.start(self._first_ms())
+        is_recording = self.tape.horizon_ms is None
+        turn = 0
+        while True:
+            await self._wait_for_somebody()
+            await self._reserve()
+            events = self.tape.step()
+            if events is None:
+                break
+            if not events:
+                turn += 1
+            for event in events:
+                turn += 1
+                delay = self._delay(event.time_ns)
+                if delay > _EARLY_SECONDS:
+                    turn = 0
+                    await trio.sleep(delay)
+                if is_recording and not self._listeners:
+                    # They left while this event waited for its time: whoever comes next gets it.
+                    await self._somebody_listens.wait()
+                for full in self._publish(event):
+                    await full.wait_room()
+            if turn >= _EVENTS_PER_TURN:
+                turn = 0
+                await trio.lowlevel.checkpoint()
+        self.ended.set()
+
+    def _first_ms(self) -> int:
+        return max(int(self.wall_clock() * 1000), self.start_after_ms)
+
+    async def _wait_for_somebody(self) -> None:
+        """A recording waits for its listeners; generated time goes on without them."""
+        if self._listeners:
+            return
+        await self._somebody_listens.wait()
+        if self._origin_ns is not None:
+            elapsed = (trio.current_time() - self._origin_seconds) * self.speed
+            market_ms = self._origin_ns / 1_000_000
+            # At unbounded speed no time can be said to have passed: the tape goes on in place.
+            if math.isfinite(elapsed):
+                market_ms += elapsed * 1000
+            self.tape.start(int(market_ms))
+
+    async def _reserve(self) -> None:
+        horizon_ms = self.tape.horizon_ms
+        if self.reserve is None or horizon_ms is None or horizon_ms <= self._reserved_ms:
+            return
+        ahead_ms = min(self.speed * RESERVED_SECONDS * 1000, _MOST_RESERVED_MS)
+        reserved_ms = horizon_ms + int(ahead_ms)
+        await self.reserve(reserved_ms)
+        self._reserved_ms = reserved_ms
+
+    def _delay(self, time_ns: int) -> float:
+        """Real seconds until the event is due; 0 when it is."""
+        now = trio.current_time()
+        if self._origin_ns is None:
+            self._origin_ns, self._origin_seconds = time_ns, now
+            return 0.0
+        due = self._origin_seconds + (time_ns - self._origin_ns) / _NS_PER_SECOND / self.speed
+        if now - due > _LATE_SECONDS:
+            self._origin_ns, self._origin_seconds = time_ns, now
+        return max(0.0, due - now)
+
+    def _publish(self, event: TapeEvent) -> list[Outbox]:
+        """Put an event into the outbox of everybody who listens; returns the full ones."""
+        listeners = self._listeners.get(event.stream)
+        if listeners is None:
+            return []
+        raw = combined = b""
+        full = []
+        for listener in listeners:
+            if listener.session.combined:
+                frame = combined = combined or text_frame(event.combined())
+            else:
+                frame = raw = raw or text_frame(event.data)
+            listener.outbox.put(frame)
+            if listener.outbox.is_full:
+                full.append(listener.outbox)
+        return full
