@@ -1,0 +1,126 @@
+"""What happened to the fleet, as one ordered stream that anybody may follow.
+
+Readers pull with a cursor from a bounded ring; a slow one misses events and is told how many,
+and never slows the fleet.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import trio
+
+CAPACITY = 10_000
+"""Events kept: hours of a fleet's life, or the whole of its worst minute."""
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """One thing that happened."""
+
+    seq: int
+    """From 1, without gaps, anew in each fleet run."""
+    wall_ms: int
+    """Wall clock, ms since 1970."""
+    engine: str | None
+    """Symbol; None for the fleet as a whole."""
+    kind: str
+    text: str
+    data: "MappingProxyType[str, Any]"
+    """Plain values only."""
+
+    @property
+    def ts(self) -> str:
+        """`2026-11-22T10:15:00.123Z`"""
+        return iso_ms(self.wall_ms)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        head = {"seq": self.seq, "ts": self.ts, "engine": self.engine, "kind": self.kind}
+        return {**head, "text": self.text, "data": dict(self.data)}
+
+
+def iso_ms(wall_ms: int) -> str:
+    """Milliseconds since 1970 as ISO 8601 in UTC, with milliseconds and `Z`."""
+    seconds, ms = divmod(wall_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+
+
+@attrs.frozen(kw_only=True)
+class Backlog:
+    """What a reader gets."""
+
+    events: tuple[Event, ...]
+    """Oldest first."""
+    missed: int
+    """Events between the cursor and the first of these that are gone."""
+
+
+Sink = Callable[[Event], None]
+"""Called on the loop for each event, in order; must neither block nor raise."""
+
+
+class EventLog:
+    """The stream. `emit` is called on the loop only, also before and after a trio run."""
+
+    def __init__(
+        self,
+        *,
+        wall_clock_ms: Callable[[], int],
+        capacity: int = CAPACITY,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
+        self._wall_clock_ms = wall_clock_ms
+        self._capacity = capacity
+        self._sinks = list(sinks)
+        self._ring: list[Event] = []
+        self._last_seq = 0
+        self._lot = trio.lowlevel.ParkingLot()
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest event; 0 before the first."""
+        return self._last_seq
+
+    def add_sink(self, sink: Sink) -> None:
+        """Give `sink` every event from now on."""
+        self._sinks.append(sink)
+
+    def emit(self, kind: str, text: str, engine: str | None = None, **data: Any) -> Event:
+        """Add an event; `data` must be plain values and is kept as it is."""
+        self._last_seq += 1
+        event = Event(
+            seq=self._last_seq,
+            wall_ms=self._wall_clock_ms(),
+            engine=engine,
+            kind=kind,
+            text=text,
+            data=MappingProxyType(data),
+        )
+        if len(self._ring) < self._capacity:
+            self._ring.append(event)
+        else:
+            self._ring[(event.seq - 1) % self._capacity] = event
+        for sink in self._sinks:
+            sink(event)
+        self._lot.unpark_all()
+        return event
+
+    def since(self, seq: int, limit: int | None = None) -> Backlog:
+        """Events after `seq`, oldest first, at most `limit`.
+
+        A cursor from an earlier run (above `last_seq`) or below zero starts at the beginning.
+        """
+        cursor = seq if 0 <= seq <= self._last_seq else 0
+        first = max(cursor, self._last_seq - len(self._ring)) + 1
+        end = self._last_seq + 1 if limit is None else min(self._last_seq + 1, first + limit)
+        events = tuple(self._ring[(n - 1) % self._capacity] for n in range(first, end))
+        return Backlog(events=events, missed=first - cursor - 1)
+
+    async def wait_newer(self, seq: int) -> None:
+        """Return when there is an event after `seq`; always a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while self._last_seq == seq:
+            await self._lot.park()

@@ -1,0 +1,100 @@
+"""One process per data directory.
+
+The lock is the kernel's (flock), so it ends with the process however that ends; a lock file
+left behind means nothing. The file is never unlinked: two processes could then each hold
+a lock on a different file of the same name.
+"""
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from levitrio.errors import FleetLocked, UsageError
+
+LOCK_NAME = "lock"
+
+
+def checked_directory(directory: Path) -> Path:
+    """`directory`, created with mode 0700 where it is missing.
+
+    Raises UsageError when it is a symlink, no directory, not ours, or writable by everybody:
+    whoever may replace files in it decides what we believe to be our money.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise UsageError(f"{directory}: expected to create a directory: {error.strerror}") from None
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        kind = "a symlink" if stat.S_ISLNK(found.st_mode) else "no directory"
+        raise UsageError(f"{directory}: expected a directory of our own, it is {kind}")
+    if found.st_uid != os.geteuid():
+        raise UsageError(f"{directory}: expected our own directory, it belongs to {found.st_uid}")
+    if found.st_mode & stat.S_IWOTH:
+        raise UsageError(
+            f"{directory}: expected a directory only we can write to, everybody can;"
+            f" type: chmod 700 {directory}"
+        )
+    return directory
+
+
+@attrs.define(eq=False)
+class DataDirLock:
+    """Holds a data directory for this process; a context manager.
+
+    Raises FleetLocked, naming the process that has it, without having touched anything.
+    """
+
+    data_dir: Path
+    _descriptor: int | None = attrs.field(default=None, init=False)
+
+    def acquire(self) -> None:
+        """Take the lock at once or raise; `release` gives it back."""
+        checked_directory(self.data_dir)
+        path = self.data_dir / LOCK_NAME
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise UsageError(f"{path}: expected a lock file: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise FleetLocked(
+                f"{self.data_dir} is in use by process {holder or 'unknown'}:"
+                " one data directory serves one fleet;"
+                " see it with `levi ctl status`, end it with `levi ctl shutdown`"
+            ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the directory back; harmless when it is not held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()

@@ -1,0 +1,40 @@
+"""Where blocking work runs: in a thread of its own limiter, or inline where time is virtual.
+
+The journal and the snapshots each get a limiter, because trio's default one is shared by
+everybody: forty blocked threads of strategies must not keep a fill off the disk.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+
+class Offload(Protocol):
+    """Runs blocking work off the loop. Called by the journal and the snapshot writer."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Return what `work` returns, or raise what it raises.
+
+        Cancelled before the work began, it does not begin; once begun it is waited for, because
+        a thread that goes on writing after "stopped" is worse than a late stop.
+        """
+        ...
+
+
+def in_threads(limit: int) -> Offload:
+    """An `Offload` with at most `limit` threads at once, shared with nobody."""
+    limiter = trio.CapacityLimiter(limit)
+
+    async def offload(work: Callable[[], T], /) -> T:
+        return await trio.to_thread.run_sync(work, limiter=limiter)
+
+    return offload
+
+
+async def inline(work: Callable[[], T], /) -> T:
+    """The `Offload` of tests and replay: an autojumping clock would run past a thread."""
+    await trio.lowlevel.checkpoint()
+    return work()

@@ -1,0 +1,136 @@
+"""What the fleet looked like at one moment: the values a snapshot on disk is made of.
+
+A photograph, never the truth: money is folded from the journal. A start takes from here only
+what the journal does not keep: the strategies' own state, and marks until the first quote.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import attrs
+import msgspec
+from cattrs import BaseValidationError, Converter, transform_error
+
+from levitrio.errors import DamagedRecord
+
+STATE_LIMIT = 256 * 1024
+"""Bytes of JSON one strategy may keep: 1,000 engines must still fit a snapshot."""
+
+
+@attrs.frozen(kw_only=True)
+class EngineSnapshot:
+    """One engine at the moment of the photograph."""
+
+    symbol: str
+    status: str
+    wanted: str
+    incarnation: int
+    restarts: int
+    last_error: str | None
+    position: Decimal
+    """In the base asset."""
+    average_entry: Decimal
+    """In the quote asset."""
+    mark: Decimal | None
+    """Last price the position was valued at, in the quote asset."""
+    realized_pnl: Decimal
+    """Net of fees, in the quote asset."""
+    total_pnl: Decimal
+    trade_count: int
+    strategy_state: Any = None
+    """What `Strategy.state()` gave, through `plain_state`."""
+
+
+@attrs.frozen(kw_only=True)
+class RegistrySnapshot:
+    """The whole fleet at one moment."""
+
+    fleet: str
+    saved_at: datetime
+    """Wall clock, UTC."""
+    market_ms: int
+    """Market time, ms since 1970."""
+    trading_state: str
+    engines: tuple[EngineSnapshot, ...]
+
+
+def plain_state(value: object) -> Any:
+    """A strategy's state as plain JSON data: a copy, so that the strategy may go on changing it.
+
+    As in JSON tuples become lists, keys text, and NaN None.
+
+    Raises ValueError, fit for the engine's log, for what cannot be kept.
+    """
+    try:
+        data = msgspec.json.encode(value)
+        copy = msgspec.json.decode(data)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise ValueError(f"state(): expected plain data, got: {error}") from None
+    if len(data) > STATE_LIMIT:
+        raise ValueError(f"state(): expected at most {STATE_LIMIT} bytes of JSON, got {len(data)}")
+    return copy
+
+
+def _exactly(kind: type) -> Any:
+    def structure(value: object, _: object) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected {kind.__name__}, got {value!r:.80}")
+        return value
+
+    return structure
+
+
+def _decimal(value: object, _: object) -> Decimal:
+    try:
+        number = Decimal(value) if isinstance(value, str) else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite():
+        raise ValueError(f"expected a decimal as text, got {value!r:.80}")
+    return number
+
+
+def _time(value: object, _: object) -> datetime:
+    time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    if time is None or time.tzinfo is None:
+        raise ValueError(f"expected a time with its zone, got {value!r:.80}")
+    return time.astimezone(UTC)
+
+
+def _make_converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True)
+    for kind in (int, str):  # the default hooks take True for 1 and 7 for "7"
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(Decimal, _decimal)
+    converter.register_unstructure_hook(Decimal, str)
+    converter.register_structure_hook(datetime, _time)
+    converter.register_unstructure_hook(datetime, lambda time: time.astimezone(UTC).isoformat())
+    converter.register_structure_hook(str | None, _or_none(_exactly(str)))
+    converter.register_structure_hook(Decimal | None, _or_none(_decimal))
+    return converter
+
+
+def _or_none(structure: Any) -> Any:
+    return lambda value, kind: None if value is None else structure(value, kind)
+
+
+_converter = _make_converter()
+
+Payload = dict[str, Any]
+
+
+def unstructure(snapshot: RegistrySnapshot) -> Payload:
+    """The snapshot as plain JSON data."""
+    payload = _converter.unstructure(snapshot)
+    assert isinstance(payload, dict)
+    return payload
+
+
+def structure(payload: object) -> RegistrySnapshot:
+    """A snapshot from plain data; raises DamagedRecord with every finding."""
+    try:
+        return _converter.structure(payload, RegistrySnapshot)
+    except (BaseValidationError, ValueError, TypeError, AttributeError) as error:
+        findings = "; ".join(transform_error(error, path="registry"))
+        raise DamagedRecord(f"expected a registry snapshot: {findings}") from None

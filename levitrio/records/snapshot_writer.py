@@ -1,0 +1,111 @@
+"""Keeps a snapshot on disk fresh, off the loop, at most once a second."""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+import trio
+
+from levitrio.errors import DamagedRecord
+from levitrio.records.offload import Offload, in_threads
+from levitrio.records.registry import RegistrySnapshot, unstructure
+from levitrio.records.snapshots import SnapshotStore
+
+INTERVAL = 1.0
+"""Seconds between two writes: a photograph older than this is what a kill may cost."""
+
+RETRY_MAX = 60.0
+"""Seconds; a full disk is not made better by asking it every second."""
+
+
+def _ignore(_text: str) -> None:
+    pass
+
+
+class SnapshotWriter:
+    """Writes `capture()` whenever somebody asked for it.
+
+    `capture` is called on the loop and must be quick; encoding and writing happen off it.
+    `on_trouble(text)` is called on the loop once per run of failures and must not raise.
+    """
+
+    def __init__(
+        self,
+        store: SnapshotStore,
+        capture: Callable[[], RegistrySnapshot],
+        *,
+        offload: Offload | None = None,
+        interval: float = INTERVAL,
+        on_trouble: Callable[[str], None] = _ignore,
+    ) -> None:
+        self._store = store
+        self._capture = capture
+        self._offload: Offload = offload or in_threads(1)
+        self._interval = interval
+        self._on_trouble = on_trouble
+        self._dirty = False
+        self._lot = trio.lowlevel.ParkingLot()
+        self._writing = trio.Lock()
+        self._failures = 0
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """The newest durable generation of this run; 0 before the first."""
+        return self._generation
+
+    @property
+    def failing(self) -> bool:
+        """The last write failed."""
+        return self._failures > 0
+
+    def request(self) -> None:
+        """Something worth remembering changed; any number of calls become one write."""
+        self._dirty = True
+        self._lot.unpark_all()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write what is requested until cancelled; a write that has begun is finished first."""
+        task_status.started()  # true now: a request will be seen
+        while True:
+            while not self._dirty:
+                await self._lot.park()
+            begun = trio.current_time()
+            await self._write()
+            # The exponent is capped because 2.0 ** 1024 is no float.
+            pause = min(RETRY_MAX, self._interval * 2.0 ** min(self._failures, 10))
+            await trio.sleep_until(begun + pause)
+
+    async def flush(self) -> bool:
+        """Write now, whatever the interval says; False when that failed.
+
+        For the last photograph of a run. Cancelled before its write began, it writes nothing.
+        """
+        return await self._write()
+
+    async def _write(self) -> bool:
+        async with self._writing:
+            self._dirty = False
+            snapshot = self._capture()
+            failure = ""
+            try:
+                self._generation = await self._offload(partial(_save, self._store, snapshot))
+            except (OSError, DamagedRecord, TypeError, ValueError, OverflowError) as error:
+                failure = f"{type(error).__name__}: {error}"
+            except (RecursionError, msgspec.MsgspecError) as error:
+                failure = f"{type(error).__name__}: {error}"
+            except BaseException:
+                self._dirty = True  # cancelled before it began
+                raise
+            if not failure:
+                self._failures = 0
+                return True
+            self._dirty = True
+            self._failures += 1
+            if self._failures == 1:
+                self._on_trouble(f"expected to write a snapshot: {failure}")
+            return False
+
+
+def _save(store: SnapshotStore, snapshot: RegistrySnapshot) -> int:
+    return store.save(unstructure(snapshot))
