@@ -1,0 +1,297 @@
+"""Frames of the market streams to typed values, and what came with them. Pure.
+
+A frame is `{"stream": "btcusdt@trade", "data": {...}}`. It is decoded in one pass by a decoder
+for its kind, guessed from its third last character: a trade's frame ends in a boolean, a quote's
+in a text, a kline's in an object. Whatever does not fit the guess (another order of keys, blanks,
+answers to requests, garbage) is read again the careful way, which finds out what it is. Nothing
+a venue can send makes `decode` raise.
+"""
+
+import attrs
+import msgspec
+
+from levitrio.trading.market import Bar, MarketEvent, Quote, Trade
+from levitrio.venues.binance.checks import (
+    EARLIEST_MS,
+    INTERVALS,
+    LARGEST_ID,
+    LATEST_MS,
+    POSITIVE,
+    Reason,
+    check_bar,
+    is_crossed,
+)
+
+MAX_FRAME = 1 << 20
+"""Characters. The largest frame of the streams we take has about 300."""
+
+_MAX_SOUND = 65_536  # texts of at most 41 characters: a bound for memory, not for the market
+
+
+@attrs.frozen(kw_only=True)
+class Refused:
+    """Input that goes no further."""
+
+    reason: Reason
+    symbol: str | None = None
+    """Whose stream it came on, where that could be told."""
+
+
+@attrs.frozen(kw_only=True)
+class Heard:
+    """Proof that a symbol's stream is alive, without news: an update of an open candle."""
+
+    symbol: str
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """The answer to one of our control messages."""
+
+    id: int | str | None
+    result: object = None
+    error: str | None = None
+    """Code and text of the venue when it refused."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerShutdown:
+    """The venue announces that it will close this connection."""
+
+
+Received = MarketEvent | Heard | Refused
+"""What concerns a symbol, or nobody."""
+
+Decoded = Received | Reply | ServerShutdown
+"""The last two concern the connection."""
+
+
+class _TradeFrame(msgspec.Struct, gc=False):
+    stream: str
+    data: Trade
+
+
+class _QuoteFrame(msgspec.Struct, gc=False):
+    stream: str
+    data: Quote
+
+
+class _CandleState(msgspec.Struct, gc=False):
+    x: bool
+
+
+class _CandleData(msgspec.Struct, gc=False):
+    s: str
+    k: _CandleState
+
+
+class _CandleFrame(msgspec.Struct, gc=False):
+    stream: str
+    data: _CandleData
+
+
+class _BarData(msgspec.Struct, gc=False):
+    k: Bar
+
+
+class _BarFrame(msgspec.Struct, gc=False):
+    data: _BarData
+
+
+class _AnyFrame(msgspec.Struct):
+    """Everything that may come, by what tells the kinds apart."""
+
+    stream: str | None = None
+    data: msgspec.Raw = msgspec.Raw()  # a union with it is not decoded as raw
+    id: int | str | msgspec.UnsetType | None = msgspec.UNSET
+    result: object = None
+    code: int | None = None
+    msg: str | None = None
+    error: object = None
+    e: str | None = None
+
+
+class _Event(msgspec.Struct):
+    e: str | None = None
+
+
+_trade_frame = msgspec.json.Decoder(_TradeFrame).decode
+_quote_frame = msgspec.json.Decoder(_QuoteFrame).decode
+_candle_frame = msgspec.json.Decoder(_CandleFrame).decode
+_bar_frame = msgspec.json.Decoder(_BarFrame).decode
+_any_frame = msgspec.json.Decoder(_AnyFrame).decode
+_event = msgspec.json.Decoder(_Event).decode
+
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError, IndexError)
+"""What the decoder raises: RecursionError on nesting without end, UnicodeError on surrogates.
+IndexError is a frame too short to have an end."""
+
+_SHUTDOWN = "serverShutdown"
+
+
+def stream_name(symbol: str, stream: str) -> str:
+    """The venue's name for a stream of a symbol: `btcusdt@trade`.
+
+    Raises ValueError for a stream we cannot decode.
+    """
+    interval = stream.removeprefix("kline_")
+    if stream not in ("trade", "bookTicker") and (interval == stream or interval not in INTERVALS):
+        raise ValueError(
+            f"expected trade, bookTicker or kline_INTERVAL (kline_1m), got {stream[:64]!r}"
+        )
+    return f"{symbol.lower()}@{stream}"
+
+
+class FrameDecoder:
+    """Decodes the frames of the streams that were added to it."""
+
+    def __init__(self) -> None:
+        self.latest_ms = LATEST_MS
+        """Event times from here on are refused; whoever has a clock moves it along."""
+        self._trades: dict[str, str] = {}
+        self._quotes: dict[str, str] = {}
+        self._candles: dict[str, tuple[str, str]] = {}
+        """Stream -> symbol; for candles symbol and interval."""
+        self._sound: set[str] = set()
+        """Amounts checked before: prices repeat, and a lookup costs a tenth of the check."""
+
+    def add(self, symbol: str, stream: str) -> str:
+        """Expect a stream (`trade`, `bookTicker`, `kline_1m`); returns its name on the wire."""
+        name = stream_name(symbol, stream)
+        if stream == "trade":
+            self._trades[name] = symbol
+        elif stream == "bookTicker":
+            self._quotes[name] = symbol
+        else:
+            self._candles[name] = (symbol, stream.removeprefix("kline_"))
+        return name
+
+    def discard(self, name: str) -> None:
+        """Expect a stream no longer, by its name on the wire."""
+        self._trades.pop(name, None)
+        self._quotes.pop(name, None)
+        self._candles.pop(name, None)
+
+    def decode(self, frame: str | bytes) -> Decoded:
+        """What a frame says; input that is refused is a value too."""
+        if len(frame) > MAX_FRAME:
+            return Refused(reason=Reason.OVERSIZED)
+        try:
+            end = frame[-3]
+            if end == "e":
+                told = _trade_frame(frame)
+                trade = told.data
+                symbol = self._trades.get(told.stream)
+                # The usual case, spelled out: a call to the check costs as much as all of it.
+                if (
+                    trade.symbol == symbol
+                    and trade.raw_price in self._sound
+                    and trade.raw_quantity in self._sound
+                    and EARLIEST_MS < trade.time_ms < self.latest_ms
+                    and 0 <= trade.trade_id <= LARGEST_ID
+                ):
+                    return trade
+                if symbol is not None:
+                    return self._check_trade(trade, symbol)
+            elif end == '"':
+                quote = _quote_frame(frame)
+                symbol = self._quotes.get(quote.stream)
+                if symbol is not None:
+                    return self._check_quote(quote.data, symbol)
+        except _UNREADABLE:
+            pass  # the guess was wrong, or the frame is: the careful way tells
+        return self._decode_carefully(frame)
+
+    def _decode_carefully(self, frame: str | bytes) -> Decoded:
+        if not isinstance(frame, str):
+            return Refused(reason=Reason.BINARY)
+        try:
+            outer = _any_frame(frame)
+        except _UNREADABLE:
+            return Refused(reason=Reason.MALFORMED)
+        stream = outer.stream
+        if stream is None or not outer.data:
+            return _not_market_data(outer)
+        symbol: str | None = None
+        try:
+            if (symbol := self._trades.get(stream)) is not None:
+                return self._check_trade(_trade_frame(frame).data, symbol)
+            if (symbol := self._quotes.get(stream)) is not None:
+                return self._check_quote(_quote_frame(frame).data, symbol)
+            if (candle := self._candles.get(stream)) is not None:
+                symbol = candle[0]
+                return self._decode_candle(frame, *candle)
+            if _event(outer.data).e == _SHUTDOWN:
+                return ServerShutdown()
+        except _UNREADABLE:
+            return Refused(reason=Reason.MALFORMED, symbol=symbol)
+        return Refused(reason=Reason.UNKNOWN_STREAM)
+
+    def _check_trade(self, trade: Trade, symbol: str) -> Trade | Refused:
+        if trade.symbol != symbol:
+            reason = Reason.WRONG_SYMBOL
+        elif not self._is_sound(trade.raw_price):
+            reason = Reason.PRICE
+        elif not self._is_sound(trade.raw_quantity):
+            reason = Reason.QUANTITY
+        elif not EARLIEST_MS < trade.time_ms < self.latest_ms:
+            reason = Reason.TIME
+        elif not 0 <= trade.trade_id <= LARGEST_ID:
+            reason = Reason.SEQUENCE
+        else:
+            return trade
+        return Refused(reason=reason, symbol=symbol)
+
+    def _check_quote(self, quote: Quote, symbol: str) -> Quote | Refused:
+        if quote.symbol != symbol:
+            reason = Reason.WRONG_SYMBOL
+        elif not (self._is_sound(quote.raw_bid) and self._is_sound(quote.raw_ask)):
+            reason = Reason.PRICE
+        elif not (
+            self._is_sound(quote.raw_bid_quantity) and self._is_sound(quote.raw_ask_quantity)
+        ):
+            reason = Reason.QUANTITY
+        elif is_crossed(quote.raw_bid, quote.raw_ask):
+            reason = Reason.CROSSED
+        elif not 0 <= quote.update_id <= LARGEST_ID:
+            reason = Reason.SEQUENCE
+        else:
+            return quote
+        return Refused(reason=reason, symbol=symbol)
+
+    def _decode_candle(self, frame: str, symbol: str, interval: str) -> Bar | Heard | Refused:
+        candle = _candle_frame(frame).data
+        if candle.s != symbol:
+            return Refused(reason=Reason.WRONG_SYMBOL, symbol=symbol)
+        if not candle.k.x:
+            return Heard(symbol=symbol)
+        bar = _bar_frame(frame).data.k
+        if bar.symbol != symbol:
+            return Refused(reason=Reason.WRONG_SYMBOL, symbol=symbol)
+        reason = check_bar(bar, interval, self.latest_ms)
+        return bar if reason is None else Refused(reason=reason, symbol=symbol)
+
+    def _is_sound(self, amount: str) -> bool:
+        """Whether a text is a positive amount as the venue writes it."""
+        if amount in self._sound:
+            return True
+        if POSITIVE.fullmatch(amount) is None:
+            return False
+        if len(self._sound) >= _MAX_SOUND:
+            self._sound.clear()
+        self._sound.add(amount)
+        return True
+
+
+def _not_market_data(frame: _AnyFrame) -> Reply | ServerShutdown | Refused:
+    """A frame without stream and data: an answer, the announcement of a shutdown, or nothing."""
+    if frame.e == _SHUTDOWN:
+        return ServerShutdown()
+    if isinstance(frame.id, msgspec.UnsetType):
+        return Refused(reason=Reason.MALFORMED)
+    error: str | None = None
+    if frame.error is not None:
+        error = str(frame.error)[:500]
+    elif frame.code is not None or frame.msg is not None:
+        error = f"{frame.code}: {frame.msg}"[:500]
+    return Reply(id=frame.id, result=frame.result, error=error)

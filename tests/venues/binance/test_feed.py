@@ -1,0 +1,457 @@
+"""The feed of a whole fleet, against a venue in memory and in virtual time."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import trio
+import trio.testing
+import trio_websocket
+from trio.testing import MockClock
+
+from levitrio.inbox import Inbox
+from levitrio.trading.market import Bar, MarketEvent
+from levitrio.venues.base import Feed
+from levitrio.venues.binance.feed import BinanceFeed
+
+from .fake_venue import (
+    FakeVenue,
+    candle_frame,
+    frame_of,
+    quote_frame,
+    trade_frame,
+    trade_ids,
+    update_ids,
+)
+
+
+class Desk:
+    """A feed with a venue, what was delivered and what was reported."""
+
+    def __init__(self, nursery: trio.Nursery, symbols: list[str], **options: object) -> None:
+        self.venue = FakeVenue(nursery)
+        self.delivered: defaultdict[str, list[MarketEvent]] = defaultdict(list)
+        self.events: list[tuple[str, str]] = []
+        self.delays: list[int] = []
+        self.feed = BinanceFeed(
+            "ws://venue.example",
+            backoff=self.backoff,
+            chance=lambda: 0.5,
+            on_event=lambda kind, text: self.events.append((kind, text)),
+            open_stream=self.venue.open_stream,
+            **options,  # type: ignore[arg-type]
+        )
+        for symbol in symbols:
+            self.add(symbol)
+
+    def backoff(self, attempt: int, chance: float) -> float:
+        """None at first, then doubled up to a minute, as the restart policy's."""
+        self.delays.append(attempt)
+        return min(60.0, 2.0 ** min(attempt, 10)) if attempt else 0.0
+
+    def add(self, symbol: str) -> None:
+        self.feed.add(symbol, self.delivered[symbol].append)
+
+    def texts(self, kind: str) -> list[str]:
+        return [text for event_kind, text in self.events if event_kind == kind]
+
+
+def on_desk(
+    *symbols: str, **options: object
+) -> Callable[[Callable[[Desk], object]], Callable[[MockClock], object]]:
+    """Run a test with a desk whose feed has started."""
+
+    def decorate(test: Callable[[Desk], object]) -> Callable[[MockClock], object]:
+        async def run(autojump_clock: MockClock) -> None:
+            async with trio.open_nursery() as nursery:
+                desk = Desk(nursery, list(symbols), **options)
+                await nursery.start(desk.feed.run)
+                await test(desk)  # type: ignore[misc]
+                nursery.cancel_scope.cancel()
+
+        run.__name__ = test.__name__
+        run.__doc__ = test.__doc__
+        return run
+
+    return decorate
+
+
+def test_it_is_a_feed() -> None:
+    """The class is what `venues.base` asks for."""
+
+    def ask(feed: Feed) -> Feed:
+        return feed
+
+    ask(BinanceFeed("ws://v", backoff=lambda *_: 0.0, chance=lambda: 0.0, on_event=print))
+
+
+@on_desk("BTCUSDT", "ETHUSDT")
+async def test_many_symbols_share_one_connection(desk: Desk) -> None:
+    """Each event goes to its own symbol, all streams over one connection."""
+    await desk.venue.emit(
+        trade_frame("BTCUSDT", 1),
+        trade_frame("ETHUSDT", 7),
+        quote_frame("ETHUSDT", 5),
+        candle_frame("BTCUSDT", 0, closed=False),
+        candle_frame("BTCUSDT", 0, closed=True),
+    )
+    assert len(desk.venue.sessions) == 1
+    assert desk.venue.sessions[0].subscribed == {
+        f"{symbol}@{stream}"
+        for symbol in ("btcusdt", "ethusdt")
+        for stream in ("trade", "bookTicker", "kline_1m")
+    }
+    assert trade_ids(desk.delivered["BTCUSDT"]) == [1]
+    assert [type(event) for event in desk.delivered["BTCUSDT"][1:]] == [Bar]
+    assert trade_ids(desk.delivered["ETHUSDT"]) == [7]
+    assert update_ids(desk.delivered["ETHUSDT"]) == [5]
+    statistics = desk.feed.statistics()
+    assert (statistics.connections, statistics.reconnects, statistics.dropped) == (1, 0, {})
+    assert statistics.messages == 6  # with the acknowledgement
+
+
+async def test_started_when_acknowledged(autojump_clock: MockClock) -> None:
+    """`started` waits for a venue that is down, and then for the acknowledgement."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, ["BTCUSDT"])
+        desk.venue.is_down = True
+        with trio.move_on_after(20) as scope:
+            await nursery.start(desk.feed.run)
+        assert scope.cancelled_caught
+        desk.venue.is_down = False
+        await nursery.start(desk.feed.run)
+        assert len(desk.venue.sessions[0].subscribed) == 3
+        nursery.cancel_scope.cancel()
+
+
+async def test_no_symbols_is_fine(autojump_clock: MockClock) -> None:
+    """A feed without symbols starts at once, connects to nobody, and does not return."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, ["BTCUSDT"])
+        desk.feed.remove("BTCUSDT")
+        await nursery.start(desk.feed.run)
+        await trio.sleep(100)
+        assert desk.venue.attempts == []
+        nursery.cancel_scope.cancel()
+
+
+SYMBOLS = [f"S{n}USDT" for n in range(1000)]
+
+
+@on_desk(*SYMBOLS)
+async def test_a_thousand_symbols(desk: Desk) -> None:
+    """Five connections, never two attempts in a second, all back within a minute of an outage."""
+    venue = desk.venue
+    assert [len(session.subscribed) for session in venue.sessions] == [600] * 5
+    for session in venue.sessions:
+        await session.cut()
+    await trio.sleep(60)
+    assert desk.feed.statistics().connections == 5
+    assert desk.feed.statistics().reconnects == 5
+    assert [len(session.subscribed) for session in venue.open_sessions] == [600] * 5
+    assert min(later - earlier for earlier, later in pairwise(venue.attempts)) >= 1.0
+
+
+@on_desk(*SYMBOLS[:400], symbols_per_connection=1000)
+async def test_the_venues_bound_of_streams(desk: Desk) -> None:
+    """However many symbols are allowed, a connection never has more than 1024 streams."""
+    assert sorted(len(session.subscribed) for session in desk.venue.sessions) == [177, 1023]
+
+
+@on_desk("BTCUSDT")
+async def test_nothing_twice_and_nothing_unnoticed(desk: Desk) -> None:
+    """After a reconnect repeated trades are dropped and counted, missing ones are reported."""
+    await desk.venue.emit(*(trade_frame("BTCUSDT", n) for n in (1, 2, 3)))
+    await desk.venue.sessions[0].cut()
+    await trio.sleep(5)
+    await desk.venue.emit(*(trade_frame("BTCUSDT", n) for n in (2, 3, 4, 9, 10)))
+    assert trade_ids(desk.delivered["BTCUSDT"]) == [1, 2, 3, 4, 9, 10]
+    statistics = desk.feed.statistics()
+    assert statistics.dropped == {"duplicate": 2}
+    assert (statistics.gaps, statistics.missing_trades, statistics.reconnects) == (1, 4, 1)
+    assert desk.texts("feed_gap") == ["BTCUSDT: 4 trades are missing before id 9"]
+    assert desk.delays == [0]
+    assert "1006" in desk.texts("feed_disconnected")[0]
+
+
+@on_desk("BTCUSDT")
+async def test_ids_that_begin_anew_are_reported(desk: Desk) -> None:
+    """A venue that counts from one again is followed, and it is said."""
+    await desk.venue.emit(trade_frame("BTCUSDT", 1000), trade_frame("BTCUSDT", 1))
+    later = 1723161255342 + 120_000
+    await desk.venue.emit(trade_frame("BTCUSDT", 2, later), trade_frame("BTCUSDT", 3, later))
+    assert trade_ids(desk.delivered["BTCUSDT"]) == [1000, 2, 3]
+    assert desk.texts("feed_restarted") == ["BTCUSDT: trade ids begin anew at 2"]
+
+
+@on_desk("BTCUSDT")
+async def test_old_quotes_and_bars(desk: Desk) -> None:
+    """Quotes that go backwards and candles closed twice are dropped, until a reconnect."""
+    await desk.venue.emit(quote_frame("BTCUSDT", 7), quote_frame("BTCUSDT", 6))
+    await desk.venue.emit(*[candle_frame("BTCUSDT", 0, closed=True)] * 2)
+    await desk.venue.sessions[0].close()
+    await trio.sleep(5)
+    await desk.venue.emit(quote_frame("BTCUSDT", 6), candle_frame("BTCUSDT", 0, closed=True))
+    assert update_ids(desk.delivered["BTCUSDT"]) == [7, 6]
+    assert len(desk.delivered["BTCUSDT"]) == 3
+    assert desk.feed.statistics().dropped == {"out_of_order": 1, "duplicate": 2}
+
+
+@on_desk("BTCUSDT")
+async def test_backoff_grows_while_the_venue_is_down(desk: Desk) -> None:
+    """Failures in a row wait longer and longer; one connection that delivers starts anew."""
+    desk.venue.is_down = True
+    await desk.venue.sessions[0].cut()
+    await trio.sleep(300)
+    assert desk.delays[:6] == [1, 2, 3, 4, 5, 6]
+    assert len(desk.venue.attempts) < 15
+    desk.venue.is_down = False
+    await trio.sleep(60)
+    await desk.venue.emit(trade_frame("BTCUSDT", 1))
+    await desk.venue.sessions[-1].cut()
+    await trio.sleep(5)
+    assert desk.delays[-1] == 0
+    assert desk.feed.statistics().connections == 1
+
+
+@on_desk("BTCUSDT")
+async def test_add_and_remove_while_running(desk: Desk) -> None:
+    """A symbol comes and goes without touching the others or the connection."""
+    venue = desk.venue
+    desk.add("ETHUSDT")
+    await trio.sleep(5)
+    await venue.emit(trade_frame("ETHUSDT", 1))
+    desk.feed.remove("ETHUSDT")
+    # Still subscribed at the venue: this one is under way.
+    await venue.emit(trade_frame("ETHUSDT", 2))
+    await trio.sleep(5)
+    assert venue.sessions[0].subscribed == {
+        "btcusdt@trade",
+        "btcusdt@bookTicker",
+        "btcusdt@kline_1m",
+    }
+    assert trade_ids(desk.delivered["ETHUSDT"]) == [1]
+    assert desk.feed.statistics().dropped == {"unsubscribed": 1}
+    assert desk.feed.last_received("ETHUSDT") is None
+    await venue.sessions[0].send(trade_frame("ETHUSDT", 3))
+    await trio.testing.wait_all_tasks_blocked()
+    assert desk.feed.statistics().dropped == {"unsubscribed": 1, "unknown_stream": 1}
+    assert len(venue.sessions) == 1
+    desk.feed.remove("ETHUSDT")  # twice is fine
+
+
+@on_desk("BTCUSDT")
+async def test_the_last_symbol_goes_and_comes_back(desk: Desk) -> None:
+    """Without symbols the connection is closed; with a new one it is there again."""
+    desk.feed.remove("BTCUSDT")
+    await trio.sleep(5)
+    assert desk.feed.statistics().connections == 0
+    desk.add("BTCUSDT")
+    await trio.sleep(5)
+    assert desk.feed.statistics().connections == 1
+    assert len(desk.venue.open_sessions[0].subscribed) == 3
+    assert desk.delays == []
+
+
+@on_desk("BTCUSDT")
+async def test_a_symbol_replaced_between_two_looks(desk: Desk) -> None:
+    """Removed and added again at once, a symbol stays subscribed and delivers to the new one."""
+    desk.feed.remove("BTCUSDT")
+    fresh: list[MarketEvent] = []
+    desk.feed.add("BTCUSDT", fresh.append)
+    await trio.sleep(5)
+    await desk.venue.emit(trade_frame("BTCUSDT", 1))
+    assert trade_ids(fresh) == [1]
+    assert [request["method"] for request in desk.venue.sessions[0].requests] == ["SUBSCRIBE"]
+
+
+@on_desk("BTCUSDT")
+async def test_a_symbol_added_while_disconnected(desk: Desk) -> None:
+    """What is added while the venue is down is subscribed once it is back."""
+    desk.venue.is_down = True
+    await desk.venue.sessions[0].cut()
+    await trio.sleep(3)
+    desk.add("ETHUSDT")
+    desk.feed.remove("BTCUSDT")
+    desk.venue.is_down = False
+    await trio.sleep(20)
+    assert desk.venue.open_sessions[0].subscribed == {
+        "ethusdt@trade",
+        "ethusdt@bookTicker",
+        "ethusdt@kline_1m",
+    }
+
+
+@on_desk("BTCUSDT", symbols_per_connection=1)
+async def test_a_full_lane_opens_another(desk: Desk) -> None:
+    """Added to a running feed without room, a symbol gets a connection of its own."""
+    desk.add("ETHUSDT")
+    await trio.sleep(5)
+    await desk.venue.emit(trade_frame("ETHUSDT", 1))
+    assert trade_ids(desk.delivered["ETHUSDT"]) == [1]
+    assert desk.feed.statistics().connections == 2
+
+
+@on_desk("BTCUSDT")
+async def test_age_of_data(desk: Desk) -> None:
+    """The receive time moves with every sound event, open candles too, with refused ones not."""
+    feed, venue = desk.feed, desk.venue
+    assert feed.last_received("BTCUSDT") is None
+    assert feed.last_received("XUSDT") is None
+    ages = []
+    for frame in (
+        trade_frame("BTCUSDT", 5),
+        candle_frame("BTCUSDT", 0, closed=False),
+        trade_frame("BTCUSDT", 5),
+        quote_frame("BTCUSDT", 1, bid="-1"),
+    ):
+        await trio.sleep(1)
+        await venue.emit(frame)
+        received = feed.last_received("BTCUSDT")
+        assert received is not None
+        ages.append(trio.current_time() - received)
+    assert ages == pytest.approx([0.0, 0.0, 1.0, 2.0])
+    assert feed.refused("BTCUSDT") == 1
+    assert feed.refused("XUSDT") == 0
+
+
+@on_desk("BTCUSDT")
+async def test_a_flood_of_garbage(desk: Desk) -> None:
+    """Hostile input reaches no engine, is counted by reason, and is reported without a flood."""
+    session = desk.venue.sessions[0]
+    await session.send(*["garbage"] * 150)
+    await session.send(*[quote_frame("BTCUSDT", 1, bid="102.00")] * 3)
+    await session.send(frame_of("xusdt@trade", {}), b"binary", trade_frame("BTCUSDT", 1))
+    await trio.testing.wait_all_tasks_blocked()
+    assert trade_ids(desk.delivered["BTCUSDT"]) == [1]
+    assert len(desk.delivered["BTCUSDT"]) == 1
+    assert desk.feed.statistics().dropped == {
+        "malformed": 150,
+        "crossed": 3,
+        "unknown_stream": 1,
+        "binary": 1,
+    }
+    assert desk.texts("feed_refused") == [
+        "no symbol: malformed, 1 times so far",
+        "no symbol: malformed, 10 times so far",
+        "no symbol: malformed, 100 times so far",
+        "BTCUSDT: crossed, 1 times so far",
+        "no symbol: unknown_stream, 1 times so far",
+        "no symbol: binary, 1 times so far",
+    ]
+
+
+async def test_a_stream_the_venue_refuses(autojump_clock: MockClock) -> None:
+    """A symbol the venue does not know is reported once, and the others trade."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, ["BTCUSDT", "NOSUCHUSDT"], streams=("trade",))
+        desk.venue.refused = {"nosuchusdt@trade"}
+        await nursery.start(desk.feed.run)
+        await desk.venue.emit(trade_frame("BTCUSDT", 1))
+        assert trade_ids(desk.delivered["BTCUSDT"]) == [1]
+        assert desk.texts("feed_refused") == ["nosuchusdt@trade: the venue refused the stream"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_event_times_follow_the_wall_clock(autojump_clock: MockClock) -> None:
+    """With a wall clock, what lies over an hour ahead of it is refused, also after hours."""
+    async with trio.open_nursery() as nursery:
+        start = trio.current_time()
+        desk = Desk(
+            nursery,
+            ["BTCUSDT"],
+            wall_clock=lambda: 1_700_000_000.0 + trio.current_time() - start,
+        )
+        await nursery.start(desk.feed.run)
+        ahead = 1_700_000_000_000 + 2 * 3_600_000
+        await desk.venue.emit(trade_frame("BTCUSDT", 1, ahead))
+        await trio.sleep(3 * 3600)
+        await desk.venue.emit(trade_frame("BTCUSDT", 2, ahead))
+        assert trade_ids(desk.delivered["BTCUSDT"]) == [2]
+        assert desk.feed.statistics().dropped == {"time": 1}
+        nursery.cancel_scope.cancel()
+
+
+@on_desk("BTCUSDT")
+async def test_silence_is_noticed_and_mended(desk: Desk) -> None:
+    """A black hole costs at most 30 s and one reconnect; the feed never returns."""
+    desk.venue.sessions[0].line.is_dead = True
+    await trio.sleep(35)
+    await desk.venue.emit(trade_frame("BTCUSDT", 1))
+    assert trade_ids(desk.delivered["BTCUSDT"]) == [1]
+    assert "expected a pong" in desk.texts("feed_disconnected")[0]
+
+
+async def test_cancelled_it_leaves_no_connection(autojump_clock: MockClock) -> None:
+    """Cancelled, every connection is closed, and what was delivered stays delivered."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, SYMBOLS[:3], symbols_per_connection=1)
+        async with trio.open_nursery() as inner:
+            await inner.start(desk.feed.run)
+            inner.cancel_scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert desk.venue.open_sessions == []
+        assert desk.feed.statistics().connections == 0
+        assert desk.feed.statistics().messages == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"streams": ("depth",)}, "expected trade, bookTicker or kline"),
+        ({"streams": ()}, "at least one"),
+        ({"streams": ("trade", "trade")}, "none twice"),
+        ({"symbols_per_connection": 0}, "at least 1, got 0"),
+    ],
+)
+async def test_settings_that_cannot_be(options: dict[str, object], match: str) -> None:
+    """A setting that cannot work is refused when the feed is made, in words of the setting."""
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(ValueError, match=match):
+            Desk(nursery, [], **options)
+
+
+async def test_a_symbol_twice_is_refused() -> None:
+    """Two engines of one symbol are a bug of the caller."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, ["BTCUSDT"])
+        with pytest.raises(ValueError, match="BTCUSDT is subscribed already"):
+            desk.add("BTCUSDT")
+
+
+async def test_over_a_real_socket() -> None:
+    """On a loopback socket thousands of trades reach an inbox, in order, none lost."""
+    count = 3000
+    inbox = Inbox()
+
+    async def serve(request: trio_websocket.WebSocketRequest) -> None:
+        websocket = await request.accept()
+        identity = json.loads(await websocket.get_message())["id"]
+        await websocket.send_message(json.dumps({"result": None, "id": identity}))
+        for n in range(count):
+            await websocket.send_message(trade_frame("BTCUSDT", n))
+        await trio.sleep_forever()
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(
+                trio_websocket.serve_websocket, serve, "127.0.0.1", 0, None
+            )
+            feed = BinanceFeed(
+                f"ws://127.0.0.1:{server.port}",
+                backoff=lambda attempt, chance: 0.0,
+                chance=lambda: 0.0,
+                on_event=lambda kind, text: None,
+                streams=("trade",),
+            )
+            feed.add("BTCUSDT", inbox.put)
+            await nursery.start(feed.run)
+            received: list[MarketEvent] = []
+            while len(received) < count:
+                await inbox.wait()
+                received.extend(inbox.drain())
+            nursery.cancel_scope.cancel()
+    assert trade_ids(received) == list(range(count))
+    assert feed.statistics().gaps == 0

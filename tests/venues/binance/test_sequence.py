@@ -1,0 +1,74 @@
+"""Trade ids, quote ids and candles that repeat, jump or begin anew."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from levitrio.trading.market import Bar, Quote, Trade
+from levitrio.venues.binance.sequence import (
+    DUPLICATE,
+    RESTART_MARGIN_MS,
+    RESTARTED,
+    SymbolSequence,
+)
+
+
+def trade(trade_id: int, time: int = 1_000) -> Trade:
+    return Trade.of("BTCUSDT", "1", time=time, trade_id=trade_id)
+
+
+def test_first_trade_is_no_gap() -> None:
+    """Before the first trade nothing is known to be missing."""
+    assert SymbolSequence().judge_trade(trade(3735683259)) == 0
+
+
+@given(st.lists(st.integers(0, 30), max_size=100))
+def test_every_id_once_and_every_hole_counted(ids: list[int]) -> None:
+    """In any order of ids: delivered ones rise, and delivered + missing cover the whole range."""
+    sequence = SymbolSequence()
+    delivered: list[int] = []
+    missing = 0
+    for trade_id in ids:
+        verdict = sequence.judge_trade(trade(trade_id))
+        if verdict == DUPLICATE:
+            assert delivered
+            assert trade_id <= delivered[-1]
+        else:
+            delivered.append(trade_id)
+            missing += verdict
+    assert delivered == sorted(set(delivered))
+    if delivered:
+        assert len(delivered) + missing == delivered[-1] - delivered[0] + 1
+
+
+def test_ids_that_begin_anew() -> None:
+    """A low id with a time no repetition can have starts a new count, so nothing is deaf."""
+    sequence = SymbolSequence()
+    assert sequence.judge_trade(trade(10**12)) == 0
+    assert sequence.judge_trade(trade(5, time=1_000 + RESTART_MARGIN_MS)) == DUPLICATE
+    assert sequence.judge_trade(trade(5, time=1_001 + RESTART_MARGIN_MS)) == RESTARTED
+    assert sequence.judge_trade(trade(7, time=1_002 + RESTART_MARGIN_MS)) == 1
+
+
+def test_quotes_only_grow_on_one_connection() -> None:
+    """An older quote is refused, the same id is not, and a reconnect forgets."""
+    sequence = SymbolSequence()
+
+    def is_old(update_id: int) -> bool:
+        return sequence.is_old_quote(Quote.of("BTCUSDT", "1", "2", update_id=update_id))
+
+    assert [is_old(n) for n in (5, 5, 4, 6)] == [False, False, True, False]
+    sequence.reconnected()
+    assert not is_old(1)
+
+
+def test_a_candle_closes_once() -> None:
+    """The same candle closed twice is delivered once, for each interval on its own."""
+    sequence = SymbolSequence()
+    minute = Bar.of("BTCUSDT", "1", open_time=60_000)
+    hour = Bar.of("BTCUSDT", "1", open_time=0, interval="1h")
+    assert [sequence.is_old_bar(bar) for bar in (minute, minute, hour, minute)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
