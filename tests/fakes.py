@@ -19,17 +19,20 @@ class FakeJournal:
     delay: float = 0.001
     broken: str | None = None
     entries: list[Entry] = attrs.field(factory=list)
+    known_fills: tuple[Fill, ...] = ()
+    """What it claims to have had already."""
     seq: int = 0
 
     def reserve(self) -> int:
         self.seq += 1
         return self.seq
 
-    async def append(self, *entries: Entry) -> None:
+    async def append(self, *entries: Entry) -> tuple[Fill, ...]:
         await trio.sleep(self.delay)
         if self.broken is not None:
             raise JournalUnavailable(self.broken)
         self.entries.extend(entries)
+        return self.known_fills
 
     def of(self, kind: type) -> list[Entry]:
         """The entries of one kind, in order."""

@@ -7,7 +7,7 @@ engine never cancels an order half sent. One order per symbol is under way at a 
 that arrives meanwhile replaces the one that waits, because a signal is a target, not an order.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -28,6 +28,7 @@ from levitrio.records.entries import (
     OutcomeEntry,
 )
 from levitrio.strategies.base import Signal
+from levitrio.trading.amounts import plain
 from levitrio.trading.orders import Fill, Order, OrderStatus
 from levitrio.trading.risk import Denial, Permission, TradingState
 from levitrio.venues.base import Broker, OrderReport
@@ -39,8 +40,11 @@ class IntentJournal(Protocol):
     def reserve(self) -> int:
         """The next sequence number, never given out before."""
 
-    async def append(self, *entries: Entry) -> None:
-        """Returns once the entries are durable; raises JournalUnavailable if they cannot be."""
+    async def append(self, *entries: Entry) -> Sequence[Fill]:
+        """Returns once the entries are durable, with the fills it had already.
+
+        Raises JournalUnavailable if they cannot be; an outcome is then owed and written later.
+        """
 
 
 class Report(Protocol):
@@ -175,6 +179,16 @@ class Gateway:
         for symbol in self.desks:
             self.flatten(symbol)
 
+    def halt_now(self, reason: str) -> None:
+        """No order leaves from this instant; `set_trading_state` then makes it durable."""
+        self.account.trading_state, self.account.trading_reason = TradingState.HALTED, reason
+
+    def halt_soon(self, reason: str) -> None:
+        """Halted from this instant, durable as soon as the journal can."""
+        self.halt_now(reason)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._brake, TradingState.HALTED, reason)
+
     async def set_trading_state(self, state: TradingState, reason: str) -> None:
         """Change what the fleet may do: durable first, then visible.
 
@@ -183,7 +197,7 @@ class Gateway:
         """
         account = self.account
         if state is TradingState.HALTED:
-            account.trading_state, account.trading_reason = state, reason
+            self.halt_now(reason)
         await self.journal.append(
             HaltEntry(trading_state=state, reason=reason, wall_ms=self.wall_ms())
         )
@@ -288,22 +302,31 @@ class Gateway:
         return desk.permission is Permission.ALL and state is TradingState.ACTIVE
 
     async def _settle(self, desk: Desk | None, answer: OrderReport) -> None:
-        """Journal an answer with its fills, then book them: no book is ahead of the journal."""
-        await self.journal.append(
-            OutcomeEntry(
-                client_id=answer.client_id,
-                status=answer.status,
-                fills=tuple(answer.fills),
-                reason=answer.reason,
-                wall_ms=self.wall_ms(),
-            )
+        """Journal an answer with its fills, then book those that are new."""
+        outcome = OutcomeEntry(
+            client_id=answer.client_id,
+            status=answer.status,
+            fills=tuple(answer.fills),
+            reason=answer.reason,
+            wall_ms=self.wall_ms(),
         )
+        known: Sequence[Fill] = ()
+        try:
+            known = await self.journal.append(outcome)
+        except JournalUnavailable as exc:
+            # It happened, and the journal owes it: the book must show what the venue has.
+            self.report("journal_trouble", f"outcome not journaled yet: {exc}")
         if desk is None:
             return
         for fill in answer.fills:
+            if fill in known:
+                continue
             booked = desk.book.apply(fill)
             desk.forget_denial()
-            text = f"{fill.side} {fill.quantity} @ {fill.price:.8f}, position {booked.position}"
+            text = (
+                f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}, "
+                f"position {plain(booked.position)}"
+            )
             self.report("fill", text, engine=desk.symbol, client_id=fill.client_id)
             if desk.on_fill is not None:
                 desk.on_fill(booked)

@@ -102,15 +102,19 @@ def json_line(record: LogRecord) -> bytes:
 
 
 def human_line(record: LogRecord, *, colour: bool = False) -> bytes:
-    """`12:00:01 SOLUSDT crashed error="ValueError: ..." restart_in=1.7`, the time in UTC.
+    """`12:00:01 SOLUSDT crashed ValueError: ... (restarting in 1.7 s)`, the time in UTC.
 
-    Long fields and those of several lines (tracebacks) stay in the file.
+    A record with a `text` shows that and leaves its other fields to the file, as it does long
+    fields and those of several lines (tracebacks).
     """
     event = _harmless(record.event)
     if colour and record.level in _COLOURS:
         event = f"{_COLOURS[record.level]}{event}\x1b[0m"
     words = [iso_ms(record.wall_ms)[11:19], record.symbol or "fleet", event]
-    for key, value in record.fields.items():
+    fields = record.fields
+    if isinstance(fields.get("text"), str):
+        fields = {"text": fields["text"]}
+    for key, value in fields.items():
         if value is None or (isinstance(value, str) and "\n" in value.strip()):
             continue
         shown = _harmless(str(value).strip())[:TERMINAL_FIELD_LIMIT]

@@ -198,13 +198,14 @@ def log_events(logs: LogWriter, levels: Mapping[str, str]) -> Callable[[Event], 
     """A sink that logs each event of an `EventLog`, at `levels[kind]` or else `info`.
 
     An event of an engine goes to its own file and, without the `symbol` key but with `engine`,
-    to the orchestrator's; it is shown on the terminal once.
+    to the orchestrator's; it is shown on the terminal once, and not at all at level debug.
     """
 
     def sink(event: Event) -> None:
         level = levels.get(event.kind, "info")
+        shown = level != "debug"
         fields = plain_fields({"text": event.text, "seq": event.seq, **event.data})
-        logs.put(LogRecord(event.wall_ms, level, event.engine, event.kind, fields, True))
+        logs.put(LogRecord(event.wall_ms, level, event.engine, event.kind, fields, shown))
         if event.engine is not None:
             with_engine = {"engine": event.engine, **fields}
             logs.put(LogRecord(event.wall_ms, level, None, event.kind, with_engine, False))

@@ -105,12 +105,12 @@ def test_values_become_plain_copies(value: object, expected: object) -> None:
 
 
 def test_a_human_line_is_short() -> None:
-    """Time, whose, what; tracebacks stay in the file."""
-    line = human_line(
-        record(error="ValueError: no", text="gave up", delay=1.5, gone=None, traceback="a\nb")
-    )
+    """Time, whose, what; tracebacks stay in the file, and all the rest where there is a text."""
+    line = human_line(record(error="ValueError: no", delay=1.5, gone=None, traceback="a\nb"))
 
-    assert line.decode() == ('10:15:00 SOLUSDT crashed error="ValueError: no" gave up delay=1.5\n')
+    assert line.decode() == ('10:15:00 SOLUSDT crashed error="ValueError: no" delay=1.5\n')
+    told = human_line(record(error="ValueError: no", text="gave up", seq=3))
+    assert told.decode() == "10:15:00 SOLUSDT crashed gave up\n"
     assert human_line(LogRecord(AT, "info", None, "started")) == b"10:15:00 fleet started\n"
 
 

@@ -1,0 +1,289 @@
+"""The composition root: from a FleetConfig to the objects that make a fleet, not yet running.
+
+The one place that names concrete classes for every seam. Tests and replay build the same
+fleet with other seams.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+
+import attrs
+import trio
+
+from levitrio.app import settings
+from levitrio.app.incidents import IncidentScribe
+from levitrio.app.reporting import SupervisionReporter
+from levitrio.app.seat import Seat
+from levitrio.app.status import StatusBoard
+from levitrio.engine import Engine
+from levitrio.errors import JournalUnavailable, UsageError
+from levitrio.fleet.config import EngineConfig, FleetConfig
+from levitrio.gateway.account import Account
+from levitrio.gateway.desk import Desk
+from levitrio.gateway.gateway import Gateway
+from levitrio.inbox import Inbox
+from levitrio.records.disk import Directory
+from levitrio.records.entries import History, MarketTimeEntry
+from levitrio.records.events import EventLog
+from levitrio.records.journal import Journal
+from levitrio.records.offload import Offload, in_threads
+from levitrio.records.snapshot_writer import SnapshotWriter
+from levitrio.records.snapshots import SnapshotStore
+from levitrio.supervision.lifecycle import Wanted
+from levitrio.supervision.order import GroupRule
+from levitrio.supervision.supervisor import Supervisor
+from levitrio.trading.book import Book
+from levitrio.trading.clock import LiveClock, MarketClock, TapeClock
+from levitrio.trading.market_view import MarketView
+from levitrio.venues.binance.feed import BinanceFeed
+from levitrio.venues.binance.network import OpenStream, open_network_stream
+from levitrio.venues.paper import PaperBroker
+from levitrio.venues.simulator.server import Simulator
+
+BINANCE_STREAMS = "wss://stream.binance.com:9443"
+"""Production market streams; needs no key."""
+
+
+def _threads() -> Offload:
+    return in_threads(1)
+
+
+@attrs.frozen(kw_only=True)
+class Seams:
+    """What a fleet takes from outside the trio run."""
+
+    wall_clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
+    chance: Callable[[], float] = random.random
+    """Random numbers in [0, 1), for jitter."""
+    offload: Callable[[], Offload] = _threads
+    """Makes a place where blocking work runs; asked once for each part, which has its own."""
+    open_stream: OpenStream = open_network_stream
+    """How the feed reaches its venue."""
+
+
+class Assembly:
+    """A fleet, put together. `restore` it, then `levitrio.app.run` runs it.
+
+    Args:
+        config: a checked fleet.toml.
+        journal: open; `history` is what it returned.
+        events: where everything is told.
+
+    Raises UsageError for what this version cannot run.
+    """
+
+    def __init__(
+        self,
+        config: FleetConfig,
+        *,
+        journal: Journal,
+        history: History,
+        events: EventLog,
+        seams: Seams,
+    ) -> None:
+        if config.broker.kind != "paper":
+            raise UsageError(
+                f'[broker] kind: expected "paper", got "{config.broker.kind}":'
+                " orders at a venue are not there yet"
+            )
+        self.config = config
+        self.seams = seams
+        self.events = events
+        self.journal = journal
+        self.market_clock = self._make_clock()
+        self.seats: dict[str, Seat] = {}
+        self.desks: dict[str, Desk] = {}
+        self.markets: dict[str, MarketView] = {}
+        for engine in config.engines.values():
+            self.add_seat(engine)
+        self.account = Account(
+            desks=self.desks, cash=config.broker.cash, slippage=config.broker.slippage
+        )
+        self.feed: BinanceFeed | None = None
+        self.simulator = self._make_simulator(history.market_ms)
+        self.gateway = self._make_gateway()
+        self.scribe = IncidentScribe(journal=journal, wall_ms=self.wall_ms, offload=seams.offload())
+        self.supervisor = self._make_supervisor()
+        self.board = self._make_board()
+        self.snapshots = SnapshotWriter(
+            SnapshotStore(Directory(config.fleet.data_dir)),
+            self.board.photograph,
+            offload=seams.offload(),
+            on_trouble=lambda text: self.tell("snapshot_trouble", text),
+        )
+        self.reporter = SupervisionReporter(
+            seats=self.seats,
+            gateway=self.gateway,
+            events=events,
+            changed=self.snapshots.request,
+        )
+
+    # What the parts ask of the whole
+
+    def wall_ms(self) -> int:
+        """Wall clock, ms since 1970."""
+        return int(self.seams.wall_clock() * 1000)
+
+    def tell(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
+        """One line of the event log."""
+        self.events.emit(kind, text, engine, **data)
+
+    def data_age(self, symbol: str) -> float | None:
+        """Seconds since the symbol's newest data; None before the first, and after a tape's end."""
+        if self.feed is None or (self.simulator is not None and self.simulator.ended.is_set()):
+            return None
+        received = self.feed.last_received(symbol)
+        return None if received is None else max(0.0, trio.current_time() - received)
+
+    def launch(self, symbol: str, incarnation: int) -> Engine:
+        """A new incarnation on its seat. The supervisor calls it, inside the containment."""
+        seat = self.seats[symbol]
+        engine = Engine(
+            symbol=symbol,
+            make_strategy=lambda: settings.make_strategy(seat.config),
+            inbox=seat.inbox,
+            submit=lambda _: None,
+            market_clock=self.market_clock,
+            cycle_interval=seat.config.cycle_interval,
+            longest_nap=settings.longest_nap(self.config, seat.config),
+            saved_state=seat.saved_state,
+            absorbed_errors=lambda: seat.desk.refused,
+        )
+        engine.submit = self.gateway.admit(symbol, incarnation, engine.take_fill)
+        seat.engine = engine
+        return engine
+
+    # Building
+
+    def add_seat(self, engine: EngineConfig) -> Seat:
+        """Make room for a symbol; nothing is subscribed or started."""
+        symbol = engine.symbol
+        market = MarketView(symbol=symbol)
+        desk = Desk(
+            symbol=symbol,
+            book=Book(symbol=symbol, quote_asset=self.config.fleet.quote),
+            market=market,
+            signals_only=engine.signals_only,
+        )
+        seat = Seat(
+            config=engine,
+            inbox=Inbox(engine.inbox),
+            market=market,
+            desk=desk,
+            market_clock=self.market_clock,
+        )
+        self.seats[symbol], self.desks[symbol], self.markets[symbol] = seat, desk, market
+        return seat
+
+    def make_feed(self, url: str) -> BinanceFeed:
+        """The feed of all seats, at the venue's address, which is known late."""
+        feed = self.config.feed
+        self.feed = BinanceFeed(
+            url,
+            streams=feed.streams,
+            symbols_per_connection=feed.symbols_per_connection,
+            backoff=settings.feed_backoff(self.config),
+            chance=self.seams.chance,
+            on_event=self.tell,
+            wall_clock=self.seams.wall_clock if feed.kind == "binance" else None,
+            open_stream=self.seams.open_stream,
+        )
+        for symbol, seat in self.seats.items():
+            self.feed.add(symbol, seat.deliver)
+        return self.feed
+
+    def restore(self, history: History, states: Mapping[str, object]) -> None:
+        """Put back what the last run left: books, trading state, wanted states, crashes.
+
+        `states` is what strategies had saved, by symbol.
+        """
+        self.gateway.restore(history)
+        wall_ms = self.wall_ms()
+        for symbol, seat in self.seats.items():
+            seat.restored_state = states.get(symbol)
+            self.supervisor.add(
+                symbol,
+                wanted=Wanted(history.wanted.get(symbol, "running")),
+                # A wall clock set back makes crashes new, never future.
+                crashes=[max(0, wall_ms - ms) / 1000 for ms in history.crashes.get(symbol, ())],
+                failed=history.failed.get(symbol),
+                last_error=history.last_errors.get(symbol, ""),
+                after=seat.config.after,
+                group=seat.config.group,
+            )
+
+    def _make_clock(self) -> MarketClock:
+        if self.config.feed.kind == "binance":
+            return LiveClock(self.seams.wall_clock)
+        simulator = self.config.simulator
+        return TapeClock(1.0 if simulator is None else simulator.speed)
+
+    def _make_simulator(self, start_after_ms: int) -> Simulator | None:
+        config = self.config.simulator
+        if config is None:
+            return None
+        return Simulator(
+            seed=config.seed,
+            speed=config.speed,
+            recordings=config.recording,
+            port=config.port,
+            expected_streams=settings.expected_streams(self.config),
+            wall_clock=self.seams.wall_clock,
+            reserve=self._reserve_market_time,
+            start_after_ms=start_after_ms,
+            on_event=self.tell,
+        )
+
+    async def _reserve_market_time(self, market_ms: int) -> None:
+        try:
+            await self.journal.append(MarketTimeEntry(market_ms=market_ms))
+        except JournalUnavailable as exc:
+            # The market goes on; at worst the next start's trade ids meet old ones.
+            self.tell("journal_trouble", f"market time not journaled: {exc}")
+
+    def _make_gateway(self) -> Gateway:
+        config = self.config
+        return Gateway(
+            account=self.account,
+            rules=settings.order_rules(config),
+            journal=self.journal,
+            broker=PaperBroker(
+                markets=self.markets,
+                quote_asset=config.fleet.quote,
+                market_ms=self.market_clock.now_ms,
+                fee=config.broker.fee,
+                slippage=config.broker.slippage,
+                latency=config.broker.latency,
+            ),
+            market_ms=self.market_clock.now_ms,
+            wall_ms=self.wall_ms,
+            data_age=self.data_age,
+            report=self.tell,
+        )
+
+    def _make_supervisor(self) -> Supervisor:
+        config = self.config
+        return Supervisor(
+            launch=self.launch,
+            report=lambda event: self.reporter(event),
+            record=self.scribe,
+            chance=self.seams.chance,
+            policy=settings.restart_policy(config),
+            health=settings.health_limits(config),
+            grace=config.fleet.grace,
+            groups={name: GroupRule(group.restart) for name, group in config.groups.items()},
+        )
+
+    def _make_board(self) -> StatusBoard:
+        return StatusBoard(
+            fleet=self.config.fleet.name,
+            seats=self.seats,
+            children=self.supervisor.children,
+            account=self.account,
+            policy=lambda: self.supervisor.policy,
+            data_age=self.data_age,
+            wall_ms=self.wall_ms,
+            market_ms=self.market_clock.now_ms,
+        )

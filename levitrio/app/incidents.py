@@ -1,0 +1,90 @@
+"""From a crash to an incident in the journal, off the way of the restart."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+import trio
+
+from levitrio.records.entries import FailedEntry, IncidentEntry, WantedEntry
+from levitrio.records.journal import Journal
+from levitrio.records.offload import Offload
+from levitrio.supervision.crash import describe
+from levitrio.supervision.events import ChildCrashed
+from levitrio.supervision.lifecycle import Wanted
+from levitrio.supervision.restart import Restart
+
+MAX_WAITING = 1_000
+"""Crashes that wait for their source lines; beyond it they are journaled without."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class IncidentScribe:
+    """Makes durable what the supervisor decides. Implements its `Recorder`."""
+
+    journal: Journal
+    wall_ms: Callable[[], int]
+    offload: Offload
+    """Reading source lines blocks."""
+    _waiting: deque[tuple[ChildCrashed, int]] = attrs.field(factory=deque)
+    _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    async def wanted(self, name: str, wanted: Wanted) -> None:
+        await self.journal.append(
+            WantedEntry(symbol=name, wanted=wanted.value, wall_ms=self.wall_ms())
+        )
+
+    async def failed(self, name: str, reason: str | None) -> None:
+        # In order: the crashes that led to the give-up are on record before it.
+        while any(event.name == name for event, _ in self._waiting):
+            await self._write_next()
+        await self.journal.append(FailedEntry(symbol=name, reason=reason, wall_ms=self.wall_ms()))
+
+    def crashed(self, event: ChildCrashed) -> None:
+        self._waiting.append((event, self.wall_ms()))
+        if len(self._waiting) > MAX_WAITING:
+            crash, wall_ms = self._waiting.popleft()
+            self._write(crash, wall_ms, "")
+        self._lot.unpark()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Add source lines and journal, until cancelled; what still waits is journaled without."""
+        task_status.started()
+        try:
+            while True:
+                while not self._waiting:
+                    await self._lot.park()
+                await self._write_next()
+        finally:
+            while self._waiting:
+                event, wall_ms = self._waiting.popleft()
+                self._write(event, wall_ms, "")
+
+    async def _write_next(self) -> None:
+        event, wall_ms = self._waiting[0]
+        text = await self.offload(partial(describe, event.crash))
+        # A give-up or a flood may have written it meanwhile.
+        if self._waiting and self._waiting[0][0] is event:
+            self._waiting.popleft()
+            self._write(event, wall_ms, text)
+
+    def _write(self, event: ChildCrashed, wall_ms: int, traceback: str) -> None:
+        self.journal.append_nowait(
+            IncidentEntry(
+                symbol=event.name,
+                incarnation=event.incarnation,
+                cause=event.crash.cause,
+                error=event.crash.error,
+                traceback=traceback or describe_places(event),
+                counts=isinstance(event.decision, Restart),
+                delay=event.delay,
+                wall_ms=wall_ms,
+            )
+        )
+
+
+def describe_places(event: ChildCrashed) -> str:
+    """A traceback without source lines: only what was copied at the crash, no disk."""
+    places = [f'  File "{file}", line {line}, in {name}' for file, line, name in event.crash.frames]
+    return "\n".join([*places, event.crash.error])

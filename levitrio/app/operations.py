@@ -1,0 +1,200 @@
+"""What an operator may do to a running fleet. Implements the control plane's port."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import msgspec
+import trio
+
+from levitrio.app.assembly import Assembly
+from levitrio.control import codes
+from levitrio.control.port import CommandResult, EventBatch, Peer, Verb
+from levitrio.errors import ControlError, JournalUnavailable
+from levitrio.records.entries import CommandEntry
+from levitrio.records.events import iso_ms
+from levitrio.supervision.commands import Refusal
+from levitrio.trading.amounts import plain
+from levitrio.trading.risk import TradingState
+
+_DONE: Mapping[Verb, str] = {
+    "start": "started",
+    "stop": "stopped",
+    "restart": "restarted",
+    "pause": "paused",
+    "resume": "resumed",
+    "reset": "reset",
+}
+
+
+@attrs.define(eq=False, kw_only=True)
+class Operations:
+    """One running fleet, as the control socket sees it."""
+
+    assembly: Assembly
+    end: Callable[[float | None], None]
+    """Ask the process to end, with another grace or the configured one."""
+
+    @property
+    def name(self) -> str:
+        return self.assembly.config.fleet.name
+
+    def symbols(self) -> Collection[str]:
+        return self.assembly.seats.keys()
+
+    def status(self, symbols: Sequence[str] | None) -> bytes:
+        return msgspec.json.encode(self.assembly.board.document(symbols))
+
+    async def command(
+        self, verb: Verb, symbols: Sequence[str], peer: Peer
+    ) -> Sequence[CommandResult]:
+        await self._journal(verb, peer, symbols=list(symbols))
+        supervisor = self.assembly.supervisor
+        act: Mapping[Verb, Callable[[str], Awaitable[Refusal | None]]] = {
+            "start": supervisor.start,
+            "stop": supervisor.stop,
+            "restart": supervisor.restart,
+            "pause": supervisor.pause,
+            "resume": supervisor.resume,
+            "reset": supervisor.reset,
+        }
+        results: dict[str, CommandResult] = {}
+
+        async def carry_out(symbol: str) -> None:
+            results[symbol] = self._result(verb, symbol, await act[verb](symbol))
+
+        # All at once: their records become durable in one commit, not one after the other.
+        async with trio.open_nursery() as nursery:
+            for symbol in symbols:
+                nursery.start_soon(carry_out, symbol)
+        return [results[symbol] for symbol in symbols]
+
+    def _result(self, verb: Verb, symbol: str, refusal: Refusal | None) -> CommandResult:
+        if refusal is None:
+            return CommandResult(symbol=symbol, ok=True, status=_DONE[verb])
+        hint = f"levi ctl {refusal.hint} {symbol}" if refusal.hint else ""
+        state = self.assembly.supervisor.children[symbol].state.value
+        return CommandResult(
+            symbol=symbol, ok=False, status=state, reason=refusal.reason, hint=hint
+        )
+
+    async def wait_as_wanted(self, symbols: Sequence[str], timeout: float) -> Sequence[str]:
+        late: set[str] = set()
+
+        async def wait(symbol: str) -> None:
+            if not await self.assembly.supervisor.wait_as_wanted(symbol, timeout):
+                late.add(symbol)
+
+        async with trio.open_nursery() as nursery:
+            for symbol in symbols:
+                nursery.start_soon(wait, symbol)
+        return [symbol for symbol in symbols if symbol in late]
+
+    async def reload(
+        self, *, dry_run: bool, flatten: bool, keep_position: bool, peer: Peer
+    ) -> Mapping[str, Any]:
+        raise ControlError(
+            codes.REFUSED, "reload is not there yet", "levi ctl shutdown, then levi run again"
+        )
+
+    def risk(self) -> Mapping[str, Any]:
+        account, rules = self.assembly.account, self.assembly.gateway.rules
+        equity, day_start = account.equity(), account.day_start_equity()
+        denials: dict[str, int] = {}
+        for desk in account.desks.values():
+            for reason, count in desk.denials.items():
+                denials[reason] = denials.get(reason, 0) + count
+        return {
+            "trading_state": account.trading_state.value,
+            "reason": account.trading_reason,
+            "equity": plain(equity),
+            "daily_pnl": plain(equity - day_start),
+            "peak_equity": plain(account.peak_equity),
+            "gross_exposure": plain(account.gross_notional()),
+            "open_positions": account.open_positions(),
+            "orders_last_minute": account.orders_last_minute(trio.current_time()),
+            "denials": denials,
+            "limits": {
+                name: value if isinstance(value, int | float | str) else str(value)
+                for name, value in attrs.asdict(rules.risk).items()
+            },
+        }
+
+    async def halt(self, reason: str, peer: Peer) -> Mapping[str, Any]:
+        reason = reason or "by the operator"
+        # In force before anything is written: a slow or broken journal must not delay a halt.
+        self.assembly.gateway.halt_now(reason)
+        await self._journal("halt", peer, reason=reason)
+        return await self._trading(TradingState.HALTED, reason)
+
+    async def unhalt(self, peer: Peer) -> Mapping[str, Any]:
+        await self._journal("unhalt", peer)
+        return await self._trading(TradingState.ACTIVE, "")
+
+    async def _trading(self, state: TradingState, reason: str) -> Mapping[str, Any]:
+        with _refused_without_journal():
+            await self.assembly.gateway.set_trading_state(state, reason)
+        return {"ok": True, "trading_state": state.value, "reason": reason}
+
+    async def flatten(self, symbols: Sequence[str], peer: Peer) -> Sequence[CommandResult]:
+        await self._journal("flatten", peer, symbols=list(symbols))
+        results = []
+        for symbol in symbols:
+            sent = self.assembly.gateway.flatten(symbol)
+            results.append(
+                CommandResult(symbol=symbol, ok=True, status="flattening" if sent else "flat")
+            )
+        return results
+
+    async def history(self, symbol: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        with _refused_without_journal():
+            incidents = await self.assembly.journal.incidents(symbol, limit)
+        return [
+            {"time": iso_ms(incident.wall_ms), **attrs.asdict(incident)} for incident in incidents
+        ]
+
+    def events(self, since: int | None, limit: int) -> EventBatch:
+        log = self.assembly.events
+        cursor = max(0, log.last_seq - limit) if since is None else since
+        backlog = log.since(cursor, limit)
+        newest = backlog.events[-1].seq if backlog.events else log.last_seq
+        return EventBatch(
+            events=[event.as_dict() for event in backlog.events],
+            next_since=newest,
+            missed=0 if since is None else backlog.missed,
+        )
+
+    async def wait_event(self, since: int) -> None:
+        await self.assembly.events.wait_newer(since)
+
+    def metrics(self) -> str:
+        raise ControlError(codes.REFUSED, "metrics are not there yet")
+
+    async def shutdown(self, grace: float | None, peer: Peer) -> None:
+        # Ending needs no journal: a full disk must not keep a fleet alive.
+        self.assembly.tell("shutdown", f"asked by process {peer.pid}", pid=peer.pid, uid=peer.uid)
+        self.end(grace)
+
+    async def _journal(self, method: str, peer: Peer, **params: object) -> None:
+        with _refused_without_journal():
+            await self.assembly.journal.append(
+                CommandEntry(
+                    method=method,
+                    params=msgspec.json.encode(params).decode(),
+                    pid=peer.pid,
+                    uid=peer.uid,
+                    wall_ms=self.assembly.wall_ms(),
+                )
+            )
+
+
+@contextmanager
+def _refused_without_journal() -> Iterator[None]:
+    """What cannot be made durable is refused, with the journal's own words."""
+    try:
+        yield
+    except JournalUnavailable as exc:
+        raise ControlError(
+            codes.REFUSED, f"the journal cannot keep it: {exc}", "levi ctl events"
+        ) from exc

@@ -1,0 +1,94 @@
+"""What the supervisor tells, in the words of the event log, and what follows from it."""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from levitrio.app.seat import Seat
+from levitrio.gateway.gateway import Gateway
+from levitrio.records.events import EventLog
+from levitrio.supervision.events import (
+    BreakerTripped,
+    ChildCrashed,
+    ChildStuck,
+    GaveUp,
+    RecordFailed,
+    StateChanged,
+    SupervisionEvent,
+)
+from levitrio.supervision.lifecycle import State
+from levitrio.trading.risk import Permission
+
+LEVELS = {
+    "starting": "debug",
+    "stopping": "debug",
+    "crashed": "error",
+    "failed": "error",
+    "stuck": "error",
+    "breaker": "error",
+    "journal_trouble": "error",
+    "snapshot_trouble": "error",
+    "denied": "warning",
+    "rejected": "warning",
+    "trading_state": "warning",
+    "feed_disconnected": "warning",
+    "feed_gap": "warning",
+    "feed_refused": "warning",
+    "recording_refused": "warning",
+    "snapshot_damaged": "error",
+}
+"""Log level by kind of event; the rest is info. What is debug is not shown on the terminal."""
+
+_PERMISSIONS = {State.RUNNING: Permission.ALL, State.PAUSED: Permission.EXITS}
+
+_CLOSED = frozenset({State.STOPPED, State.FAILED, State.STUCK})
+"""States whose inbox takes nothing in: nobody will read it."""
+
+_TOLD_ELSEWHERE = frozenset({State.CRASHED, State.FAILED, State.STUCK})
+"""States whose own event says more than the change does."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class SupervisionReporter:
+    """Called synchronously by the supervisor for each of its events."""
+
+    seats: Mapping[str, Seat]
+    gateway: Gateway
+    events: EventLog
+    changed: Callable[[], None]
+    """The registry is not what it was."""
+
+    def __call__(self, event: SupervisionEvent) -> None:
+        match event:
+            case StateChanged():
+                self._state_changed(event)
+            case ChildCrashed(name=name, crash=crash, delay=delay):
+                if delay is None:
+                    then = "while stopping" if event.decision is None else "giving up"
+                else:
+                    then = "restarting at once" if delay == 0 else f"restarting in {delay:.1f} s"
+                text = f"{crash.error[:300]} ({then})"
+                self.events.emit("crashed", text, name, cause=crash.cause, delay=delay)
+            case GaveUp(name=name, reason=reason):
+                self.events.emit("failed", f"given up: {reason}", name)
+            case ChildStuck(name=name, grace=grace, place=place):
+                where = f", it is at {place}" if place else ""
+                self.events.emit("stuck", f"has not stopped within {grace:g} s{where}", name)
+            case BreakerTripped(wave=wave, pause=pause):
+                text = f"many engines crash together: restarts rest for {pause:.1f} s (wave {wave})"
+                self.events.emit("breaker", text)
+            case RecordFailed(name=name, error=error):
+                self.events.emit("journal_trouble", f"give-up not journaled: {error}", name)
+        self.changed()
+
+    def _state_changed(self, event: StateChanged) -> None:
+        state, seat = event.new, self.seats.get(event.name)
+        if seat is not None:
+            self.gateway.permit(event.name, _PERMISSIONS.get(state, Permission.NONE))
+            if state in _CLOSED:
+                seat.inbox.close()
+            elif state is State.STARTING:
+                seat.inbox.open()
+        if state not in _TOLD_ELSEWHERE:
+            data = {"incarnation": event.incarnation}
+            self.events.emit(state.value, event.reason, event.name, **data)

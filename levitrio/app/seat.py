@@ -1,0 +1,39 @@
+"""Everything of one symbol that outlives its engines."""
+
+from typing import Any
+
+import attrs
+
+from levitrio.engine import Engine
+from levitrio.fleet.config import EngineConfig
+from levitrio.gateway.desk import Desk
+from levitrio.inbox import Inbox
+from levitrio.trading.clock import MarketClock
+from levitrio.trading.market import MarketEvent
+from levitrio.trading.market_view import MarketView
+
+
+@attrs.define(eq=False, kw_only=True)
+class Seat:
+    """Engines come and go on it; inbox, market view, desk and saved state stay."""
+
+    config: EngineConfig
+    inbox: Inbox
+    market: MarketView
+    desk: Desk
+    market_clock: MarketClock
+    engine: Engine | None = None
+    """The newest incarnation, alive or not."""
+    restored_state: Any = None
+    """What the strategy had saved in the last run of the fleet."""
+
+    def deliver(self, event: MarketEvent) -> None:
+        """The way of a tick, once it is decoded: no await, no copy."""
+        self.market_clock.see(event)
+        self.market.see(event)
+        self.inbox.put(event)
+
+    @property
+    def saved_state(self) -> Any:
+        """What the next incarnation is to be given back."""
+        return self.restored_state if self.engine is None else self.engine.saved_state

@@ -1,0 +1,80 @@
+"""From the sections of fleet.toml to the values each room wants."""
+
+from collections.abc import Callable
+
+import attrs
+
+from levitrio.fleet.config import EngineConfig, FleetConfig
+from levitrio.gateway.decision import Rules
+from levitrio.strategies.base import Strategy
+from levitrio.strategies.catalog import resolve
+from levitrio.supervision.health import HealthLimits
+from levitrio.supervision.restart import RestartPolicy
+from levitrio.trading.risk import RiskRules
+from levitrio.trading.sizing import SizingRules
+from levitrio.venues.binance.wire import stream_name
+
+
+def restart_policy(config: FleetConfig) -> RestartPolicy:
+    """`[recovery]` as the supervisor's policy."""
+    return RestartPolicy(**attrs.asdict(config.recovery))
+
+
+def feed_backoff(config: FleetConfig) -> Callable[[int, float], float]:
+    """The restart policy's backoff, as the feed counts: attempt 0 is the first."""
+    policy = restart_policy(config)
+    return lambda attempt, chance: policy.backoff(attempt + 1, chance)
+
+
+def health_limits(config: FleetConfig) -> HealthLimits:
+    """`[health]` as the supervisor's limits."""
+    health = config.health
+    return HealthLimits(
+        heartbeat_timeout=health.heartbeat_timeout,
+        max_errors=health.max_errors,
+        start_timeout=health.start_timeout,
+    )
+
+
+def order_rules(config: FleetConfig) -> Rules:
+    """`[risk]` as the gateway's rules."""
+    risk = config.risk
+    return Rules(
+        risk=RiskRules(
+            max_daily_loss=risk.max_daily_loss,
+            max_drawdown=risk.max_drawdown,
+            on_loss=risk.on_loss,
+            max_symbol_exposure=risk.max_symbol_exposure,
+            max_gross_exposure=risk.max_gross_exposure,
+            max_open_positions=risk.max_open_positions,
+            max_orders_per_minute=risk.max_orders_per_minute,
+            cooldown=risk.cooldown,
+            price_band=risk.price_band,
+            stale_after=config.feed.stale_after,
+        ),
+        sizing=SizingRules(
+            max_symbol_exposure=risk.max_symbol_exposure,
+            kelly_fraction=risk.kelly_fraction,
+            volatility_target=risk.volatility_target,
+        ),
+    )
+
+
+def expected_streams(config: FleetConfig) -> frozenset[str]:
+    """Every stream of every engine: a tape starts when all of them are subscribed."""
+    return frozenset(
+        stream_name(symbol, stream) for symbol in config.engines for stream in config.feed.streams
+    )
+
+
+def make_strategy(config: EngineConfig) -> Strategy:
+    """One strategy, on the engine's own task: what it raises is a crash while starting."""
+    return resolve(config.strategy)(config.symbol, **config.params)
+
+
+def longest_nap(config: FleetConfig, engine: EngineConfig) -> float:
+    """Seconds an engine without data sleeps before it shows that it lives.
+
+    Once a cycle, but no more than once a second: a thousand idle engines must not cost a core.
+    """
+    return min(config.health.heartbeat_timeout / 3, max(1.0, engine.cycle_interval))

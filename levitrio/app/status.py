@@ -1,0 +1,123 @@
+"""What the fleet looks like: the status document of contracts.md, and the photograph for disk.
+
+Pull, never push: nothing is kept up to date for a reader who may never come.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import trio
+
+from levitrio.app.seat import Seat
+from levitrio.gateway.account import Account
+from levitrio.records.events import iso_ms
+from levitrio.records.registry import EngineSnapshot, RegistrySnapshot
+from levitrio.supervision.child import Child
+from levitrio.supervision.lifecycle import State
+from levitrio.supervision.restart import RestartPolicy
+from levitrio.trading.amounts import plain
+
+SCHEMA = 1
+
+
+@attrs.define(eq=False, kw_only=True)
+class StatusBoard:
+    """Reads children, seats and account; keeps nothing."""
+
+    fleet: str
+    seats: Mapping[str, Seat]
+    children: Mapping[str, Child]
+    account: Account
+    policy: Callable[[], RestartPolicy]
+    data_age: Callable[[str], float | None]
+    wall_ms: Callable[[], int]
+    market_ms: Callable[[], int]
+
+    def document(self, symbols: Sequence[str] | None = None) -> dict[str, Any]:
+        """The status document; `symbols` chooses the rows, the totals are always the fleet's."""
+        counts = dict.fromkeys((state.value for state in State), 0)
+        for child in self.children.values():
+            counts[child.state.value] += 1
+        account = self.account
+        return {
+            "schema": SCHEMA,
+            "fleet": self.fleet,
+            "reachable": True,
+            "pid": os.getpid(),
+            "trading_state": account.trading_state.value,
+            "trading_reason": account.trading_reason,
+            "equity": plain(account.equity()),
+            "daily_pnl": plain(account.equity() - account.day_start_equity()),
+            "market_time": iso_ms(self.market_ms()) if self.market_ms() else None,
+            "total": len(self.children),
+            **counts,
+            "engines": [self.row(symbol) for symbol in symbols or self.children],
+        }
+
+    def row(self, symbol: str) -> dict[str, Any]:
+        """One engine's part of the document."""
+        child, seat = self.children[symbol], self.seats[symbol]
+        book, quote = seat.desk.book, seat.market.quote
+        beat_age, data_age = child.heartbeat_age, self.data_age(symbol)
+        inbox = seat.inbox.statistics()
+        next_restart_in = child.next_restart_in
+        last_beat = None if beat_age is None else iso_ms(self.wall_ms() - round(beat_age * 1000))
+        return {
+            "symbol": symbol,
+            "status": child.state.value,
+            "wanted": child.wanted.value,
+            "incarnation": child.incarnation,
+            "restarts": child.crashes.restarts(self.policy(), trio.current_time()),
+            "next_restart_in": None if next_restart_in is None else round(next_restart_in, 3),
+            "uptime_seconds": round(child.uptime, 3),
+            "last_heartbeat": last_beat,
+            "heartbeat_age": None if beat_age is None else round(beat_age, 3),
+            "error_count": child.error_count,
+            "last_error": child.last_error or None,
+            "failed": child.failed,
+            "waiting_for": list(child.waiting_for),
+            "ticks": inbox.delivered_trades,
+            "ticks_dropped": inbox.dropped,
+            "data_age": None if data_age is None else round(data_age, 3),
+            "position": plain(book.position),
+            "average_entry": plain(book.average_entry),
+            "unrealized_pnl": plain(book.unrealized_pnl(quote)),
+            "realized_pnl": plain(book.realized_pnl),
+            "daily_pnl": plain(book.daily_pnl(quote)),
+            "total_pnl": plain(book.total_pnl(quote)),
+            "trade_count": book.trade_count,
+            "denials": dict(seat.desk.denials),
+            "strategy": seat.config.strategy,
+        }
+
+    def photograph(self) -> RegistrySnapshot:
+        """The registry as it is written to disk."""
+        return RegistrySnapshot(
+            fleet=self.fleet,
+            saved_at=datetime.fromtimestamp(self.wall_ms() / 1000, UTC),
+            market_ms=self.market_ms(),
+            trading_state=self.account.trading_state.value,
+            engines=tuple(self._engine_snapshot(symbol) for symbol in self.children),
+        )
+
+    def _engine_snapshot(self, symbol: str) -> EngineSnapshot:
+        child, seat = self.children[symbol], self.seats[symbol]
+        book, quote = seat.desk.book, seat.market.quote
+        return EngineSnapshot(
+            symbol=symbol,
+            status=child.state.value,
+            wanted=child.wanted.value,
+            incarnation=child.incarnation,
+            restarts=child.crashes.restarts(self.policy(), trio.current_time()),
+            last_error=child.last_error or None,
+            position=book.position,
+            average_entry=book.average_entry,
+            mark=None if quote is None else book.mark(quote),
+            realized_pnl=book.realized_pnl,
+            total_pnl=book.total_pnl(quote),
+            trade_count=book.trade_count,
+            strategy_state=seat.saved_state,
+        )
