@@ -75,7 +75,7 @@ class LiveClock:
         self._latest_ms = max(self._latest_ms, int(self.wall_clock() * 1000))
         return self._latest_ms
 
-    def at(self, event: MarketEvent) -> int:  # noqa: ARG002  live, handling time is wall time
+    def at(self, event: MarketEvent) -> int:
         return self.now_ms()
 
     def see(self, event: MarketEvent) -> None:

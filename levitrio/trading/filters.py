@@ -1,13 +1,27 @@
-"""The venue's rules on numbers: steps and smallest sizes, in Decimal on the venue's strings."""
+"""The venue's rules on numbers, in Decimal on the venue's own strings. Pure.
 
-from decimal import ROUND_DOWN, Decimal
+`SymbolFilters` is what exchangeInfo says of a symbol (read by `filter_parsing`), `failed_filters` the venue's verdict on an
+order, `SymbolRules` the little that sizing needs. A bound of 0 is disabled. The arithmetic has
+room for every digit the venue accepts: `%` on floats refuses good orders, and so does the usual
+Decimal context on large ones.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal
 
 import attrs
+
+from levitrio.trading.orders import Side
+
+ZERO = Decimal(0)
+
+_EXACT = Context(prec=60)
+"""20 digits before the point and as many after it, and their products with room to spare."""
 
 
 @attrs.frozen(kw_only=True)
 class SymbolRules:
-    """What a venue accepts for one symbol. 0 disables a rule."""
+    """What sizing must know of one symbol. 0 disables a rule."""
 
     tick: Decimal = Decimal("0.00000001")
     """Smallest price step, in the quote asset."""
@@ -22,3 +36,214 @@ def round_down(value: Decimal, step: Decimal) -> Decimal:
     if not step:
         return value
     return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
+
+
+def passive_price(side: Side, price: Decimal, tick: Decimal) -> Decimal:
+    """The nearest multiple of `tick` that is no better for the other side: buys down, sells up."""
+    if not tick:
+        return price
+    rounding = ROUND_DOWN if side is Side.BUY else ROUND_CEILING
+    return (price / tick).to_integral_value(rounding=rounding) * tick
+
+
+@attrs.frozen(kw_only=True)
+class Range:
+    """PRICE_FILTER, LOT_SIZE or MARKET_LOT_SIZE: bounds and a step, each 0 when disabled."""
+
+    least: Decimal = ZERO
+    most: Decimal = ZERO
+    step: Decimal = ZERO
+
+    def admits(self, value: Decimal) -> bool:
+        """Whether the value is within the bounds and a multiple of the step."""
+        if self.least and value < self.least:
+            return False
+        if self.most and value > self.most:
+            return False
+        return not self.step or not _EXACT.remainder(value, self.step)
+
+
+@attrs.frozen(kw_only=True)
+class NotionalBounds:
+    """MIN_NOTIONAL or NOTIONAL: bounds of price x quantity, in the quote asset."""
+
+    least: Decimal = ZERO
+    most: Decimal = ZERO
+    least_applies_to_market: bool = False
+    most_applies_to_market: bool = False
+    average_minutes: int = 0
+    """Over which a MARKET order is valued; 0 means at the last price."""
+
+    def admits(self, notional: Decimal, *, is_market: bool) -> bool:
+        """Whether an order of that worth is neither too small nor too large."""
+        if (self.least_applies_to_market or not is_market) and notional < self.least:
+            return False
+        checks_most = bool(self.most) and (self.most_applies_to_market or not is_market)
+        return not checks_most or notional <= self.most
+
+
+@attrs.frozen(kw_only=True)
+class PriceBand:
+    """PERCENT_PRICE or PERCENT_PRICE_BY_SIDE: how far from the average a price may lie."""
+
+    buy_up: Decimal
+    buy_down: Decimal
+    sell_up: Decimal
+    sell_down: Decimal
+    average_minutes: int = 0
+    """0 means the last price stands for the average."""
+
+    def admits(self, side: Side, price: Decimal, average: Decimal) -> bool:
+        """Whether the price lies within the side's multiples of the average."""
+        is_buy = side is Side.BUY
+        down, up = (self.buy_down, self.buy_up) if is_buy else (self.sell_down, self.sell_up)
+        low, high = _EXACT.multiply(average, down), _EXACT.multiply(average, up)
+        return low <= price <= high
+
+
+@attrs.frozen(kw_only=True)
+class TrailingBounds:
+    """TRAILING_DELTA: bounds in basis points, above and below the market."""
+
+    above: Range
+    below: Range
+
+
+@attrs.frozen(kw_only=True)
+class SymbolFilters:
+    """Every filter of one symbol; None where the venue has none of that kind."""
+
+    price: Range | None = None
+    lot: Range | None = None
+    market_lot: Range | None = None
+    min_notional: NotionalBounds | None = None
+    notional: NotionalBounds | None = None
+    percent_price: PriceBand | None = None
+    percent_price_by_side: PriceBand | None = None
+    trailing: TrailingBounds | None = None
+    counts: Mapping[str, int] = attrs.field(factory=dict)
+    """Limits by filter name: ICEBERG_PARTS, MAX_NUM_ORDERS and the like."""
+    max_position: Decimal | None = None
+    """In the base asset."""
+
+    @property
+    def average_minutes(self) -> int:
+        """The longest average any filter asks for, in minutes; 0: the last price will do."""
+        bounds = (self.min_notional, self.notional, self.percent_price, self.percent_price_by_side)
+        return max((each.average_minutes for each in bounds if each is not None), default=0)
+
+    def rules(self) -> SymbolRules:
+        """What sizing needs of them."""
+        floors = [each.least for each in (self.min_notional, self.notional) if each is not None]
+        return SymbolRules(
+            tick=self.price.step if self.price is not None else ZERO,
+            step=self.lot.step if self.lot is not None else ZERO,
+            min_notional=max(floors, default=ZERO),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class ProposedOrder:
+    """The numbers of an order, as the filters see it."""
+
+    side: Side
+    is_market: bool
+    """Its price is the market's: MARKET, STOP_LOSS, TAKE_PROFIT."""
+    quantity: Decimal | None
+    """In the base asset; None for a MARKET order by quote amount."""
+    quote_quantity: Decimal | None = None
+    """In the quote asset."""
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    iceberg_quantity: Decimal | None = None
+    trailing_delta: int | None = None
+    """Basis points."""
+    trails_above: bool = False
+    """It triggers above the market: a STOP_LOSS that buys, a TAKE_PROFIT that sells."""
+    is_algo: bool = False
+    """It waits for a trigger."""
+
+
+@attrs.frozen(kw_only=True)
+class FilterFacts:
+    """What the verdict depends on besides the order."""
+
+    reference_price: Decimal
+    """The average over the filters' minutes, or the last price where they say 0 minutes."""
+    open_orders: int = 0
+    """Of this account and symbol, the new one not counted."""
+    open_algo_orders: int = 0
+    open_iceberg_orders: int = 0
+    position: Decimal = ZERO
+    """Free and locked base asset and the quantity of open buys, in the base asset."""
+
+
+def failed_filters(
+    filters: SymbolFilters, order: ProposedOrder, facts: FilterFacts
+) -> tuple[str, ...]:
+    """The names of the filters the order fails, in the venue's order; empty: it passes."""
+    return tuple(_failures(filters, order, facts))
+
+
+def _failures(filters: SymbolFilters, order: ProposedOrder, facts: FilterFacts) -> Iterator[str]:
+    prices = [each for each in (order.price, order.stop_price) if each is not None]
+    if filters.price is not None and not all(filters.price.admits(each) for each in prices):
+        yield "PRICE_FILTER"
+    if order.price is not None:
+        for name, band in (
+            ("PERCENT_PRICE", filters.percent_price),
+            ("PERCENT_PRICE_BY_SIDE", filters.percent_price_by_side),
+        ):
+            if band and not band.admits(order.side, order.price, facts.reference_price):
+                yield name
+    yield from _quantity_failures(filters, order)
+    notional = _notional(order, facts)
+    for name, bounds in (("MIN_NOTIONAL", filters.min_notional), ("NOTIONAL", filters.notional)):
+        if bounds and not bounds.admits(notional, is_market=order.is_market):
+            yield name
+    if order.trailing_delta is not None and filters.trailing is not None:
+        trailing = filters.trailing
+        bounds_of_side = trailing.above if order.trails_above else trailing.below
+        if not bounds_of_side.admits(Decimal(order.trailing_delta)):
+            yield "TRAILING_DELTA"
+    yield from _count_failures(filters.counts, order, facts)
+    most = filters.max_position
+    bought = order.quantity if order.side is Side.BUY else None
+    if most is not None and bought is not None and facts.position + bought > most:
+        yield "MAX_POSITION"
+
+
+def _quantity_failures(filters: SymbolFilters, order: ProposedOrder) -> Iterator[str]:
+    quantities = [each for each in (order.quantity, order.iceberg_quantity) if each is not None]
+    if filters.lot is not None and not all(filters.lot.admits(each) for each in quantities):
+        yield "LOT_SIZE"
+    if order.quantity is None:
+        return
+    parts = filters.counts.get("ICEBERG_PARTS")
+    shown = order.iceberg_quantity
+    if parts is not None and shown and order.quantity > _EXACT.multiply(shown, Decimal(parts)):
+        yield "ICEBERG_PARTS"
+    market_lot = filters.market_lot if order.is_market else None
+    if market_lot is not None and not market_lot.admits(order.quantity):
+        yield "MARKET_LOT_SIZE"
+
+
+def _notional(order: ProposedOrder, facts: FilterFacts) -> Decimal:
+    if order.quantity is None:
+        return order.quote_quantity or ZERO
+    price = facts.reference_price if order.price is None else order.price
+    return _EXACT.multiply(price, order.quantity)
+
+
+def _count_failures(
+    counts: Mapping[str, int], order: ProposedOrder, facts: FilterFacts
+) -> Iterator[str]:
+    rests = not order.is_market or order.is_algo
+    for name, is_counted, already in (
+        ("MAX_NUM_ORDERS", rests, facts.open_orders),
+        ("MAX_NUM_ALGO_ORDERS", order.is_algo, facts.open_algo_orders),
+        ("MAX_NUM_ICEBERG_ORDERS", bool(order.iceberg_quantity), facts.open_iceberg_orders),
+    ):
+        limit = counts.get(name)
+        if limit is not None and is_counted and already >= limit:
+            yield name

@@ -60,7 +60,7 @@ class PaperBroker:
         await trio.lowlevel.checkpoint()
         return OrderReport(client_id=order.client_id, status=OrderStatus.CANCELED)
 
-    async def query(self, order: Order) -> OrderReport | None:  # noqa: ARG002  nothing is kept
+    async def query(self, order: Order) -> OrderReport | None:
         """No order outlives its `place`."""
         await trio.lowlevel.checkpoint()
         return None

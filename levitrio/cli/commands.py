@@ -1,0 +1,95 @@
+"""The Typer application: one row per room of commands, and one way to end with an error.
+
+A room is imported only when its command is asked for, or when help must list them all: `levi
+ctl stop` should not wait for the imports of `levi run`.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from levitrio.cli import outcome, render
+from levitrio.errors import LevitrioError, UsageError
+
+_FLEETS = "levitrio.cli.fleets"
+
+ROOMS = {
+    "run": _FLEETS,
+    "check": _FLEETS,
+    "init": _FLEETS,
+    "strategies": _FLEETS,
+    "ctl": "levitrio.cli.ctl",
+    "simulator": _FLEETS,
+}
+"""Command -> module with `register(app)`, in the order in which help lists them."""
+
+
+def run_command_line(words: Sequence[str]) -> int:
+    """Run what was typed; returns the exit code, and no error leaves but Ctrl-C's."""
+    as_json = "--json" in words
+    if list(words) in ([], ["ctl"]):
+        words = [*words, "--help"]
+    is_status = words[:1] == ["ctl"] and "status" in words
+    try:
+        code = build_app(words)(args=list(words), prog_name="levi", standalone_mode=False)
+    except typer.TyperException as error:
+        return _complain(error, as_json=as_json, is_status=is_status)
+    except typer.Abort:
+        return 130
+    except LevitrioError as error:
+        return outcome.report(error, as_json=as_json, is_status=is_status)
+    return code if isinstance(code, int) else outcome.FINE
+
+
+def build_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The application with the rooms that `words` need; with all of them when that is unclear."""
+    app = typer.Typer(
+        help="A fleet of trading engines that never stops trading because one of them did.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain text in every terminal and mail, and 60 ms less
+    )
+    app.callback()(_options)
+    wanted = words[0] if words and words[0] in ROOMS else None
+    for module in dict.fromkeys(ROOMS.values()):
+        if wanted is None or ROOMS[wanted] == module:
+            import_module(module).register(app)
+    return app
+
+
+def package_version() -> str:
+    """The installed version; a checkout that was never installed has none."""
+    try:
+        return version("levitrio")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        render.write(f"levitrio {package_version()}")
+        raise typer.Exit
+
+
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """What may stand before a command."""
+
+
+def _complain(error: typer.TyperException, *, as_json: bool, is_status: bool) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "levi"
+    text = error.format_message().removesuffix(".")
+    if as_json:
+        return outcome.report(UsageError(text), as_json=True, is_status=is_status)
+    render.complain(text, f"{path} --help")
+    return error.exit_code

@@ -1,0 +1,283 @@
+"""`levi ctl`: what an operator types from a second shell. Thin: the fleet decides."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import attrs
+import typer
+
+from levitrio.cli import outcome, render
+from levitrio.cli.reports import describe_events, describe_incidents, describe_members
+from levitrio.cli.status import run_status
+from levitrio.control.client import TIMEOUT, ControlClient, find_socket
+from levitrio.errors import UsageError
+
+WAIT_TIMEOUT = 30.0
+
+Socket = Annotated[
+    str | None, typer.Option("--socket", metavar="PATH", help="Control socket of the fleet.")
+]
+FleetName = Annotated[
+    str | None, typer.Option("--fleet", metavar="NAME", help="Which fleet, when several run.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.0, max=86_400.0, metavar="S", help="Seconds.")
+]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SYMBOL|GLOB...", help="BTCUSDT, btc/usdt, 'SOL*'", show_default=False),
+]
+Everything = Annotated[bool, typer.Option("--all", help="Every engine.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Return when they are as wanted.")]
+
+_VERBS = {
+    "start": "Start engines; refused when failed (see reset).",
+    "stop": "Stop engines: their orders are cancelled, positions kept.",
+    "restart": "Give engines a new incarnation; refused when failed (see reset).",
+    "pause": "Let engines read data and open nothing new.",
+    "resume": "Undo a pause.",
+    "reset": "Forget the crashes of failed engines and start them.",
+}
+
+
+@attrs.frozen
+class Target:
+    """Which fleet was meant, as far as was said before the command."""
+
+    socket: str | None
+    fleet: str | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add `ctl` and its commands."""
+    ctl = typer.Typer(help="Talk to a running fleet.", rich_markup_mode=None)
+    ctl.callback()(_choose)
+    ctl.command("status")(status)
+    for verb, text in _VERBS.items():
+        ctl.command(verb, help=text)(_make(verb))
+    for command in (reload, history, events, risk, halt, unhalt, flatten, metrics, shutdown):
+        ctl.command(command.__name__)(command)
+    app.add_typer(ctl, name="ctl")
+
+
+def _choose(context: typer.Context, socket: Socket = None, fleet: FleetName = None) -> None:
+    """Talk to a running fleet."""
+    context.obj = Target(socket, fleet)
+
+
+def _connect(
+    context: typer.Context, socket: str | None, fleet: str | None, timeout: float = TIMEOUT
+) -> ControlClient:
+    said: Target = context.obj
+    return ControlClient(find_socket(socket or said.socket, fleet or said.fleet), timeout)
+
+
+def status(
+    context: typer.Context,
+    symbols: Symbols = None,
+    as_json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Again each second, until Ctrl-C.")
+    ] = False,
+    timeout: Timeout = None,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Show the engines; exit code 3 when one is not as wanted."""
+    said: Target = context.obj
+    return run_status(
+        symbols or (),
+        as_json=as_json,
+        watch=watch,
+        timeout=TIMEOUT if timeout is None else timeout,
+        socket_path=socket or said.socket,
+        fleet=fleet or said.fleet,
+    )
+
+
+def _make(verb: str) -> Callable[..., int]:
+    def command(
+        context: typer.Context,
+        symbols: Symbols = None,
+        everything: Everything = False,
+        wait: Wait = False,
+        timeout: Timeout = None,
+        as_json: Json = False,
+        socket: Socket = None,
+        fleet: FleetName = None,
+    ) -> int:
+        _expect_engines(verb, symbols, everything=everything)
+        patience = (WAIT_TIMEOUT if timeout is None else timeout) if wait else 0.0
+        answer_within = TIMEOUT if wait or timeout is None else timeout
+        params = {"symbols": symbols or [], "all": everything, "wait": wait, "timeout": patience}
+        with _connect(context, socket, fleet, answer_within) as client:
+            result = client.call(verb, params, extra=patience)
+        return _conclude(result, as_json=as_json, verb=verb)
+
+    return command
+
+
+def reload(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    flatten: Annotated[
+        bool, typer.Option("--flatten", help="Close positions of removed engines.")
+    ] = False,
+    keep_position: Annotated[
+        bool, typer.Option("--keep-position", help="Leave positions of removed engines.")
+    ] = False,
+    as_json: Json = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Read fleet.toml again."""
+    params = {"dry_run": dry_run, "flatten": flatten, "keep_position": keep_position}
+    with _connect(context, socket, fleet, WAIT_TIMEOUT) as client:
+        return _show(client.call("reload", params), as_json=as_json)
+
+
+def history(
+    context: typer.Context,
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL")],
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000)] = 20,
+    as_json: Json = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Show the incidents of an engine, newest first, with tracebacks."""
+    with _connect(context, socket, fleet) as client:
+        result = client.call("history", {"symbol": symbol, "limit": limit})
+    return _show(result, as_json=as_json, describe=describe_incidents)
+
+
+def events(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    since: Annotated[int | None, typer.Option("--since", min=0, metavar="SEQ")] = None,
+    as_json: Json = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Show what happened; with --follow --json, one event a line."""
+    with _connect(context, socket, fleet) as client:
+        batch = client.call("events.subscribe", {"since": since, "follow": follow})
+        if not follow:
+            return _show(batch, as_json=as_json, describe=describe_events)
+        _print_events(batch, as_json=as_json)
+        for method, params in client.notifications():
+            missed = method == "events.missed"
+            _print_events(params if missed else {"events": [params]}, as_json=as_json)
+    render.complain("the fleet hung up")
+    return outcome.UNREACHABLE
+
+
+def risk(
+    context: typer.Context, as_json: Json = False, socket: Socket = None, fleet: FleetName = None
+) -> int:
+    """Show the trading state, the limits and how much of them is used."""
+    with _connect(context, socket, fleet) as client:
+        return _show(client.call("risk"), as_json=as_json)
+
+
+def halt(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option("--reason", metavar="R", help="For the journal.")] = "",
+    as_json: Json = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Cancel all orders and let no new one out; survives a restart, ends with unhalt."""
+    with _connect(context, socket, fleet) as client:
+        return _show(client.call("halt", {"reason": reason}), as_json=as_json)
+
+
+def unhalt(
+    context: typer.Context, as_json: Json = False, socket: Socket = None, fleet: FleetName = None
+) -> int:
+    """Let orders out again."""
+    with _connect(context, socket, fleet) as client:
+        return _show(client.call("unhalt"), as_json=as_json)
+
+
+def flatten(
+    context: typer.Context,
+    symbols: Symbols = None,
+    everything: Everything = False,
+    as_json: Json = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Close the positions of engines."""
+    _expect_engines("flatten", symbols, everything=everything)
+    params = {"symbols": symbols or [], "all": everything}
+    with _connect(context, socket, fleet, WAIT_TIMEOUT) as client:
+        return _conclude(client.call("flatten", params), as_json=as_json, verb="flatten")
+
+
+def metrics(context: typer.Context, socket: Socket = None, fleet: FleetName = None) -> int:
+    """Print the metrics as Prometheus text."""
+    with _connect(context, socket, fleet) as client:
+        text = str(client.call("metrics")["text"])
+    render.write("\n".join(map(render.neutral, text.rstrip("\n").split("\n"))))
+    return outcome.FINE
+
+
+def shutdown(
+    context: typer.Context,
+    grace: Annotated[
+        float | None, typer.Option("--grace", min=0.0, max=3600.0, metavar="S", help="Seconds.")
+    ] = None,
+    as_json: Json = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """End the fleet gracefully."""
+    with _connect(context, socket, fleet) as client:
+        return _show(client.call("shutdown", {"grace": grace}), as_json=as_json)
+
+
+def _expect_engines(verb: str, symbols: list[str] | None, *, everything: bool) -> None:
+    if everything == bool(symbols):
+        came = "both" if everything else "neither"
+        raise UsageError(f"{verb}: expected symbols (or globs) or --all, got {came}")
+
+
+def _print_events(batch: Mapping[str, Any], *, as_json: bool) -> None:
+    lines = describe_events(batch)
+    if as_json:
+        lines = [json.dumps(event) for event in batch.get("events", ())]
+        lines += [json.dumps({"missed": batch["missed"]})] if batch.get("missed") else []
+    if lines:
+        render.write("\n".join(lines))
+
+
+def _show(
+    result: Mapping[str, Any],
+    *,
+    as_json: bool,
+    describe: Callable[[Mapping[str, Any]], Sequence[str]] = describe_members,
+) -> int:
+    render.write(json.dumps(result) if as_json else "\n".join(describe(result)))
+    return outcome.FINE
+
+
+def _conclude(result: Mapping[str, Any], *, as_json: bool, verb: str) -> int:
+    """Tell what became of each engine; the exit code says whether all obeyed in time."""
+    late = result["not_as_wanted"]
+    if as_json:
+        render.write(json.dumps(result))
+    else:
+        for found in result["results"]:
+            symbol = render.neutral(found["symbol"])
+            if found["ok"]:
+                render.write(f"{symbol} {render.neutral(found['status'])}")
+            else:
+                reason = found["reason"] or found["status"]
+                render.complain(f"{symbol} is refused: {reason}", found["hint"])
+        if late:
+            render.complain(f"not as wanted in time: {', '.join(late)}", "levi ctl status")
+    if late and verb != "stop":
+        return outcome.NOT_AS_WANTED
+    return outcome.FINE if result["ok"] else outcome.FAILED

@@ -1,0 +1,91 @@
+"""The commands around fleet.toml: run, check, init, strategies, and the simulator alone."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from levitrio.errors import UsageError
+
+FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.toml", help="The fleet to run.")]
+
+
+class LogFormat(StrEnum):
+    HUMAN = "human"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (run, check, init, strategies, simulator):
+        app.command()(command)
+
+
+def run(
+    file: FleetFile,
+    live: Annotated[
+        bool, typer.Option("--live", help="Send real orders; [broker] must say so too.")
+    ] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="What the terminal shows.")
+    ] = LogFormat.HUMAN,
+) -> int:
+    """Run a fleet in the foreground until Ctrl-C or `levi ctl shutdown`."""
+    # Imported here: `levi check` need not wait for everything a running fleet needs.
+    from levitrio.app.run import add_import_path, run_fleet
+    from levitrio.fleet.reading import load
+    from levitrio.strategies import catalog
+
+    add_import_path(file)
+    config = load(file, check_strategy=catalog.check)
+    if live:
+        raise UsageError("--live: live orders are not there yet; run without it to trade on paper")
+    return run_fleet(config, log_format="json" if log_format is LogFormat.JSON else "human")
+
+
+def check(file: FleetFile) -> int:
+    """Say everything that is wrong with a fleet.toml, at once and with its lines."""
+    from levitrio.app.run import add_import_path
+    from levitrio.cli.check import check as check_file
+    from levitrio.strategies import catalog
+
+    add_import_path(file)
+    return check_file(file, check_strategy=catalog.check)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path(),
+) -> int:
+    """Write a commented fleet.toml to start from; never overwrites one."""
+    from levitrio.cli.init import init as init_folder
+
+    return init_folder(folder)
+
+
+def strategies(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Built-in names or package.module:Class."),
+    ] = None,
+) -> int:
+    """List the strategies fleet.toml can name, with their parameters and defaults."""
+    from levitrio.app.run import add_import_path
+    from levitrio.cli.strategies import list_strategies
+
+    add_import_path(Path("fleet.toml"))
+    return list_strategies(names or ())
+
+
+def simulator(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 0,
+    recording: Annotated[
+        list[Path] | None, typer.Option(help="Play this instead of a generated market.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
+    speed: Annotated[float, typer.Option(help="Market seconds per real second.")] = 1.0,
+) -> int:
+    """Run the built-in exchange alone, for any Binance client."""
+    from levitrio.cli.simulator import run_simulator
+
+    return run_simulator(port=port, recordings=recording or (), seed=seed, speed=speed)

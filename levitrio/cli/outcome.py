@@ -1,0 +1,56 @@
+"""How a `levi ctl` command ends: its exit code, and its error as text or as JSON."""
+
+import json
+
+from levitrio.cli import render
+from levitrio.control import codes
+from levitrio.control.client import Refusal
+from levitrio.errors import ControlError, FleetUnreachable, LevitrioError, UsageError
+
+FINE = 0
+FAILED = 1
+USAGE = 2
+NOT_AS_WANTED = 3
+UNREACHABLE = 4
+
+_USAGE_CODES = {
+    codes.INVALID_REQUEST,
+    codes.INVALID_PARAMS,
+    codes.TOO_LARGE,
+    codes.UNKNOWN_SYMBOL,
+}
+
+
+def exit_code(error: LevitrioError) -> int:
+    """The exit code of contracts.md for an error."""
+    if isinstance(error, FleetUnreachable):
+        return UNREACHABLE
+    if isinstance(error, UsageError):
+        return USAGE
+    if isinstance(error, ControlError) and error.code in _USAGE_CODES:
+        return USAGE
+    return FAILED
+
+
+def report(error: LevitrioError, *, as_json: bool, is_status: bool = False) -> int:
+    """Tell the error where the caller looks for it, and return the exit code."""
+    hint = getattr(error, "hint", "")
+    code = exit_code(error)
+    if not as_json:
+        render.complain(str(error), hint)
+        return code
+    document: dict[str, object]
+    if is_status:
+        reachable = isinstance(error, ControlError)  # it was the fleet that said no
+        document = {"schema": 1, "reachable": reachable, "error": str(error)}
+        if hint:
+            document["hint"] = hint
+    else:
+        body: dict[str, object] = {"message": str(error), "hint": hint}
+        if isinstance(error, ControlError):
+            body["code"] = error.code
+        if isinstance(error, Refusal):
+            body.update(error.data)
+        document = {"ok": False, "error": body}
+    render.write(json.dumps(document))
+    return code

@@ -1,0 +1,122 @@
+"""`levi ctl status`: for a person a table, for cron one JSON document. Imports little.
+
+Exit code 0 when every engine that was asked for is as wanted, 3 when one is not.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+from levitrio.cli import outcome, render
+from levitrio.control.client import TIMEOUT, ControlClient, find_socket
+from levitrio.errors import LevitrioError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STATES = ("starting", "running", "paused", "stopping", "crashed", "failed", "stopped", "stuck")
+_HEADER = (
+    "SYMBOL",
+    "STATUS",
+    "WANTED",
+    "INC",
+    "RESTARTS",
+    "UPTIME",
+    "POSITION",
+    "PNL",
+    "LAST ERROR",
+)
+
+
+def run_status(
+    symbols: Sequence[str] = (),
+    *,
+    as_json: bool = False,
+    watch: bool = False,
+    socket_path: str | None = None,
+    fleet: str | None = None,
+    timeout: float = TIMEOUT,
+) -> int:
+    """Print the status once, or each second until Ctrl-C; returns the exit code."""
+    try:
+        if watch and as_json:
+            raise UsageError("--watch is for people; for scripts repeat status --json")
+        path = find_socket(socket_path, fleet)
+        document = fetch(path, symbols, timeout)
+        if watch:
+            return _watch(path, symbols, timeout, document)
+    except LevitrioError as error:
+        return outcome.report(error, as_json=as_json, is_status=True)
+    if as_json:
+        render.write(json.dumps(document))
+    else:
+        render.write("\n".join(describe(document)))
+    return outcome.FINE if is_as_wanted(document) else outcome.NOT_AS_WANTED
+
+
+def fetch(path: str, symbols: Sequence[str], timeout: float) -> "dict[str, Any]":
+    """The status document of the fleet at `path`."""
+    with ControlClient(path, timeout) as client:
+        document: dict[str, Any] = client.call("status", {"symbols": list(symbols)})
+    return document
+
+
+def is_as_wanted(document: "Mapping[str, Any]") -> bool:
+    """Whether each engine is what its operator wants; stopped on purpose is fine."""
+    return all(engine.get("status") == engine.get("wanted") for engine in document["engines"])
+
+
+def describe(document: "Mapping[str, Any]") -> list[str]:
+    """The lines a person sees: one per engine, and a summary."""
+    engines = document["engines"]
+    rows = [_row(engine) for engine in engines]
+    lines = render.table(_HEADER, rows, states=1) if rows else []
+    counts = ", ".join(f"{document[state]} {state}" for state in STATES if document.get(state))
+    trading = render.paint(
+        render.neutral(document.get("trading_state", "-")), 0, colour=render.uses_colour()
+    )
+    lines.append(
+        f"{render.neutral(document.get('fleet', '-'))}: {counts or 'no engine'}"
+        f" of {document.get('total', len(engines))}"
+        f"; trading {trading}; equity {render.neutral(document.get('equity', '-'))}"
+        f"; pid {render.neutral(document.get('pid', '-'))}"
+    )
+    return lines
+
+
+def _row(engine: "Mapping[str, Any]") -> tuple[str, ...]:
+    status = render.neutral(engine.get("status", "-"))
+    error = render.neutral(engine.get("last_error") or "")
+    wait = engine.get("next_restart_in")
+    if status == "crashed" and isinstance(wait, int | float):
+        error = f"restart in {render.duration(wait)}: {error}"
+    return (
+        render.neutral(engine.get("symbol", "-")),
+        status,
+        render.neutral(engine.get("wanted", "-")),
+        render.neutral(engine.get("incarnation", "-")),
+        render.neutral(engine.get("restarts", "-")),
+        render.duration(engine.get("uptime_seconds")),
+        render.neutral(engine.get("position", "-")),
+        render.neutral(engine.get("total_pnl", "-")),
+        error,
+    )
+
+
+def _watch(path: str, symbols: Sequence[str], timeout: float, document: "Mapping[str, Any]") -> int:
+    """Redraw each second; a fleet that goes away is shown as such, and may come back."""
+    lines = describe(document)
+    due = time.monotonic()
+    try:
+        while True:
+            clear = "\x1b[H\x1b[2J" if render.is_terminal() else ""
+            render.write(clear + "\n".join(lines))
+            due = max(due + 1.0, time.monotonic())  # on the second, and no burst after a stall
+            time.sleep(max(0.0, due - time.monotonic()))
+            try:
+                lines = describe(fetch(path, symbols, timeout))
+            except LevitrioError as error:
+                lines = [render.neutral(str(error))]
+    except KeyboardInterrupt:
+        return outcome.FINE

@@ -1,0 +1,30 @@
+"""`levi strategies`: what can be named in fleet.toml, with parameters."""
+
+import inspect
+from collections.abc import Sequence
+
+from levitrio.cli import render
+from levitrio.strategies.base import Strategy
+from levitrio.strategies.catalog import BUILT_IN, parameters, resolve
+
+
+def list_strategies(names: Sequence[str]) -> int:
+    """Print each strategy with its parameters; the built-in ones when none is named.
+
+    Raises UsageError for a name that is no strategy.
+    """
+    for name in names or BUILT_IN:
+        render.write(describe(name, resolve(name)))
+    if not names:
+        render.write('\nYour own: strategy = "package.module:Class", a file beside fleet.toml.')
+    return 0
+
+
+def describe(name: str, strategy: type[Strategy]) -> str:
+    """Name, first line of the docstring, and one line for each parameter."""
+    lines = [f"{name}: {(inspect.getdoc(strategy) or '').partition(chr(10))[0]}"]
+    for parameter in parameters(strategy).values():
+        required = parameter.default is parameter.empty
+        value = "required" if required else f"= {parameter.default!r}"
+        lines.append(f"    {parameter.name} {value}")
+    return "\n".join(lines)

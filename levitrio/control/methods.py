@@ -1,0 +1,267 @@
+"""The closed table of what may be asked over the socket. Nothing is looked up by attribute.
+
+A row says which params a method takes and who carries it out. Those that change something are
+marked: they run to their end once begun, whatever becomes of the client.
+"""
+
+import functools
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+import msgspec
+
+from levitrio.control import codes
+from levitrio.control.params import (
+    CommandParams,
+    EventsParams,
+    HaltParams,
+    HistoryParams,
+    Params,
+    ReloadParams,
+    Selection,
+    ShutdownParams,
+    StatusParams,
+)
+from levitrio.control.port import CommandResult, Fleet, Peer, Verb
+from levitrio.control.protocol import printable
+from levitrio.control.selection import UnknownSymbol, select
+from levitrio.errors import ControlError
+
+Result = object
+"""Plain data, or bytes that are JSON already."""
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """What a handler gets."""
+
+    fleet: Fleet
+    peer: Peer
+    params: Any
+    """An instance of the method's params class."""
+
+    def selected(self) -> list[str]:
+        """The engines that are meant; refuses when there are none."""
+        return select(self.params.symbols, self.fleet.symbols(), all_of_them=self.params.all)
+
+
+@attrs.frozen(kw_only=True)
+class Method:
+    """One row of the table."""
+
+    summary: str
+    params: type[Params] = Params
+    answer: Callable[[Request], Result] | None = None
+    """Answers without blocking."""
+    carry_out: Callable[[Request], Awaitable[Result]] | None = None
+    """Answers later."""
+    finish: Callable[[Request, Any], Awaitable[Result]] | None = None
+    """Makes the answer of what `carry_out` returned. Ends with the client, changes nothing."""
+    changes: bool = False
+    """It changes something: journaled with its peer, and never cancelled half way."""
+    urgent: bool = False
+    """Let in when the house is full."""
+
+
+def ping(request: Request) -> Result:
+    return {"fleet": request.fleet.name, "pid": os.getpid()}
+
+
+def status(request: Request) -> Result:
+    params: StatusParams = request.params
+    symbols = None
+    if params.symbols:
+        symbols = select(params.symbols, request.fleet.symbols(), all_of_them=False)
+    document = request.fleet.status(symbols)
+    if not params.summary:
+        return document
+    members = msgspec.json.decode(document) if isinstance(document, bytes) else dict(document)
+    members.pop("engines", None)
+    return cast(Result, members)
+
+
+def _command(verb: Verb) -> Callable[[Request], Awaitable[Result]]:
+    async def carry_out(request: Request) -> Result:
+        return await request.fleet.command(verb, request.selected(), request.peer)
+
+    return carry_out
+
+
+async def finish_command(request: Request, results: Sequence[CommandResult]) -> Result:
+    """All refused is an error; some refused is an answer that says which."""
+    params: CommandParams = request.params
+    obeyed = [result.symbol for result in results if result.ok]
+    late: Sequence[str] = ()
+    if params.wait and obeyed:
+        late = await request.fleet.wait_as_wanted(obeyed, params.timeout)
+    return _summarize(results, late)
+
+
+async def finish_flatten(_: Request, results: Sequence[CommandResult]) -> Result:
+    return _summarize(results, ())
+
+
+def _summarize(results: Sequence[CommandResult], late: Sequence[str]) -> Result:
+    refused = [result for result in results if not result.ok]
+    plain = [attrs.asdict(result) for result in results]
+    if refused and len(refused) == len(results):
+        first = refused[0]
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        reason = first.reason or first.status
+        raise Refused(f"{first.symbol} is refused: {reason}{more}", first.hint, plain)
+    return {"ok": not refused and not late, "results": plain, "not_as_wanted": list(late)}
+
+
+class Refused(ControlError):
+    """Every engine refused; `results` says why, one by one."""
+
+    def __init__(self, message: str, hint: str, results: list[dict[str, Any]]) -> None:
+        super().__init__(codes.REFUSED, message, hint)
+        self.results = results
+
+
+async def reload(request: Request) -> Result:
+    params: ReloadParams = request.params
+    if params.flatten and params.keep_position:
+        raise ControlError(codes.INVALID_PARAMS, "flatten and keep_position exclude each other")
+    return await request.fleet.reload(
+        dry_run=params.dry_run,
+        flatten=params.flatten,
+        keep_position=params.keep_position,
+        peer=request.peer,
+    )
+
+
+async def history(request: Request) -> Result:
+    params: HistoryParams = request.params
+    symbols = select([params.symbol], request.fleet.symbols(), all_of_them=False)
+    if len(symbols) != 1:
+        raise ControlError(codes.INVALID_PARAMS, f"symbol: expected one, got {len(symbols)}")
+    incidents = await request.fleet.history(symbols[0], params.limit)
+    return {"symbol": symbols[0], "incidents": list(incidents)}
+
+
+def events(request: Request) -> Result:
+    """What is there now; following is the server's work, because it outlives the answer."""
+    params: EventsParams = request.params
+    return attrs.asdict(request.fleet.events(params.since, params.limit))
+
+
+async def halt(request: Request) -> Result:
+    return await request.fleet.halt(printable(request.params.reason, 500), request.peer)
+
+
+async def unhalt(request: Request) -> Result:
+    return await request.fleet.unhalt(request.peer)
+
+
+async def flatten(request: Request) -> Result:
+    return await request.fleet.flatten(request.selected(), request.peer)
+
+
+async def shutdown(request: Request) -> Result:
+    await request.fleet.shutdown(request.params.grace, request.peer)
+    return {"ok": True, "pid": os.getpid()}
+
+
+def _discover(_: Request) -> Result:
+    return discover()
+
+
+def _verb(verb: Verb, summary: str, *, urgent: bool = False) -> Method:
+    return Method(
+        summary=summary,
+        params=CommandParams,
+        carry_out=_command(verb),
+        finish=finish_command,
+        changes=True,
+        urgent=urgent,
+    )
+
+
+METHODS: Mapping[str, Method] = {
+    "ping": Method(summary="Whether the fleet answers, and who it is.", answer=ping),
+    "status": Method(summary="The status document.", params=StatusParams, answer=status),
+    "start": _verb("start", "Want engines running; refused when failed."),
+    "stop": _verb("stop", "Want engines stopped: orders cancelled, positions kept.", urgent=True),
+    "restart": _verb("restart", "A new incarnation; refused when failed."),
+    "pause": _verb("pause", "Keep reading data, open nothing new."),
+    "resume": _verb("resume", "Undo a pause."),
+    "reset": _verb("reset", "Forget the crashes of failed engines and start them."),
+    "reload": Method(
+        summary="Read fleet.toml again.", params=ReloadParams, carry_out=reload, changes=True
+    ),
+    "history": Method(
+        summary="Incidents of one engine, newest first.", params=HistoryParams, carry_out=history
+    ),
+    "events.subscribe": Method(
+        summary="Events after `since`; with `follow`, then each as it happens.",
+        params=EventsParams,
+        answer=events,
+    ),
+    "risk": Method(
+        summary="Trading state, limits and their use.",
+        answer=lambda request: dict(request.fleet.risk()),
+    ),
+    "halt": Method(
+        summary="No new orders, open ones cancelled, until unhalt.",
+        params=HaltParams,
+        carry_out=halt,
+        changes=True,
+        urgent=True,
+    ),
+    "unhalt": Method(summary="Trade again.", carry_out=unhalt, changes=True),
+    "flatten": Method(
+        summary="Close the positions of engines.",
+        params=Selection,
+        carry_out=flatten,
+        finish=finish_flatten,
+        changes=True,
+    ),
+    "metrics": Method(
+        summary="Prometheus text.",
+        answer=lambda request: {
+            "content_type": "text/plain; version=0.0.4; charset=utf-8",
+            "text": request.fleet.metrics(),
+        },
+    ),
+    "shutdown": Method(
+        summary="End the fleet gracefully.",
+        params=ShutdownParams,
+        carry_out=shutdown,
+        changes=True,
+        urgent=True,
+    ),
+    "rpc.discover": Method(summary="This document.", answer=_discover),
+}
+
+
+@functools.cache
+def discover() -> Result:
+    """The OpenRPC document, made from this very table."""
+    from levitrio.control.openrpc import describe
+
+    return describe(METHODS)
+
+
+def convert_params(method: Method, params: Mapping[str, object]) -> Params:
+    """Typed params, or a ControlError that names the field."""
+    try:
+        return msgspec.convert(params, method.params, strict=True)
+    except msgspec.ValidationError as error:
+        raise ControlError(codes.INVALID_PARAMS, printable(str(error), 300)) from None
+
+
+def error_data(error: ControlError) -> dict[str, object]:
+    """What a client may want beyond code and message."""
+    data: dict[str, object] = {}
+    if error.hint:
+        data["hint"] = error.hint
+    if isinstance(error, UnknownSymbol):
+        data["symbol"] = printable(error.symbol, 64)
+        data["suggestions"] = list(error.suggestions)
+    if isinstance(error, Refused):
+        data["results"] = error.results
+    return data

@@ -1,0 +1,251 @@
+"""Reading JSON-RPC 2.0, one object a line: bytes in, calls and faults out. No I/O, no clock.
+
+The rules, in the order in which a line meets them:
+
+    1. a line longer than 64 KiB is never kept nor parsed; the connection ends with it
+    2. a blank line is ignored
+    3. brackets are counted before parsing: more than 32 deep is not parsed
+    4. UTF-8 only; strict JSON: no NaN, no infinity, no number too large for a float
+    5. an object may not say one key twice, and text must be text (no lone surrogate)
+    6. a batch holds 1 to 32 requests; params go by name
+    7. a call without `id` is a notification: carried out, never answered
+
+Whoever breaks rule 1, or opens with something that is no JSON at all (an HTTP request, a TLS
+hello), gets one answer and is closed. Every other fault is answered and the connection lives.
+"""
+
+import json
+import re
+from collections import Counter
+from typing import TypeGuard
+
+import attrs
+
+from levitrio.control import codes
+
+MAX_FRAME = 64 * 1024
+"""Bytes of one line without its newline. 1,000 symbols by name are 12 KB."""
+MAX_DEPTH = 32
+MAX_BATCH = 32
+MAX_ID = 64
+"""Characters of a textual id: it is echoed, so the caller must not make us carry a load."""
+
+Id = int | str | None
+
+_METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}\Z")
+# Either alternative consumes what it starts on: the scan is linear, whatever the line says.
+_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """`text` without anything a terminal or a log reader could act on, cut at `limit`."""
+    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: limit + 1])
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request that is well formed; whether the method exists is not known yet."""
+
+    id: Id
+    method: str
+    params: dict[str, object]
+    wants_answer: bool
+    """False for a notification."""
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One request that was refused before it reached a method."""
+
+    id: Id
+    code: int
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class Frame:
+    """What one line asked for."""
+
+    items: tuple[Call | Fault, ...]
+    is_batch: bool = False
+    closes: bool = False
+    """Answer, then close: nothing after it can be trusted to be a line."""
+
+
+class Connection:
+    """The reading half of one connection; hand it bytes, take frames.
+
+    `next_frame` returns None when it needs more bytes. After a frame that `closes`, nothing
+    more comes out.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0  # so that a line of single bytes is not searched from its start each time
+        self._closed = False
+
+    @property
+    def has_partial_frame(self) -> bool:
+        """A line was begun and not ended: the peer owes us the rest."""
+        return bool(self._buffer)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what the peer sent."""
+        if not self._closed:
+            self._buffer += data
+
+    def next_frame(self) -> Frame | None:
+        """The next line that is not blank, or None."""
+        while not self._closed:
+            end = self._buffer.find(b"\n", self._scanned)
+            if (end if end >= 0 else len(self._buffer)) > MAX_FRAME:
+                self._buffer.clear()
+                self._closed = True
+                return _refuse(
+                    codes.TOO_LARGE, f"expected a line of at most {MAX_FRAME} bytes", closes=True
+                )
+            if end < 0:
+                self._scanned = len(self._buffer)
+                return None
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
+            self._scanned = 0
+            if line.strip():
+                frame = parse(line)
+                self._closed = frame.closes
+                return frame
+        return None
+
+
+def parse(line: bytes) -> Frame:
+    """One line without its newline as the frame it is; never raises."""
+    repeated: list[str] = []
+    try:
+        _check_depth(line)
+        text = line.decode("utf-8")
+        value = _decode(text, repeated)
+    except (ValueError, RecursionError) as error:
+        closes = line.lstrip()[:1] not in (b"{", b"[")
+        return _refuse(codes.PARSE_ERROR, _describe(error), closes=closes)
+    if "\\u" in text and not _is_text(value):
+        return _refuse(codes.INVALID_REQUEST, "text holds a lone surrogate")
+    if not isinstance(value, list):
+        return Frame(items=(_parse_request(value, repeated),))
+    if not 1 <= len(value) <= MAX_BATCH:
+        return _refuse(
+            codes.INVALID_REQUEST,
+            f"expected a batch of 1 to {MAX_BATCH} requests, got {len(value)}",
+        )
+    return Frame(items=tuple(_parse_request(item, repeated) for item in value), is_batch=True)
+
+
+def _refuse(code: int, message: str, *, closes: bool = False) -> Frame:
+    return Frame(items=(Fault(id=None, code=code, message=message),), closes=closes)
+
+
+def _check_depth(line: bytes) -> None:
+    if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
+        return  # the usual line: too few brackets to be deep, whatever is in its strings
+    depth = 0
+    for match in _BRACKETS.finditer(line):
+        token = match[0]
+        if token in (b"[", b"{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
+        elif token in (b"]", b"}"):
+            depth -= 1
+
+
+class _RepeatedKeys(dict[str, object]):
+    """An object that said a key twice."""
+
+
+def _decode(text: str, repeated: list[str]) -> object:
+    def finite(number: str) -> float:
+        value = float(number)
+        if value - value != 0.0:
+            raise ValueError("expected a finite number")
+        return value
+
+    def refuse_constant(name: str) -> float:
+        raise ValueError(f"expected JSON, got {name}")
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        members = dict(pairs)
+        if len(members) == len(pairs):
+            return members
+        repeated.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        return _RepeatedKeys(members)
+
+    return json.loads(
+        text, parse_float=finite, parse_constant=refuse_constant, object_pairs_hook=unique
+    )
+
+
+def _describe(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"expected JSON, came: {error.msg} at column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"expected UTF-8, came: {error.reason} at byte {error.start}"
+    return printable(str(error))
+
+
+def _is_text(value: object) -> bool:
+    """Whether every string in `value` can be written down again."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _has_repeated_keys(value: object) -> bool:
+    if isinstance(value, dict):
+        return isinstance(value, _RepeatedKeys) or any(map(_has_repeated_keys, value.values()))
+    return isinstance(value, list) and any(map(_has_repeated_keys, value))
+
+
+def _is_id(value: object) -> TypeGuard[int | str]:
+    if isinstance(value, str):
+        return len(value) <= MAX_ID
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _parse_request(value: object, repeated: list[str]) -> Call | Fault:
+    def fault(code: int, message: str) -> Fault:
+        return Fault(id=request_id, code=code, message=message)
+
+    request_id: Id = None
+    if not isinstance(value, dict):
+        return fault(codes.INVALID_REQUEST, f"expected an object, got {type(value).__name__}")
+    raw_id = value.get("id")
+    if _is_id(raw_id):
+        request_id = raw_id
+    elif "id" in value:
+        return fault(
+            codes.INVALID_REQUEST, f"id: expected an integer or text of at most {MAX_ID} characters"
+        )
+    if isinstance(value, _RepeatedKeys):
+        return fault(codes.INVALID_REQUEST, f"a key is there twice: {printable(repeated[-1], 64)}")
+    if value.get("jsonrpc") != "2.0":
+        return fault(codes.INVALID_REQUEST, 'jsonrpc: expected "2.0"')
+    extra = value.keys() - {"jsonrpc", "id", "method", "params"}
+    if extra:
+        return fault(codes.INVALID_REQUEST, f"unknown member: {printable(min(extra), 64)}")
+    method = value.get("method")
+    if not isinstance(method, str):
+        return fault(codes.INVALID_REQUEST, "method: expected text")
+    if not _METHOD.match(method):
+        return fault(codes.UNKNOWN_METHOD, codes.MEANING[codes.UNKNOWN_METHOD])
+    params = value.get("params", {})
+    if not isinstance(params, dict):
+        return fault(
+            codes.INVALID_PARAMS, f"params: expected an object, got {type(params).__name__}"
+        )
+    if repeated and _has_repeated_keys(params):
+        return fault(
+            codes.INVALID_PARAMS, f"params: a key is there twice: {printable(repeated[0], 64)}"
+        )
+    return Call(id=request_id, method=method, params=params, wants_answer="id" in value)

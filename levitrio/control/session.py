@@ -1,0 +1,254 @@
+"""One client's connection: its lines, its deadlines, its calls in flight.
+
+A session costs nobody else anything: what it may hold is bounded (one line, 8 calls, one
+answer being written), and whatever goes wrong in it ends it and nothing more.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from levitrio.control import answers, codes
+from levitrio.control.methods import METHODS, Request, convert_params, error_data
+from levitrio.control.port import Fleet, Peer
+from levitrio.control.protocol import Call, Connection, Fault, Frame
+from levitrio.errors import ControlError
+
+MAX_IN_FLIGHT = 8
+FRAME_TIMEOUT = 5.0
+"""Seconds from the first byte of a line to its end: whoever needs longer has stalled."""
+IDLE_TIMEOUT = 60.0
+"""Seconds without a line and without a call in flight; a person at `nc -U` needs some."""
+WRITE_TIMEOUT = 5.0
+"""Seconds for one chunk of an answer: a client that does not read is dropped."""
+URGENT_TIMEOUT = 0.09
+"""Seconds a client has for its first line when the house is full; ours sends it at once."""
+CHUNK = 64 * 1024
+
+CarryOut = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Runs something that must not end with this client, and returns what it returned."""
+
+
+class Log(Protocol):
+    """Where a bug in a method is told; called on the loop, must not block."""
+
+    def __call__(self, event: str, **details: object) -> None: ...
+
+
+class Disconnected(Exception):
+    """The client is gone, has stalled, or does not read: nothing more can be said to it."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Session:
+    """Serves one stream. `run` returns when it is over, and has closed the stream."""
+
+    fleet: Fleet
+    stream: trio.abc.Stream
+    peer: Peer
+    carry_out: CarryOut
+    log: Log
+    urgent_only: bool = False
+    """The house is full: one line, and only stop, halt or shutdown."""
+    connection: Connection = attrs.field(factory=Connection)
+    in_flight: int = attrs.field(default=0, init=False)
+    _write_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _hung_up: bool = attrs.field(default=False, init=False)
+    _subscribed: bool = attrs.field(default=False, init=False)
+    _follow_from: int | None = attrs.field(default=None, init=False)
+    _following: trio.CancelScope | None = attrs.field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Serve until the client leaves, stalls or breaks the framing.
+
+        Calls in flight are answered when the client only closed its sending side. Cancelling
+        ends the session at once; what a method already began goes on without it.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._read(nursery)
+        except* (Disconnected, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            await trio.aclose_forcefully(self.stream)
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        line_began: float | None = None
+        while True:
+            frame = self.connection.next_frame()
+            if frame is not None:
+                line_began = None
+                await self._take(frame, nursery)
+                if frame.closes:
+                    nursery.cancel_scope.cancel()
+                if frame.closes or self.urgent_only:
+                    return
+                continue
+            if not self.connection.has_partial_frame:
+                line_began = None
+            elif line_began is None:
+                line_began = trio.current_time()
+            data = await self._receive(line_began)
+            if not data:
+                # Half-closed, or gone: calls in flight are answered all the same. A follower is
+                # let go, because only its open side says that somebody still listens.
+                self._hung_up = True
+                if self._following is not None:
+                    self._following.cancel()
+                return
+            self.connection.receive_data(data)
+
+    async def _receive(self, line_began: float | None) -> bytes:
+        while True:
+            deadline = trio.current_time() + IDLE_TIMEOUT
+            if line_began is not None:
+                deadline = line_began + FRAME_TIMEOUT
+            if self.urgent_only:
+                deadline = trio.current_time() + URGENT_TIMEOUT
+            with trio.move_on_at(deadline):
+                return bytes(await self.stream.receive_some(CHUNK))
+            if self.urgent_only:
+                await self._send(answers.encode_error(None, *_FULL))
+            if line_began is not None or not self.in_flight:
+                raise Disconnected
+
+    async def _take(self, frame: Frame, nursery: trio.Nursery) -> None:
+        """Answer now, or start what answers later; a client may have 8 of those."""
+        if self.urgent_only and not _is_urgent(frame):
+            await self._refuse(frame, *_FULL)
+        elif not frame.is_batch and _answers_at_once(frame.items[0]):
+            await self._answer(frame)
+        elif self.in_flight < MAX_IN_FLIGHT:
+            self.in_flight += 1
+            nursery.start_soon(self._answer_later, frame)
+        else:
+            await self._refuse(
+                frame, codes.BUSY, f"expected at most {MAX_IN_FLIGHT} calls in flight"
+            )
+
+    async def _answer_later(self, frame: Frame) -> None:
+        try:
+            await self._answer(frame)
+            if self._follow_from is not None and any(map(_follows, frame.items)):
+                since, self._follow_from = self._follow_from, None
+                await self._follow(since)
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, frame: Frame) -> None:
+        """Items of a batch run one after another, in their order."""
+        found = [await self._answer_item(item) for item in frame.items]
+        await self._send_answers(frame, found)
+
+    async def _refuse(self, frame: Frame, code: int, message: str) -> None:
+        found = [
+            answers.encode_error(item.id, code, message)
+            if isinstance(item, Fault) or item.wants_answer
+            else None
+            for item in frame.items
+        ]
+        await self._send_answers(frame, found)
+
+    async def _send_answers(self, frame: Frame, found: list[bytes | None]) -> None:
+        lines = [line for line in found if line is not None]
+        if lines:
+            await self._send(answers.encode_batch(lines) if frame.is_batch else lines[0])
+
+    async def _answer_item(self, item: Call | Fault) -> bytes | None:
+        if isinstance(item, Fault):
+            return answers.encode_error(item.id, item.code, item.message)
+        try:
+            answer = answers.encode_result(item.id, await self._result(item))
+            if len(answer) > codes.MAX_RESPONSE:
+                raise ControlError(
+                    codes.TOO_LARGE, "the answer is too large", "ask for fewer symbols, or summary"
+                )
+        except ControlError as error:
+            answer = answers.encode_error(item.id, error.code, error.message, error_data(error))
+        except Exception as error:  # noqa: BLE001  a bug in one method must not cost the fleet
+            self.log(
+                "control_method_failed",
+                method=item.method,
+                error=f"{type(error).__name__}: {error}"[:2000],
+            )
+            answer = answers.encode_error(
+                item.id, codes.INTERNAL_ERROR, f"{item.method} failed: {type(error).__name__}"
+            )
+        return answer if item.wants_answer else None
+
+    async def _result(self, call: Call) -> object:
+        method = METHODS.get(call.method)
+        if method is None:
+            raise ControlError(codes.UNKNOWN_METHOD, codes.MEANING[codes.UNKNOWN_METHOD])
+        request = Request(
+            fleet=self.fleet, peer=self.peer, params=convert_params(method, call.params)
+        )
+        if _follows(call):
+            return self._subscribe(request)
+        if method.answer is not None:
+            return method.answer(request)
+        assert method.carry_out is not None
+        work = partial(method.carry_out, request)
+        value = await (self.carry_out(work) if method.changes else work())
+        return value if method.finish is None else await method.finish(request, value)
+
+    def _subscribe(self, request: Request) -> object:
+        """The events so far, and the mark from which this connection follows."""
+        if self._subscribed:
+            raise ControlError(codes.BUSY, "this connection follows already")
+        self._subscribed = True
+        batch = request.fleet.events(request.params.since, request.params.limit)
+        self._follow_from = batch.next_since
+        return attrs.asdict(batch)
+
+    async def _follow(self, since: int) -> None:
+        """Send each event once. A slow reader lags, and is told what it lost; nobody waits."""
+        while not self._hung_up:
+            with trio.CancelScope() as self._following:
+                await self.fleet.wait_event(since)
+            if self._following.cancelled_caught:
+                return
+            batch = self.fleet.events(since, 1000)
+            since = batch.next_since
+            if batch.missed:
+                await self._send(
+                    answers.encode_notification("events.missed", {"missed": batch.missed})
+                )
+            for event in batch.events:
+                await self._send(answers.encode_notification("event", dict(event)))
+
+    async def _send(self, answer: bytes) -> None:
+        data = memoryview(answers.to_line(answer))
+        async with self._write_lock:
+            for start in range(0, len(data), CHUNK):
+                with trio.move_on_after(WRITE_TIMEOUT) as scope:
+                    await self.stream.send_all(data[start : start + CHUNK])
+                if scope.cancelled_caught:
+                    raise Disconnected
+
+
+_FULL = (codes.BUSY, "too many clients; stop, halt and shutdown are still heard")
+
+
+def _is_urgent(frame: Frame) -> bool:
+    item = frame.items[0]
+    method = METHODS.get(item.method) if isinstance(item, Call) else None
+    return method is not None and method.urgent and not frame.is_batch
+
+
+def _follows(item: Call | Fault) -> bool:
+    return (
+        isinstance(item, Call)
+        and item.method == "events.subscribe"
+        and item.params.get("follow") is True
+    )
+
+
+def _answers_at_once(item: Call | Fault) -> bool:
+    if isinstance(item, Fault):
+        return True
+    method = METHODS.get(item.method)
+    return (method is None or method.answer is not None) and not _follows(item)
