@@ -119,7 +119,8 @@ def human_line(record: LogRecord, *, colour: bool = False) -> bytes:
             continue
         shown = _harmless(str(value).strip())[:TERMINAL_FIELD_LIMIT]
         if key == "text":
-            words.append(shown)
+            if shown:
+                words.append(shown)
         else:
             words.append(f"{_harmless(key)}=" + (f'"{shown}"' if " " in shown else shown))
     return (" ".join(words) + "\n").encode("utf-8")
