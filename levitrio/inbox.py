@@ -87,7 +87,7 @@ class Inbox:
                     return
             self._quote_position = position
         else:
-            if self._pending >= self._capacity:
+            while self._pending >= self._capacity:
                 self._drop_oldest()
             self._pending += 1
         queue.append(event)
@@ -164,6 +164,12 @@ class Inbox:
         self._queue.clear()
         self._pending = 0
         self._quote_position = _NOWHERE
+
+    def resize(self, capacity: int) -> None:
+        """Change the capacity; what is too much already goes when the next event comes."""
+        if capacity < 1:
+            raise ValueError(f"capacity: expected at least 1, got {capacity}")
+        self._capacity = capacity
 
     def statistics(self) -> InboxStatistics:
         """A frozen view, cheap."""

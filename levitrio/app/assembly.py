@@ -177,6 +177,34 @@ class Assembly:
         self.seats[symbol], self.desks[symbol], self.markets[symbol] = seat, desk, market
         return seat
 
+    def enlist(self, engine: EngineConfig) -> None:
+        """Take a symbol in while the fleet runs: seat, data, child."""
+        symbol = engine.symbol
+        book = self.desks[symbol].book if symbol in self.desks else None
+        if self.feed is not None and symbol in self.markets:
+            self.feed.remove(symbol)
+        seat = self.add_seat(engine)
+        if book is not None:
+            seat.desk.book = book
+        if self.feed is not None:
+            self.feed.add(symbol, seat.deliver)
+        self.supervisor.add(symbol, after=engine.after, group=engine.group)
+
+    def retire(self, symbol: str) -> None:
+        """Let a symbol's engine go; its book stays, because its money does."""
+        seat = self.seats.pop(symbol)
+        seat.inbox.close()
+        if self.feed is not None and not seat.desk.holds:
+            self.feed.remove(symbol)
+            del self.markets[symbol]
+
+    def add_retired(self, symbol: str) -> None:
+        """A book without an engine: its fills are in the journal, its engine not in the file."""
+        market = MarketView(symbol=symbol)
+        book = Book(symbol=symbol, quote_asset=self.config.fleet.quote)
+        self.desks[symbol] = Desk(symbol=symbol, book=book, market=market)
+        self.markets[symbol] = market
+
     def make_feed(self, url: str) -> BinanceFeed:
         """The feed of all seats, at the venue's address, which is known late."""
         feed = self.config.feed
@@ -189,9 +217,15 @@ class Assembly:
             on_event=self.tell,
             wall_clock=self.seams.wall_clock if feed.kind == "binance" else None,
             open_stream=self.seams.open_stream,
+            reader=feed.reader,
         )
-        for symbol, seat in self.seats.items():
-            self.feed.add(symbol, seat.deliver)
+        for symbol, market in self.markets.items():
+            seat = self.seats.get(symbol)
+            if seat is not None:
+                self.feed.add(symbol, seat.deliver)
+            elif not self.desks[symbol].book.is_flat:
+                # Nobody trades it any more, but what it holds must still be marked.
+                self.feed.add(symbol, market.see)
         return self.feed
 
     def restore(self, history: History, states: Mapping[str, object]) -> None:
@@ -199,6 +233,9 @@ class Assembly:
 
         `states` is what strategies had saved, by symbol.
         """
+        for symbol in dict.fromkeys(fill.symbol for fill in history.fills):
+            if symbol not in self.desks:
+                self.add_retired(symbol)
         self.gateway.restore(history)
         wall_ms = self.wall_ms()
         for symbol, seat in self.seats.items():

@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from levitrio.app.assembly import Assembly
+from levitrio.app.reload import Positions, Reloader, describe
 from levitrio.control import codes
 from levitrio.control.port import CommandResult, EventBatch, Peer, Verb
 from levitrio.errors import ControlError, JournalUnavailable
@@ -94,9 +95,14 @@ class Operations:
     async def reload(
         self, *, dry_run: bool, flatten: bool, keep_position: bool, peer: Peer
     ) -> Mapping[str, Any]:
-        raise ControlError(
-            codes.REFUSED, "reload is not there yet", "levi ctl shutdown, then levi run again"
-        )
+        reloader = Reloader(assembly=self.assembly)
+        config, changes = reloader.read()
+        holding = reloader.holding(changes)
+        if not dry_run:
+            await self._journal("reload", peer)
+            positions: Positions = "flatten" if flatten else "keep" if keep_position else "refuse"
+            await reloader.apply(config, changes, positions)
+        return describe(changes, dry_run=dry_run, holding=holding)
 
     def risk(self) -> Mapping[str, Any]:
         account, rules = self.assembly.account, self.assembly.gateway.rules

@@ -22,10 +22,12 @@ import trio
 
 from levitrio.app.assembly import BINANCE_STREAMS, Assembly, Seams
 from levitrio.app.operations import Operations
+from levitrio.app.reload import Reloader
 from levitrio.app.reporting import LEVELS
 from levitrio.control import paths
 from levitrio.control.claim import claim_socket
 from levitrio.control.server import ControlServer
+from levitrio.errors import ControlError
 from levitrio.fleet.config import FleetConfig
 from levitrio.records.disk import Directory
 from levitrio.records.entries import History
@@ -39,6 +41,8 @@ from levitrio.records.terminal import Terminal
 
 SHORT_GRACE = 0.5
 """Seconds of grace after a second signal."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 DRAIN = 2.0
 """Seconds orders under way have to settle once the engines have stopped."""
@@ -126,7 +130,7 @@ class FleetRun:
 
     async def main(self) -> int:
         """Run everything, obeying signals; returns the exit code."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*SIGNALS) as signals:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._obey, signals)
                 code = await self.run()
@@ -183,14 +187,28 @@ class FleetRun:
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:
-            self._signals += 1
             name = signal.Signals(number).name
+            if number == signal.SIGHUP:
+                await self._reload()
+                continue
+            self._signals += 1
             if self._signals == 1:
                 self.assembly.tell("signal", f"{name}: stopping; again to hurry")
                 self.end(None)
             else:
                 self.assembly.tell("signal", f"{name} again: hurrying")
                 self.end(SHORT_GRACE)
+
+    async def _reload(self) -> None:
+        """SIGHUP; ignored while the fleet ends. A bad file changes nothing."""
+        if self._ending.is_set():
+            return
+        reloader = Reloader(assembly=self.assembly)
+        try:
+            config, changes = reloader.read()
+            await reloader.apply(config, changes, "refuse")
+        except ControlError as exc:
+            self.assembly.tell("reload_refused", exc.message)
 
     def _announce(self, url: str) -> None:
         assembly = self.assembly

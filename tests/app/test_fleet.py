@@ -1,6 +1,5 @@
 """Whole fleets in virtual time: ticks to fills, restarts, give-ups, and starting again."""
 
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,51 +8,10 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.errors import ControlError, JournalUnavailable
+from tests.app.conftest import HOLDER, POISON
 from tests.app.virtual import PEER, running_fleet, write_fleet
 
 pytestmark = pytest.mark.usefixtures("own_strategies")
-
-OWN = '''
-from levitrio.strategies import Signal, Strategy
-
-class Poison(Strategy):
-    """Raises on its nth trade, in each incarnation."""
-    def __init__(self, symbol, *, nth=100):
-        self.left = nth
-    def on_trade(self, trade):
-        self.left -= 1
-        if self.left == 0:
-            raise RuntimeError(f"poisoned by {trade.trade_id}")
-
-class Holder(Strategy):
-    """Buys once and keeps."""
-    def __init__(self, symbol):
-        self.seen = 0
-    def on_trade(self, trade):
-        self.seen += 1
-        return Signal(side="long")
-    def state(self):
-        return {"seen": self.seen}
-    def restore(self, state):
-        self.seen = state["seen"]
-
-class Broken(Strategy):
-    """Cannot even be made."""
-    def __init__(self, symbol):
-        raise SystemExit(3)
-'''
-
-
-@pytest.fixture
-def own_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module of strategies of one's own on the import path."""
-    (tmp_path / "own_fleet_strategies.py").write_text(OWN)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    sys.modules.pop("own_fleet_strategies", None)
-
-
-POISON = 'strategy = "own_fleet_strategies:Poison"'
-HOLDER = 'strategy = "own_fleet_strategies:Holder"'
 
 
 async def test_engines_run_and_trade(autojump_clock: MockClock, tmp_path: Path) -> None:
@@ -254,4 +212,3 @@ async def test_without_a_journal_nothing_changes(
         with pytest.raises(ControlError):
             await fleet.operations.halt("drill", PEER)
         assert fleet.assembly.account.trading_state.value == "halted"
-

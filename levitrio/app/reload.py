@@ -1,0 +1,103 @@
+"""Put a changed fleet.toml in force without stopping what did not change."""
+
+from typing import Any, Literal
+
+import attrs
+
+from levitrio.app import settings
+from levitrio.app.assembly import Assembly
+from levitrio.control import codes
+from levitrio.errors import ConfigError, ControlError
+from levitrio.fleet.changes import Changes, difference
+from levitrio.fleet.config import FleetConfig
+from levitrio.fleet.reading import load
+from levitrio.strategies import catalog
+from levitrio.supervision.lifecycle import State, Wanted
+
+Positions = Literal["refuse", "flatten", "keep"]
+"""What becomes of the position of an engine that is no longer in the file."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Reloader:
+    """Reads the file again. Code is never imported again: a changed module needs a new start."""
+
+    assembly: Assembly
+
+    def read(self) -> tuple[FleetConfig, Changes]:
+        """The file as it is now, and what it changes.
+
+        Raises ControlError with every problem of a bad file; the fleet keeps the old one.
+        """
+        try:
+            config = load(self.assembly.config.file, check_strategy=catalog.check)
+        except ConfigError as exc:
+            raise ControlError(
+                codes.INVALID_PARAMS,
+                f"fleet.toml is refused as a whole, nothing was changed:\n{exc}",
+                f"levi check {self.assembly.config.file}",
+            ) from exc
+        return config, difference(self.assembly.config, config)
+
+    def holding(self, changes: Changes) -> list[str]:
+        """Removed engines that hold a position, or are about to."""
+        return [symbol for symbol in changes.removed if self.assembly.desks[symbol].holds]
+
+    async def apply(self, config: FleetConfig, changes: Changes, positions: Positions) -> None:
+        """Carry the changes out. Raises ControlError, before anything, for a held position."""
+        assembly = self.assembly
+        holding = self.holding(changes)
+        if holding and positions == "refuse":
+            raise ControlError(
+                codes.REFUSED,
+                f"{', '.join(holding)} would be removed with an open position",
+                "levi ctl reload --flatten, or --keep-position",
+            )
+        kept = {name: getattr(assembly.config, name) for name in changes.restart_needed}
+        assembly.config = attrs.evolve(config, **kept)
+        assembly.gateway.rules = settings.order_rules(assembly.config)
+        assembly.supervisor.set_limits(
+            policy=settings.restart_policy(assembly.config),
+            health=settings.health_limits(assembly.config),
+        )
+        for symbol in changes.removed:
+            await assembly.supervisor.remove(symbol)
+            if positions == "flatten":
+                assembly.gateway.flatten(symbol)
+            assembly.retire(symbol)
+        for symbol in changes.added:
+            assembly.enlist(config.engines[symbol])
+        for symbol in changes.changed:
+            await self._change(config, symbol)
+        text = ", ".join(
+            f"{name} {' '.join(found)}"
+            for name, found in attrs.asdict(changes).items()
+            if found and name != "unchanged"
+        )
+        assembly.tell("reloaded", text or "nothing changed")
+
+    async def _change(self, config: FleetConfig, symbol: str) -> None:
+        assembly = self.assembly
+        seat, supervisor = assembly.seats[symbol], assembly.supervisor
+        old, new = seat.config, config.engines[symbol]
+        seat.config = new
+        seat.desk.signals_only = new.signals_only
+        if new.inbox != old.inbox:
+            seat.inbox.resize(new.inbox)
+        child = supervisor.children[symbol]
+        if (old.after, old.group) != (new.after, new.group):
+            wanted, failed = child.wanted, child.failed
+            await supervisor.remove(symbol)
+            supervisor.add(symbol, wanted=wanted, failed=failed, after=new.after, group=new.group)
+        elif child.wanted is not Wanted.STOPPED and child.state is not State.FAILED:
+            await supervisor.restart(symbol)
+
+
+def describe(changes: Changes, *, dry_run: bool, holding: list[str]) -> dict[str, Any]:
+    """The answer to `levi ctl reload`."""
+    return {
+        "ok": True,
+        "dry_run": dry_run,
+        **{name: list(found) for name, found in attrs.asdict(changes).items()},
+        "open_positions": holding,
+    }
