@@ -25,7 +25,7 @@ from levitrio.gateway.gateway import Gateway
 from levitrio.inbox import Inbox
 from levitrio.records.disk import Directory
 from levitrio.records.entries import History, MarketTimeEntry
-from levitrio.records.events import EventLog
+from levitrio.records.events import EventLog, RecentEvents
 from levitrio.records.journal import Journal
 from levitrio.records.offload import Offload, in_threads
 from levitrio.records.snapshot_writer import SnapshotWriter
@@ -104,7 +104,11 @@ class Assembly:
         self.feed: BinanceFeed | None = None
         self.simulator = self._make_simulator(history.market_ms)
         self.gateway = self._make_gateway()
-        self.scribe = IncidentScribe(journal=journal, wall_ms=self.wall_ms, offload=seams.offload())
+        recent = RecentEvents()
+        events.add_sink(recent)
+        self.scribe = IncidentScribe(
+            journal=journal, wall_ms=self.wall_ms, offload=seams.offload(), recent=recent.of
+        )
         self.supervisor = self._make_supervisor()
         self.board = self._make_board()
         self.snapshots = SnapshotWriter(

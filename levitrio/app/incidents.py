@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from levitrio.records.entries import FailedEntry, IncidentEntry, WantedEntry
+from levitrio.records.events import Event
 from levitrio.records.journal import Journal
 from levitrio.records.offload import Offload
 from levitrio.supervision.crash import describe
@@ -19,6 +20,13 @@ MAX_WAITING = 1_000
 """Crashes that wait for their source lines; beyond it they are journaled without."""
 
 
+@attrs.frozen
+class _Waiting:
+    event: ChildCrashed
+    wall_ms: int
+    recent: tuple[Event, ...]
+
+
 @attrs.define(eq=False, kw_only=True)
 class IncidentScribe:
     """Makes durable what the supervisor decides. Implements its `Recorder`."""
@@ -27,7 +35,9 @@ class IncidentScribe:
     wall_ms: Callable[[], int]
     offload: Offload
     """Reading source lines blocks."""
-    _waiting: deque[tuple[ChildCrashed, int]] = attrs.field(factory=deque)
+    recent: Callable[[str], tuple[Event, ...]]
+    """The last events of an engine, oldest first."""
+    _waiting: deque[_Waiting] = attrs.field(factory=deque)
     _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     async def wanted(self, name: str, wanted: Wanted) -> None:
@@ -37,15 +47,14 @@ class IncidentScribe:
 
     async def failed(self, name: str, reason: str | None) -> None:
         # In order: the crashes that led to the give-up are on record before it.
-        while any(event.name == name for event, _ in self._waiting):
+        while any(waiting.event.name == name for waiting in self._waiting):
             await self._write_next()
         await self.journal.append(FailedEntry(symbol=name, reason=reason, wall_ms=self.wall_ms()))
 
     def crashed(self, event: ChildCrashed) -> None:
-        self._waiting.append((event, self.wall_ms()))
+        self._waiting.append(_Waiting(event, self.wall_ms(), self.recent(event.name)))
         if len(self._waiting) > MAX_WAITING:
-            crash, wall_ms = self._waiting.popleft()
-            self._write(crash, wall_ms, "")
+            self._write(self._waiting.popleft(), "")
         self._lot.unpark()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -58,18 +67,18 @@ class IncidentScribe:
                 await self._write_next()
         finally:
             while self._waiting:
-                event, wall_ms = self._waiting.popleft()
-                self._write(event, wall_ms, "")
+                self._write(self._waiting.popleft(), "")
 
     async def _write_next(self) -> None:
-        event, wall_ms = self._waiting[0]
-        text = await self.offload(partial(describe, event.crash))
+        waiting = self._waiting[0]
+        text = await self.offload(partial(describe, waiting.event.crash))
         # A give-up or a flood may have written it meanwhile.
-        if self._waiting and self._waiting[0][0] is event:
+        if self._waiting and self._waiting[0] is waiting:
             self._waiting.popleft()
-            self._write(event, wall_ms, text)
+            self._write(waiting, text)
 
-    def _write(self, event: ChildCrashed, wall_ms: int, traceback: str) -> None:
+    def _write(self, waiting: _Waiting, traceback: str) -> None:
+        event = waiting.event
         self.journal.append_nowait(
             IncidentEntry(
                 symbol=event.name,
@@ -79,7 +88,8 @@ class IncidentScribe:
                 traceback=traceback or describe_places(event),
                 counts=isinstance(event.decision, Restart),
                 delay=event.delay,
-                wall_ms=wall_ms,
+                wall_ms=waiting.wall_ms,
+                last_lines="\n".join(f"{e.ts} {e.kind} {e.text[:200]}" for e in waiting.recent),
             )
         )
 

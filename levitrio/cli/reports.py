@@ -19,8 +19,9 @@ def describe_incidents(result: Mapping[str, Any]) -> Sequence[str]:
             f" {neutral(incident.get('cause', '-'))}: {neutral(incident.get('error', ''))}"
             f" ({after})"
         )
-        traceback = str(incident.get("traceback") or "")
-        lines += [f"    {neutral(line)}" for line in traceback.rstrip("\n").split("\n") if line]
+        for part in ("traceback", "last_lines"):
+            text = str(incident.get(part) or "")
+            lines += [f"    {neutral(line)}" for line in text.split("\n") if line]
     return lines or [f"{neutral(result['symbol'])} has no incident"]
 
 

@@ -47,7 +47,9 @@ class IncidentEntry:
     error: str
     """`Type: text`, at most 2,000 characters."""
     traceback: str
-    """Capped text; empty until it was formatted off the loop."""
+    """Capped text."""
+    last_lines: str = ""
+    """The engine's last events before it, one a line."""
     counts: bool
     """It counts against the restart budget."""
     delay: float | None

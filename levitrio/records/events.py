@@ -4,6 +4,7 @@ Readers pull with a cursor from a bounded ring; a slow one misses events and is 
 and never slows the fleet.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -60,6 +61,26 @@ class Backlog:
 
 Sink = Callable[[Event], None]
 """Called on the loop for each event, in order; must neither block nor raise."""
+
+
+class RecentEvents:
+    """A sink that keeps the last few events of each engine, for the record of its next crash."""
+
+    def __init__(self, keep: int = 8) -> None:
+        self._keep = keep
+        self._of: dict[str, deque[Event]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take an event in."""
+        if event.engine is not None:
+            kept = self._of.get(event.engine)
+            if kept is None:
+                kept = self._of[event.engine] = deque(maxlen=self._keep)
+            kept.append(event)
+
+    def of(self, engine: str) -> tuple[Event, ...]:
+        """Oldest first."""
+        return tuple(self._of.get(engine, ()))
 
 
 class EventLog:

@@ -58,6 +58,7 @@ async def test_a_poisoned_strategy_is_given_up(autojump_clock: MockClock, tmp_pa
         incidents = await fleet.operations.history("SOLUSDT", 10)
         assert [incident["delay"] for incident in incidents] == [None, 2.0, 1.0, 0.0]
         assert 'raise RuntimeError(f"poisoned by' in incidents[0]["traceback"]
+        assert " crashed RuntimeError: poisoned by" in incidents[0]["last_lines"]
         for verb in ("start", "restart"):
             (refused,) = await fleet.operations.command(verb, ["SOLUSDT"], PEER)
             assert not refused.ok

@@ -188,13 +188,14 @@ def _fill(values: tuple[Any, ...]) -> Fill:
 
 def incident_of(values: tuple[Any, ...]) -> IncidentEntry:
     """An incident from its row's values."""
-    symbol, incarnation, cause, error, traceback, counts, delay, wall_ms = values
+    symbol, incarnation, cause, error, traceback, last_lines, counts, delay, wall_ms = values
     return IncidentEntry(
         symbol=symbol,
         incarnation=incarnation,
         cause=cause,
         error=error,
         traceback=traceback,
+        last_lines=last_lines,
         counts=bool(counts),
         delay=delay,
         wall_ms=wall_ms,

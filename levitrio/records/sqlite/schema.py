@@ -47,6 +47,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "cause",
         "error",
         "traceback",
+        "last_lines",
         "counts",
         "delay",
         "wall_ms",
