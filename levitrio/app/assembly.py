@@ -320,6 +320,7 @@ class Assembly:
     def _make_board(self) -> StatusBoard:
         return StatusBoard(
             fleet=self.config.fleet.name,
+            data_dir=self.config.fleet.data_dir,
             seats=self.seats,
             children=self.supervisor.children,
             account=self.account,

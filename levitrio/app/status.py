@@ -6,6 +6,7 @@ Pull, never push: nothing is kept up to date for a reader who may never come.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -28,6 +29,7 @@ class StatusBoard:
     """Reads children, seats and account; keeps nothing."""
 
     fleet: str
+    data_dir: Path
     seats: Mapping[str, Seat]
     children: Mapping[str, Child]
     account: Account
@@ -47,6 +49,7 @@ class StatusBoard:
             "fleet": self.fleet,
             "reachable": True,
             "pid": os.getpid(),
+            "data_dir": str(self.data_dir),
             "trading_state": account.trading_state.value,
             "trading_reason": account.trading_reason,
             "equity": plain(account.equity()),

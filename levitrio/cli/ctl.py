@@ -1,13 +1,16 @@
 """`levi ctl`: what an operator types from a second shell. Thin: the fleet decides."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import attrs
 import typer
 
 from levitrio.cli import outcome, render
+from levitrio.cli.logs import LogReader, describe
 from levitrio.cli.reports import describe_events, describe_incidents, describe_members
 from levitrio.cli.status import run_status
 from levitrio.control.client import TIMEOUT, ControlClient, find_socket
@@ -57,7 +60,7 @@ def register(app: typer.Typer) -> None:
     ctl.command("status")(status)
     for verb, text in _VERBS.items():
         ctl.command(verb, help=text)(_make(verb))
-    for command in (reload, history, events, risk, halt, unhalt, flatten, metrics, shutdown):
+    for command in (reload, history, events, logs, risk, halt, unhalt, flatten, metrics, shutdown):
         ctl.command(command.__name__)(command)
     app.add_typer(ctl, name="ctl")
 
@@ -171,6 +174,29 @@ def events(
             _print_events(params if missed else {"events": [params]}, as_json=as_json)
     render.complain("the fleet hung up")
     return outcome.UNREACHABLE
+
+
+def logs(
+    context: typer.Context,
+    symbols: Symbols = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, max=100_000)] = 20,
+    as_json: Json = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Show the last lines of engines' logs, or of the orchestrator's; -f survives midnight."""
+    with _connect(context, socket, fleet) as client:
+        answer = client.call("status", {"symbols": symbols or []})
+    names = [row["symbol"] for row in answer["engines"]] if symbols else []
+    reader = LogReader(Path(answer["data_dir"]) / "logs", names)
+    found = reader.last(lines)
+    if as_json and not follow:
+        render.write(json.dumps(found))
+        return outcome.FINE
+    for record in itertools.chain(found, reader.follow() if follow else ()):
+        render.write(json.dumps(record) if as_json else describe(record))
+    return outcome.FINE
 
 
 def risk(

@@ -88,8 +88,8 @@ class Feed:
     """Where market data comes from."""
     url: Annotated[str, StreamUrl()] | None = None
     """Address of the market streams. Unset: production for binance, our own for simulator."""
-    reader: Literal["trio-websocket"] = "trio-websocket"
-    """Which code takes frames off the socket."""
+    reader: Literal["fast", "trio-websocket"] = "fast"
+    """Which code takes frames off the socket: our own, or the slower one to compare it with."""
     streams: tuple[BinanceStream, ...] = ("trade", "bookTicker", "kline_1m")
     """What to subscribe for each symbol."""
     symbols_per_connection: Annotated[int, Whole(1, 1024)] = 200

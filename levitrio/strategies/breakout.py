@@ -24,7 +24,9 @@ class Breakout(Strategy):
         return self._step(price_of(trade)) if self._source == "trade" else None
 
     def on_bar(self, bar: Bar) -> Signal | None:
-        return self._step(price_of(bar)) if self._source == "bar" else None
+        if self._source != "bar" or not bar.trades:
+            return None  # the price of a filler is nobody's: a quiet interval tells nothing
+        return self._step(price_of(bar))
 
     def state(self) -> list[float]:
         return list(self._prices)

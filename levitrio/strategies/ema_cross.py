@@ -32,7 +32,9 @@ class EmaCross(Strategy):
         return self._step(price_of(trade)) if self._source == "trade" else None
 
     def on_bar(self, bar: Bar) -> Signal | None:
-        return self._step(price_of(bar)) if self._source == "bar" else None
+        if self._source != "bar" or not bar.trades:
+            return None  # the price of a filler is nobody's: a quiet interval tells nothing
+        return self._step(price_of(bar))
 
     def state(self) -> dict[str, float | int]:
         return {"fast": self._fast, "slow": self._slow, "seen": self._seen}
