@@ -122,6 +122,7 @@ class Assembly:
             gateway=self.gateway,
             events=events,
             changed=self.snapshots.request,
+            start_timeout=lambda: self.config.health.start_timeout,
         )
 
     # What the parts ask of the whole

@@ -25,6 +25,9 @@ LEVELS = {
     "crashed": "error",
     "failed": "error",
     "stuck": "error",
+    "blocked": "error",
+    "convicted": "error",
+    "reload_refused": "error",
     "breaker": "error",
     "journal_trouble": "error",
     "snapshot_trouble": "error",
@@ -57,6 +60,10 @@ class SupervisionReporter:
     events: EventLog
     changed: Callable[[], None]
     """The registry is not what it was."""
+    start_timeout: Callable[[], float]
+    """Seconds."""
+    starting: dict[str, float] = attrs.field(factory=dict)
+    """Engines that are being made, with the patience the watchdog has for them."""
 
     def __call__(self, event: SupervisionEvent) -> None:
         match event:
@@ -83,6 +90,10 @@ class SupervisionReporter:
 
     def _state_changed(self, event: StateChanged) -> None:
         state, seat = event.new, self.seats.get(event.name)
+        if state is State.STARTING:
+            self.starting[event.name] = self.start_timeout()
+        else:
+            self.starting.pop(event.name, None)
         if seat is not None:
             self.gateway.permit(event.name, _PERMISSIONS.get(state, Permission.NONE))
             if state in _CLOSED:

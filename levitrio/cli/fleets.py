@@ -33,7 +33,8 @@ def run(
 ) -> int:
     """Run a fleet in the foreground until Ctrl-C or `levi ctl shutdown`."""
     # Imported here: `levi check` need not wait for everything a running fleet needs.
-    from levitrio.app.run import add_import_path, run_fleet
+    from levitrio.app.run import run_fleet
+    from levitrio.cli.import_path import add_import_path
     from levitrio.fleet.reading import load
     from levitrio.strategies import catalog
 
@@ -46,8 +47,8 @@ def run(
 
 def check(file: FleetFile) -> int:
     """Say everything that is wrong with a fleet.toml, at once and with its lines."""
-    from levitrio.app.run import add_import_path
     from levitrio.cli.check import check as check_file
+    from levitrio.cli.import_path import add_import_path
     from levitrio.strategies import catalog
 
     add_import_path(file)
@@ -70,7 +71,7 @@ def strategies(
     ] = None,
 ) -> int:
     """List the strategies fleet.toml can name, with their parameters and defaults."""
-    from levitrio.app.run import add_import_path
+    from levitrio.cli.import_path import add_import_path
     from levitrio.cli.strategies import list_strategies
 
     add_import_path(Path("fleet.toml"))

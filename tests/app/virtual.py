@@ -16,7 +16,7 @@ from trio.testing import memory_stream_pair
 
 from levitrio.app.assembly import Assembly, Seams
 from levitrio.app.operations import Operations
-from levitrio.app.run import FleetRun
+from levitrio.app.tree import FleetRun
 from levitrio.control.port import Peer
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.reading import load

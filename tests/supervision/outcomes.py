@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
+import outcome
 import trio
 
 from tests.supervision.test_crash import BadText, deep_group, deep_recursion
@@ -174,13 +175,7 @@ async def awaits_something_foreign() -> None:
 
 
 async def detaches() -> None:
-    await trio.lowlevel.permanently_detach_coroutine_object(_detached_outcome())
-
-
-def _detached_outcome() -> object:
-    import outcome
-
-    return outcome.Value(None)
+    await trio.lowlevel.permanently_detach_coroutine_object(outcome.Value(None))
 
 
 async def raises_through_a_nursery() -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import trio
@@ -19,8 +20,8 @@ import levitrio
 from levitrio.supervision.blackbox import Blackbox
 from levitrio.supervision.border import Border
 from levitrio.supervision.hard_exit import exit_armed_by
-from levitrio.supervision.identity import ENGINE
-from levitrio.supervision.watchdog import BlockedStep, EngineBlocked, Watchdog
+from levitrio.supervision.identity import EngineBlocked, as_engine
+from levitrio.supervision.watchdog import BlockedStep, Watchdog
 
 BORDER = Border.around(Path(levitrio.__file__).parent, lent=(), doors=())
 
@@ -39,18 +40,15 @@ async def regex() -> None:
 
 
 async def swallow_once() -> None:
-    try:
+    with suppress(BaseException):
         await loop()
-    except BaseException:
-        await loop()
+    await loop()
 
 
 async def swallow() -> None:
     while True:
-        try:
+        with suppress(BaseException):
             await loop()
-        except BaseException:
-            pass
 
 
 async def grandchild() -> None:
@@ -68,7 +66,7 @@ async def nap() -> None:
 
 async def busy_with_pauses() -> None:
     """Half of the time in short steps, as an engine in good health on a busy day."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 3
     while time.monotonic() < end:
         step = time.monotonic() + 0.02
         while time.monotonic() < step:
@@ -80,16 +78,16 @@ async def main(stall: Callable[[], Awaitable[None]], box: Blackbox, **set_: floa
     reports: list[BlockedStep] = []
     caught: list[str] = []
     gaps: list[float] = []
+    over = trio.Event()
 
     async def engine() -> None:
-        if not set_.get("own"):
-            ENGINE.set("SOLUSDT")
         try:
             await stall()
         except BaseExceptionGroup as group:
             caught.extend(str(exc) for exc in group.exceptions)
         except EngineBlocked as exc:
             caught.append(str(exc))
+        over.set()
 
     async def neighbour() -> None:
         while True:
@@ -113,7 +111,9 @@ async def main(stall: Callable[[], Awaitable[None]], box: Blackbox, **set_: floa
             exit_armed_by(signal.SIGTERM, set_.get("exit_after", 60)),
         ):
             print(box._sentinel.pid, flush=True)
-            await engine()
+            with as_engine("SOLUSDT") if not set_.get("own") else nullcontext():
+                nursery.start_soon(engine)
+            await over.wait()
             await trio.sleep(0.05)
         nursery.cancel_scope.cancel()
     blocked = [(r.engine, r.seconds, r.place[2], r.is_interrupted) for r in reports]

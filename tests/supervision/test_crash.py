@@ -62,7 +62,10 @@ def deep_recursion() -> None:
         (ValueError(), "ValueError"),
         (ValueError(1, "a"), "ValueError: (1, 'a')"),
         (KeyError("BTC"), "KeyError: 'BTC'"),
-        (FileNotFoundError(2, "No such file", "x"), "FileNotFoundError: [Errno 2] 'No such file': 'x'"),
+        (
+            FileNotFoundError(2, "No such file", "x"),
+            "FileNotFoundError: [Errno 2] 'No such file': 'x'",
+        ),
         (SystemExit(0), "SystemExit: 0"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
         (GeneratorExit(), "GeneratorExit"),

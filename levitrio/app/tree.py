@@ -1,0 +1,196 @@
+"""The tree of nurseries of a running fleet. Its nesting is the order of the shutdown:
+
+records   journal, snapshots, incidents       end last: whatever happened is written
+venue     simulator, feed, gateway            orders under way are settled first
+control   the socket                          answers until the engines have stopped
+engines   the supervisor
+"""
+
+import os
+import socket
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from levitrio.app.assembly import BINANCE_STREAMS, Assembly
+from levitrio.app.operations import Operations
+from levitrio.control.server import ControlServer
+from levitrio.errors import JournalUnavailable
+from levitrio.records.entries import History, IncidentEntry
+from levitrio.records.events import Event
+from levitrio.supervision.notify import Notifier
+from levitrio.supervision.watchdog import Watchdog
+
+SHORT_GRACE = 0.5
+"""Seconds of grace after a second signal."""
+
+DRAIN = 2.0
+"""Seconds orders under way have to settle once the engines have stopped."""
+
+LAST_WORDS = 5.0
+"""Seconds the final snapshot may take on a slow disk."""
+
+STUCK_EXIT = 1
+
+
+@attrs.define(eq=False, kw_only=True)
+class FleetRun:
+    """One run of an assembled fleet, until `end`."""
+
+    assembly: Assembly
+    history: History
+    states: dict[str, object]
+    """What strategies had saved, by symbol."""
+    listener: socket.socket | None = None
+    """Of the control socket; None: nobody can ask."""
+    watchdog: Watchdog | None = None
+    notifier: Notifier = attrs.field(factory=Notifier)
+    exit_hard: Callable[[int], None] = os._exit
+    """Ends the process although a task will not end. Must not return."""
+    _ending: trio.Event = attrs.field(factory=trio.Event)
+    _hurried: trio.Event = attrs.field(factory=trio.Event)
+    _grace: float | None = None
+
+    @property
+    def operations(self) -> Operations:
+        """What the control socket may ask for."""
+        return Operations(assembly=self.assembly, end=self.end)
+
+    @property
+    def is_ending(self) -> bool:
+        return self._ending.is_set()
+
+    def end(self, grace: float | None) -> None:
+        """Begin to end, with another grace in seconds or the configured one. Again: hurry."""
+        if self._ending.is_set():
+            self._hurried.set()
+        else:
+            self._grace = grace
+            self._ending.set()
+
+    async def run(self) -> int:
+        """Run everything until `end`; returns the exit code, 0.
+
+        With an engine that will not end it does not return: what can be written is written, and
+        `exit_hard` ends the process.
+        """
+        assembly = self.assembly
+        assembly.events.add_sink(self._on_event)
+        async with trio.open_nursery() as records:
+            await records.start(assembly.journal.run)
+            await records.start(assembly.scribe.run)
+            await records.start(assembly.snapshots.run)
+            if self.watchdog is not None:
+                await records.start(self.watchdog.run)
+            records.start_soon(self.notifier.feed_watchdog)
+            assembly.restore(self.history, self.states)
+            await assembly.gateway.close_leftovers(self.history.open_orders)
+            await self._trade()
+            with trio.move_on_after(LAST_WORDS):
+                await assembly.snapshots.flush()
+            records.cancel_scope.cancel()
+        assembly.tell("fleet_stopped", "stopped")
+        return 0
+
+    async def _trade(self) -> None:
+        assembly = self.assembly
+        async with trio.open_nursery() as venue:
+            url = assembly.config.feed.url or BINANCE_STREAMS
+            if assembly.simulator is not None:
+                url = await venue.start(assembly.simulator.run)
+            venue.start_soon(assembly.make_feed(url).run)
+            await venue.start(assembly.gateway.run)
+            async with trio.open_nursery() as control:
+                if self.listener is not None:
+                    server = ControlServer(self.operations, log=self._log_control)
+                    await control.start(server.run, self.listener)
+                self._announce(url)
+                await self._supervise()
+                with trio.move_on_after(DRAIN):
+                    await assembly.gateway.drain()
+                control.cancel_scope.cancel()
+            venue.cancel_scope.cancel()
+
+    async def _supervise(self) -> None:
+        supervisor = self.assembly.supervisor
+        async with trio.open_nursery() as engines:
+            await engines.start(supervisor.run)
+            self.notifier.ready(f"{len(supervisor.children)} engines")
+            await self._ending.wait()
+            self.notifier.stopping()
+            self.assembly.tell("stopping_fleet", "engines are told to stop")
+            stuck = await self._shutdown()
+            if stuck:
+                await self._end_hard(stuck)
+            engines.cancel_scope.cancel()
+
+    async def _shutdown(self) -> tuple[str, ...]:
+        """Stop all engines together; a second `end` shortens their grace."""
+        supervisor = self.assembly.supervisor
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def _() -> None:
+                await self._hurried.wait()
+                await supervisor.shutdown(SHORT_GRACE)
+
+            stuck = await supervisor.shutdown(self._grace)
+            nursery.cancel_scope.cancel()
+        return stuck
+
+    async def _end_hard(self, stuck: tuple[str, ...]) -> None:
+        """Tasks of stuck engines never end, so neither would the nurseries around them."""
+        assembly = self.assembly
+        with trio.move_on_after(DRAIN):
+            await assembly.gateway.drain()
+        with trio.move_on_after(LAST_WORDS):
+            await assembly.snapshots.flush()
+        incidents = [
+            IncidentEntry(
+                symbol=symbol,
+                incarnation=assembly.supervisor.children[symbol].incarnation,
+                cause="stuck",
+                error="did not stop within its grace; the process was ended around it",
+                traceback="",
+                counts=False,
+                delay=None,
+                wall_ms=assembly.wall_ms(),
+            )
+            for symbol in stuck
+        ]
+        with trio.move_on_after(LAST_WORDS):
+            try:
+                # Once these are durable, so is everything that was journaled before them.
+                await assembly.journal.append(*incidents)
+            except JournalUnavailable as exc:
+                assembly.tell("journal_trouble", f"the last incidents are lost: {exc}")
+        assembly.tell("fleet_stopped", f"stopped around {len(stuck)} stuck: {', '.join(stuck)}")
+        self.exit_hard(STUCK_EXIT)
+
+    def _announce(self, url: str) -> None:
+        assembly = self.assembly
+        config = assembly.config
+        market = "the built-in simulator" if assembly.simulator is not None else url
+        assembly.tell(
+            "fleet_started",
+            f"{config.fleet.name}: {len(config.engines)} engines, market data from {market}, "
+            f"{config.broker.kind} orders, data in {config.fleet.data_dir}; "
+            "see it with `levi ctl status`",
+            trading_state=assembly.account.trading_state.value,
+            url=url,
+        )
+
+    def _log_control(self, event: str, **details: object) -> None:
+        self.assembly.tell(event, ", ".join(f"{key} {value}" for key, value in details.items()))
+
+    def _on_event(self, event: Event) -> None:
+        """What the fleet does when an engine is given up is config."""
+        if event.kind != "failed":
+            return
+        match self.assembly.config.fleet.on_give_up:
+            case "halt":
+                self.assembly.gateway.halt_soon(f"{event.engine} was given up")
+            case "exit":
+                self.assembly.tell("ending", f"{event.engine} was given up, on_give_up = exit")
+                self.end(None)

@@ -1,0 +1,77 @@
+"""The fleet breaker: when many crash together the cause is common, and haste makes it worse.
+
+Rules:
+
+- More than a fifth of the children, and at least three, crashing within a minute is a wave.
+  Three, because in a fleet of five two unlucky crashes prove nothing.
+- Each wave raises one alarm and holds every automatic restart back for a pause. The first pause
+  is too short to notice: a single common hiccup should cost nobody anything. A cause that stays
+  makes wave after wave, and the pause grows fivefold each time.
+- Whoever crashes during the pause belongs to the wave that is known already.
+- After a calm time without a wave the next one is the first again.
+"""
+
+from collections import deque
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class BreakerPolicy:
+    """When crashes are a wave, and how long restarts rest then."""
+
+    share: float = 0.2
+    """A wave is more than this fraction of the children."""
+    at_least: int = 3
+    """A wave is never fewer children than this."""
+    window: float = 60.0
+    """Seconds within which they crash."""
+    pause_base: float = 0.1
+    """Seconds restarts rest after the first wave."""
+    pause_factor: float = 5.0
+    pause_max: float = 300.0
+    """Seconds."""
+    calm_after: float = 600.0
+    """Seconds without a wave after which the pause starts small again."""
+
+
+@attrs.define(eq=False)
+class Breaker:
+    """Counts who crashed lately. Constant time per crash, whatever the size of the fleet."""
+
+    policy: BreakerPolicy = attrs.field(factory=BreakerPolicy)
+    held_until: float = float("-inf")
+    """Monotonic seconds; no automatic restart before it."""
+    wave: int = 0
+    """The running number of the last wave in this storm, from 1."""
+    _crashes: deque[tuple[float, str]] = attrs.field(factory=deque)
+    _names: dict[str, int] = attrs.field(factory=dict)
+
+    def crashed(self, name: str, *, now: float, children: int) -> float | None:
+        """Note a crash. The pause in seconds if it completed a wave, else None."""
+        if now < self.held_until:
+            return None
+        self._forget(now - self.policy.window)
+        self._crashes.append((now, name))
+        self._names[name] = self._names.get(name, 0) + 1
+        count = len(self._names)
+        if count < self.policy.at_least or count <= self.policy.share * children:
+            return None
+        self._crashes.clear()
+        self._names.clear()
+        if now >= self.held_until + self.policy.calm_after:
+            self.wave = 0
+        self.wave += 1
+        # 20 waves are past any cap worth setting; the power of a longer storm could overflow.
+        growth = self.policy.pause_factor ** min(self.wave - 1, 20)
+        pause = min(self.policy.pause_max, self.policy.pause_base * growth)
+        self.held_until = max(self.held_until, now + pause)
+        return pause
+
+    def _forget(self, before: float) -> None:
+        while self._crashes and self._crashes[0][0] < before:
+            _, name = self._crashes.popleft()
+            if self._names[name] == 1:
+                del self._names[name]
+            else:
+                self._names[name] -= 1

@@ -1,0 +1,151 @@
+"""What an operator may ask of a supervisor."""
+
+import math
+
+import attrs
+import trio
+
+from levitrio.errors import UsageError
+from levitrio.supervision.child import NEVER, Child
+from levitrio.supervision.lifecycle import State, Wanted
+from levitrio.supervision.tending import Tending
+
+
+@attrs.frozen
+class Refusal:
+    """A command that cannot be carried out in this state. Nothing was changed."""
+
+    reason: str
+    hint: str = ""
+    """The command that would help, one word, or empty."""
+
+
+_CLOSING = Refusal("it is being removed, or the fleet ends")
+
+
+class Commands:
+    """Sets what is wanted; the children's own tasks see to it.
+
+    Commands return once they are durable and set, not once they are fulfilled: wait with
+    `wait_as_wanted`. They return a `Refusal` when this state does not allow them, raise
+    `UsageError` for a name that is no child, and let a `LevitrioError` of the recorder pass,
+    having changed nothing. A command cancelled while it is recorded changed nothing in memory and
+    may be on record: it holds from the next start of the process unless another one follows.
+    """
+
+    _children: dict[str, Child]
+    _tending: Tending
+
+    async def start(self, name: str) -> Refusal | None:
+        """Want it running; a paused child resumes. Refused when it was given up."""
+        child = self._child(name)
+        async with child.lock:
+            if refusal := self._refuse(child):
+                return refusal
+            await self._want(child, Wanted.RUNNING)
+        return None
+
+    async def stop(self, name: str) -> Refusal | None:
+        """Want it stopped. A failed child stays failed, and will not start by itself."""
+        child = self._child(name)
+        async with child.lock:
+            if self._tending.closing or child.removed:
+                return _CLOSING
+            await self._want(child, Wanted.STOPPED)
+            self._tending.end(child, "stop")
+        return None
+
+    async def pause(self, name: str) -> Refusal | None:
+        """Want it alive but opening nothing new. Refused when it is stopped or was given up."""
+        return await self._want_alive(name, Wanted.PAUSED)
+
+    async def resume(self, name: str) -> Refusal | None:
+        """Want a paused child running. Refused when it is stopped or was given up."""
+        return await self._want_alive(name, Wanted.RUNNING)
+
+    async def restart(self, name: str) -> Refusal | None:
+        """Replace its incarnation, or launch it now if it waits for a restart or is stopped.
+
+        Does nothing to a child that is ending or starting already: any number of concurrent
+        restarts are one. Counts against no limit. Refused when it was given up.
+        """
+        child = self._child(name)
+        async with child.lock:
+            if refusal := self._refuse(child):
+                return refusal
+            if child.wanted is Wanted.STOPPED:
+                await self._want(child, Wanted.RUNNING)
+            if child.is_up:
+                self._tending.end(child, "restart")
+            child.due = NEVER
+            child.wake()
+        return None
+
+    async def reset(self, name: str) -> Refusal | None:
+        """Forget its crashes; a child that was given up is started, paused if that was wanted."""
+        child = self._child(name)
+        async with child.lock:
+            if self._tending.closing or child.removed:
+                return _CLOSING
+            await self._tending.record.failed(name, None)
+            was_failed = child.failed is not None
+            child.giving_up = None
+            child.failed = None
+            child.crashes.clear()
+            child.due = NEVER
+            if was_failed:
+                self._tending.move(child, State.STOPPED, "reset")
+                if child.wanted is Wanted.STOPPED:
+                    await self._want(child, Wanted.RUNNING)
+            child.wake()
+        return None
+
+    async def wait_state(self, name: str, *states: State) -> State:
+        """Wait until the child is in one of these states, or was removed; returns its state."""
+        child = self._child(name)
+        await child.wait_until(lambda: child.state in states or child.gone)
+        return child.state
+
+    async def wait_as_wanted(self, name: str, timeout: float = math.inf) -> bool:
+        """Wait until it is as it is wanted; False after `timeout` seconds, or once it is failed."""
+        child = self._child(name)
+        with trio.move_on_after(timeout):
+            await child.wait_until(
+                lambda: child.is_as_wanted or child.state is State.FAILED or child.gone
+            )
+        return child.is_as_wanted
+
+    def _child(self, name: str) -> Child:
+        try:
+            return self._children[name]
+        except KeyError:
+            raise UsageError(
+                f"expected one of {len(self._children)} children, got {name!r}"
+            ) from None
+
+    def _refuse(self, child: Child) -> Refusal | None:
+        if self._tending.closing or child.removed:
+            return _CLOSING
+        failure = child.failed or (child.giving_up and child.giving_up.reason)
+        return Refusal(f"given up: {failure}", "reset") if failure else None
+
+    async def _want_alive(self, name: str, wanted: Wanted) -> Refusal | None:
+        child = self._child(name)
+        async with child.lock:
+            if refusal := self._refuse(child):
+                return refusal
+            if child.wanted is Wanted.STOPPED:
+                return Refusal("it is stopped", "start")
+            await self._want(child, wanted)
+        return None
+
+    async def _want(self, child: Child, wanted: Wanted) -> None:
+        """Durable first, then set, without a checkpoint in between."""
+        if child.wanted is not wanted:
+            await self._tending.record.wanted(child.name, wanted)
+            child.wanted = wanted
+        if child.state is State.RUNNING and wanted is Wanted.PAUSED:
+            self._tending.move(child, State.PAUSED)
+        elif child.state is State.PAUSED and wanted is Wanted.RUNNING:
+            self._tending.move(child, State.RUNNING)
+        child.wake()

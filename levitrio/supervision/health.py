@@ -1,0 +1,103 @@
+"""Which living child is ill. The cure is the same as for any crash: the restart policy."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import attrs
+import trio
+
+from levitrio.supervision.child import Child
+from levitrio.supervision.crash import Crash
+from levitrio.supervision.lifecycle import State
+
+Ailment = Callable[[str], str | None]
+"""What else ails the named child, in words, or None. Must neither block nor raise."""
+
+_BATCH = 256
+"""Children examined between two checkpoints: a tenth of a millisecond, so that nobody is late."""
+
+
+@attrs.frozen(kw_only=True)
+class HealthLimits:
+    """What a living child may not exceed."""
+
+    heartbeat_timeout: float = 60.0
+    """Seconds without a sign of life, running or paused."""
+    max_errors: int = 10
+    """Consecutive absorbed errors; one more is a crash."""
+    start_timeout: float = 10.0
+    """Seconds from the launch until it runs."""
+
+    @property
+    def period(self) -> float:
+        """Seconds between two checks: a tenth of the shortest limit, at most one second."""
+        return max(0.01, min(1.0, self.heartbeat_timeout / 10, self.start_timeout / 10))
+
+
+def no_ailment(_: str) -> None:
+    """Nothing ever ails anybody."""
+
+
+def diagnose(
+    child: Child, limits: HealthLimits, ailment: Ailment, *, now: float, awake_since: float
+) -> Crash | None:
+    """What is wrong with a living child, if anything.
+
+    No age counts from before `awake_since`: when the check itself came late the machine
+    was busy or asleep, and the child had no more of a chance than the check to be in time.
+    """
+    if child.state is State.STARTING:
+        if child.containment is None:
+            return None
+        age = now - max(child.launched_at, awake_since)
+        if age > limits.start_timeout:
+            return Crash(
+                kind="StartTimeout",
+                text=f"not running after {age:.1f} s, limit {limits.start_timeout:g} s",
+                cause="start_timeout",
+            )
+        return None
+    runnable = child.runnable
+    if runnable is None or not child.is_up:
+        return None
+    since = -math.inf if child.running_since is None else child.running_since
+    age = now - max(runnable.heartbeat, since, awake_since)
+    if age > limits.heartbeat_timeout:
+        return Crash(
+            kind="HeartbeatLost",
+            text=f"no sign of life for {age:.1f} s, limit {limits.heartbeat_timeout:g} s",
+            cause="heartbeat",
+        )
+    if runnable.error_count > limits.max_errors:
+        return Crash(
+            kind="TooManyErrors",
+            text=f"{runnable.error_count} errors in a row, limit {limits.max_errors}",
+            cause="errors",
+        )
+    if now >= max(since, awake_since) and (complaint := ailment(child.name)) is not None:
+        return Crash(kind="Stale", text=complaint[:2_000], cause="stale")
+    return None
+
+
+async def watch_health(
+    children: Mapping[str, Child],
+    limits: Callable[[], HealthLimits],
+    ailment: Ailment,
+    condemn: Callable[[Child, Crash], None],
+) -> None:
+    """Examine all children once per period, until cancelled; condemn those that are ill."""
+    awake_since = due = trio.current_time()
+    while True:
+        period = limits().period
+        # From the last deadline, not from now, so that checks do not drift.
+        due += period
+        await trio.sleep_until(due)
+        now = trio.current_time()
+        if now - due > period:
+            awake_since = due = now
+        for number, child in enumerate(tuple(children.values()), start=1):
+            crash = diagnose(child, limits(), ailment, now=now, awake_since=awake_since)
+            if crash is not None:
+                condemn(child, crash)
+            if number % _BATCH == 0:
+                await trio.lowlevel.checkpoint()

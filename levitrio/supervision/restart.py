@@ -1,0 +1,168 @@
+"""When a crash is answered with a restart, after how long, and when with giving up.
+
+Pure: `now` and `chance` are arguments, times are seconds on a monotonic clock. The first
+restart after a stable run is immediate, because most crashes never repeat and a position
+should not go unwatched for a second; then the delay grows, because those that repeat at once
+will repeat again. Exponential backoff with its cap applied before the jitter, and jitter
+that only shortens: no delay exceeds the cap, and those that reached it still spread.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import attrs
+
+_MS = 1000.0
+
+
+def _between(
+    low: float, high: float = math.inf
+) -> "Callable[[object, attrs.Attribute[float], float], None]":
+    def check(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+        if not math.isfinite(value) or not low <= value <= high:
+            wanted = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+            raise ValueError(f"{attribute.name}: expected {wanted}, got {value!r}")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Restart:
+    """The crash is answered with a new incarnation."""
+
+    delay: float
+    """Seconds from the crash; 0 means at once."""
+
+
+@attrs.frozen(kw_only=True)
+class GiveUp:
+    """The crash was one too many."""
+
+    reason: str
+
+
+Decision = Restart | GiveUp
+
+_AT_ONCE = Restart(delay=0.0)
+
+
+@attrs.frozen(kw_only=True)
+class RestartPolicy:
+    """How patient to be. A value: safe to share between all children."""
+
+    max_restarts: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    """Automatic restarts within any `window`; the next crash gives up."""
+    window: float = attrs.field(default=3600.0, validator=_between(0))
+    """Seconds."""
+    backoff_base: float = attrs.field(default=1.0, validator=_between(0))
+    """Seconds before the second restart in a row."""
+    backoff_factor: float = attrs.field(default=2.0, validator=_between(1))
+    backoff_max: float = attrs.field(default=60.0, validator=_between(0))
+    """Seconds; no delay is longer."""
+    jitter: float = attrs.field(default=0.2, validator=_between(0, 1))
+    """The largest fraction by which chance shortens a delay."""
+    stable_after: float = attrs.field(default=600.0, validator=_between(0))
+    """Seconds of running after which a crash is the first of a new streak."""
+
+    def backoff(self, attempt: int, chance: float) -> float:
+        """Seconds to wait before attempt number `attempt`, counted from 1.
+
+        `chance` is a random number in [0, 1). Holds for every attempt number, also for those
+        whose power no float can represent. Raises ValueError below 1.
+        """
+        if attempt < 1:
+            raise ValueError(f"attempt: expected 1 or more, got {attempt}")
+        try:
+            delay = min(self.backoff_max, self.backoff_base * self.backoff_factor ** (attempt - 1))
+        except OverflowError:
+            delay = self.backoff_max if self.backoff_base else 0.0
+        return delay * (1.0 - self.jitter * chance)
+
+    def decide(self, *, restarts: int, streak: int, chance: float) -> Decision:
+        """Answer a crash that was preceded by `restarts` automatic restarts in the window.
+
+        `streak` counts the crashes since the last stable run, this one included.
+        """
+        if restarts >= self.max_restarts:
+            return GiveUp(
+                reason=f"{restarts} restarts within {self.window:g} s, at most {self.max_restarts}"
+            )
+        if streak <= 1:
+            return _AT_ONCE
+        return Restart(delay=self.backoff(streak - 1, chance))
+
+
+@attrs.define(eq=False)
+class CrashLog:
+    """What one child's crashes cost so far: the automatic restarts that still count.
+
+    An entry begins as the time of the crash and moves to the time of the restart that answered
+    it, so that at most `max_restarts` restarts lie within *any* window, whatever the delays.
+    Bounded by the policy: nothing is added once it gives up, and what left the window is dropped.
+    """
+
+    times: deque[float] = attrs.field(factory=deque)
+    """Monotonic seconds, oldest first."""
+    streak: int = 0
+
+    def restarts(self, policy: RestartPolicy, now: float) -> int:
+        """Automatic restarts within the window that ends now."""
+        while self.times and self.times[0] <= now - policy.window:
+            self.times.popleft()
+        return len(self.times)
+
+    def crashed(self, policy: RestartPolicy, *, now: float, ran: float, chance: float) -> Decision:
+        """Note a crash after `ran` seconds of running (0 when it never ran), and answer it."""
+        self.streak = 1 if ran >= policy.stable_after else self.streak + 1
+        decision = policy.decide(
+            restarts=self.restarts(policy, now), streak=self.streak, chance=chance
+        )
+        if isinstance(decision, Restart):
+            self.times.append(now)
+        return decision
+
+    def restarted(self, now: float) -> None:
+        """The restart that was decided last happens now."""
+        if self.times:
+            self.times[-1] = now
+
+    def clear(self) -> None:
+        """Forget everything, as an operator's reset does."""
+        self.times.clear()
+        self.streak = 0
+
+    def to_wall(self, *, now: float, wall_ms: int) -> tuple[int, ...]:
+        """The entries as wall time, ms since 1970, for the disk: monotonic time dies with the run.
+
+        `now` and `wall_ms` are the same moment on both clocks.
+        """
+        return tuple(wall_ms - round((now - time) * _MS) for time in self.times)
+
+    @classmethod
+    def from_wall(
+        cls, times_ms: Iterable[int], *, now: float, wall_ms: int, policy: RestartPolicy
+    ) -> "CrashLog":
+        """The log as it was written; a wall clock set back makes entries new, never future."""
+        return cls.from_ages(
+            ((wall_ms - time_ms) / _MS for time_ms in times_ms), now=now, policy=policy
+        )
+
+    @classmethod
+    def from_ages(cls, ages: Iterable[float], *, now: float, policy: RestartPolicy) -> "CrashLog":
+        """A log from ages in seconds, in any order; a negative age counts as now.
+
+        The streak is what can be known from the ages: those with less than `stable_after`
+        between them, and between the newest and now, belong together.
+        """
+        # One more than can count: the rest could never change a decision.
+        kept = sorted(max(0.0, age) for age in ages)[: policy.max_restarts + 1]
+        log = cls(times=deque(now - age for age in reversed(kept)))
+        previous = 0.0
+        for age in kept:
+            if age - previous >= policy.stable_after:
+                break
+            log.streak += 1
+            previous = age
+        log.restarts(policy, now)
+        return log

@@ -1,0 +1,266 @@
+"""Keeps a fleet of children as they are wanted, whatever any one of them does."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
+
+import trio
+
+from levitrio.errors import UsageError
+from levitrio.supervision.breaker import Breaker, BreakerPolicy
+from levitrio.supervision.child import Child
+from levitrio.supervision.commands import Commands, Refusal
+from levitrio.supervision.crash import Crash
+from levitrio.supervision.events import Recorder, SupervisionEvent
+from levitrio.supervision.generators import keep_abandoned_generators
+from levitrio.supervision.group import Group
+from levitrio.supervision.health import Ailment, HealthLimits, no_ailment, watch_health
+from levitrio.supervision.lifecycle import State, Wanted
+from levitrio.supervision.order import GroupRule, find_cycle
+from levitrio.supervision.restart import CrashLog, RestartPolicy
+from levitrio.supervision.tending import Launch, Tending
+
+_LEAST_GRACE = 0.1
+"""Seconds; also an obedient incarnation needs a few rounds of the loop to be seen ending."""
+
+
+class Supervisor(Commands):
+    """Supervises anything with `run()`. One task per child is the only code that launches it.
+
+    What an operator may ask for is in `Commands`.
+
+    Args:
+        launch: name and incarnation to a `Runnable`; may raise, that is a crash while starting.
+        policy: how crashes are answered.
+        health: what a living child may not exceed.
+        grace: seconds an incarnation has to end once it is told to.
+        report: receives every event, synchronously; must neither block nor raise.
+        record: makes durable what must survive.
+        chance: random numbers in [0, 1).
+        ailment: what else may be wrong with a running child, asked once per health check.
+        breaker: when crashes are a wave; None never holds restarts back.
+        groups: the rule of each group that `add` may name.
+    """
+
+    def __init__(
+        self,
+        *,
+        launch: Launch,
+        report: Callable[[SupervisionEvent], None],
+        record: Recorder,
+        chance: Callable[[], float],
+        policy: RestartPolicy | None = None,
+        health: HealthLimits | None = None,
+        grace: float = 5.0,
+        ailment: Ailment = no_ailment,
+        breaker: BreakerPolicy | None = BreakerPolicy(),  # noqa: B008  a frozen value
+        groups: Mapping[str, GroupRule] | None = None,
+    ) -> None:
+        self._children: dict[str, Child] = {}
+        self._health = health or HealthLimits()
+        self._ailment = ailment
+        self._tending = Tending(
+            children=self._children,
+            launch=launch,
+            policy=policy or RestartPolicy(),
+            breaker=None if breaker is None else Breaker(breaker),
+            report=report,
+            record=record,
+            chance=chance,
+            grace=grace,
+            groups={name: Group(rule) for name, rule in (groups or {}).items()},
+        )
+        self._patience: trio.CancelScope | None = None
+        self._shut = trio.Event()
+        self._stuck: tuple[str, ...] = ()
+
+    @property
+    def children(self) -> Mapping[str, Child]:
+        """A live view by name, in the order they were added."""
+        return MappingProxyType(self._children)
+
+    @property
+    def policy(self) -> RestartPolicy:
+        """How crashes are answered from now on."""
+        return self._tending.policy
+
+    def set_limits(
+        self, *, policy: RestartPolicy | None = None, health: HealthLimits | None = None
+    ) -> None:
+        """Change what future crashes and checks are measured by."""
+        self._tending.policy = policy or self._tending.policy
+        self._health = health or self._health
+
+    def add(
+        self,
+        name: str,
+        *,
+        wanted: Wanted = Wanted.RUNNING,
+        crashes: Iterable[float] = (),
+        failed: str | None = None,
+        last_error: str = "",
+        after: Collection[str] = (),
+        group: str | None = None,
+    ) -> None:
+        """Take a child in, before `run` or while it runs; its task starts with the next round.
+
+        Args:
+            wanted: what was wanted of it last.
+            crashes: ages in seconds of the crashes that still count.
+            failed: why it was given up; such a child is held back until it is reset.
+            last_error: `Type: text` of its newest crash.
+            after: those that must be up before it is started.
+            group: one of the supervisor's groups.
+
+        Raises:
+            UsageError: the name is taken, the group unknown, or, while `run` runs, someone in
+                `after` unknown or after it.
+        """
+        if name in self._children:
+            raise UsageError(f"expected a new name, got {name!r} a second time")
+        if group is not None and group not in self._tending.groups:
+            raise UsageError(f"{name}: expected a known group, got {group!r}")
+        child = Child(
+            name=name,
+            wanted=wanted,
+            after=tuple(after),
+            group=group,
+            failed=failed,
+            last_error=last_error,
+            crashes=CrashLog.from_ages(
+                crashes, now=trio.current_time(), policy=self._tending.policy
+            ),
+        )
+        if failed is not None:
+            child.state = State.FAILED
+        nursery = self._tending.nursery
+        if nursery is not None:
+            self._check_order([*self._children.values(), child])
+        self._children[name] = child
+        for other in child.after:
+            self._tending.followers.setdefault(other, []).append(child)
+        if group is not None:
+            self._tending.groups[group].members.append(child)
+        if nursery is not None:
+            nursery.start_soon(self._tend, child, name=f"child {name}")
+
+    async def remove(self, name: str) -> Refusal | None:
+        """End a child and forget it, within the grace. Nothing is recorded.
+
+        Refused when it is stuck by then; it is forgotten as soon as it ends. Cancelling this
+        does not take the removal back. Those that start after it no longer wait for it.
+        """
+        child = self._child(name)
+        child.removed = True
+        if self._tending.nursery is None:
+            self._forget(child)
+            return None
+        self._tending.end(child, "removed")
+        child.wake()
+        await child.wait_until(lambda: child.gone or child.state is State.STUCK)
+        return None if child.gone else Refusal("its incarnation has not ended within its grace")
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep every child as it is wanted, until `shutdown`, or until cancelled.
+
+        `started()` is called once every child has its task; none need be running. When it returns
+        nothing of any child is alive. With a stuck incarnation it does not return: the process
+        can then only end with `os._exit`, and `shutdown` has said so. Cancelled from outside,
+        it gives the children the grace too, then keeps what is stuck from wasting a core.
+
+        Raises:
+            UsageError: the start order has a cycle or names an unknown child.
+        """
+        self._check_order(self._children.values())
+        tending = self._tending
+        with keep_abandoned_generators():
+            async with trio.open_nursery() as nursery:
+                tending.nursery = nursery
+                try:
+                    nursery.start_soon(self._calm_what_is_left)
+                    nursery.start_soon(
+                        watch_health,
+                        self._children,
+                        lambda: self._health,
+                        self._ailment,
+                        self._condemn,
+                    )
+                    for child in self._children.values():
+                        nursery.start_soon(self._tend, child, name=f"child {child.name}")
+                    task_status.started()  # every child has its task
+                    await self._shut.wait()
+                finally:
+                    tending.nursery = None
+                    tending.closing = True
+                nursery.cancel_scope.cancel()
+
+    async def shutdown(self, grace: float | None = None) -> tuple[str, ...]:
+        """End all children together, and `run` after them; `wanted` stays as it is.
+
+        Returns the names of those that are stuck, after at most `grace` seconds (the
+        supervisor's own when None). Called again while it works it can only shorten the grace;
+        both calls return the same. Cancelled, it counts what has not ended by then as stuck.
+        """
+        grace = max(self._tending.grace if grace is None else grace, _LEAST_GRACE)
+        deadline = trio.current_time() + grace
+        if self._patience is not None:
+            self._patience.deadline = min(self._patience.deadline, deadline)
+            await self._shut.wait()
+            return self._stuck
+        self._patience = trio.CancelScope(deadline=deadline)
+        self._tending.closing = True
+        children = tuple(self._children.values())
+        for child in children:
+            self._tending.end(child, "shutdown")
+        try:
+            with self._patience:
+                for child in children:
+                    await child.wait_until(lambda child=child: child.containment is None)  # type: ignore[misc]
+        finally:
+            for child in children:
+                self._tending.give_up_waiting(child, grace)
+            self._stuck = tuple(c.name for c in children if c.state is State.STUCK)
+            self._shut.set()
+        return self._stuck
+
+    def _condemn(self, child: Child, crash: Crash) -> None:
+        self._tending.end(child, crash.error, condemned=crash)
+
+    async def _tend(self, child: Child) -> None:
+        try:
+            await self._tending.tend(child)
+        finally:
+            if child.removed:
+                self._forget(child)
+
+    def _forget(self, child: Child) -> None:
+        del self._children[child.name]
+        for name in child.after:
+            self._tending.followers[name].remove(child)
+        for follower in self._tending.followers.get(child.name, ()):
+            follower.wake()
+        if child.group is not None:
+            self._tending.groups[child.group].members.remove(child)
+
+    def _check_order(self, children: Iterable[Child]) -> None:
+        after = {child.name: child.after for child in children}
+        for name, others in after.items():
+            if unknown := [other for other in others if other not in after]:
+                raise UsageError(f"{name}: after: expected known children, got {unknown[0]!r}")
+        if cycle := find_cycle(after):
+            raise UsageError(f"after: expected an order, got a cycle: {' after '.join(cycle)}")
+
+    async def _calm_what_is_left(self) -> None:
+        """Sleep until everything is cancelled, then give the children their grace, once."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            left = [
+                c for c in self._children.values() if c.containment and c.state is not State.STUCK
+            ]
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + self._tending.grace):
+                for child in left:
+                    await child.wait_until(lambda child=child: child.containment is None)  # type: ignore[misc]
+            for child in left:
+                if child.containment is not None:
+                    self._tending.end(child, "cancelled")
+                    self._tending.give_up_waiting(child, self._tending.grace)
