@@ -33,7 +33,7 @@ def make_watchdog(
     def tell(step: BlockedStep) -> None:
         file, line, function = step.place
         what = "interrupted" if step.is_interrupted else "left alone, it is our own code"
-        text = f"blocked the loop for {step.seconds:.1f} s at {file}:{line} in {function}: {what}"
+        text = f"the loop for {step.seconds:.1f} s at {file}:{line} in {function}: {what}"
         events.emit("blocked", text, step.engine, seconds=step.seconds)
 
     return Watchdog(
