@@ -237,12 +237,12 @@ async def test_holding_a_falling_position_trips_the_daily_loss(autojump_clock: M
     """Unrealized loss counts: at 3 % of the day's equity the fleet reduces, and exits still go."""
     bench = Bench(risk=RiskRules(price_band=Decimal(1)))
     async with bench.running():
-        await trio.sleep(0.3)  # the first look begins the day
+        await trio.sleep(0.6)  # the first look begins the day
         submit = bench.admit()
         submit(LONG)
         await bench.gateway.drain()
         bench.quote("84")  # 20 x 16 = 320 of 10,000
-        await trio.sleep(0.3)
+        await trio.sleep(0.6)
         assert bench.gateway.account.trading_state is TradingState.REDUCING
         submit(FLAT)
         await bench.gateway.drain()
@@ -256,11 +256,11 @@ async def test_a_new_day_releases_the_daily_brake(autojump_clock: MockClock) -> 
     """What a daily loss braked, 00:00 UTC of the market clock releases; total PnL stays."""
     bench = Bench()
     async with bench.running():
-        await trio.sleep(0.3)
+        await trio.sleep(0.6)
         bench.admit()(LONG)
         await bench.gateway.drain()
         bench.quote("84")
-        await trio.sleep(0.3)
+        await trio.sleep(0.6)
         bench.market_ms += 86_400_000
         await trio.sleep(0.6)
         assert bench.gateway.account.trading_state is TradingState.ACTIVE
@@ -275,7 +275,7 @@ async def test_on_loss(on_loss: str, flat: bool, autojump_clock: MockClock) -> N
     """`halt` keeps the position, `flatten` closes it; both halt, durably."""
     bench = Bench(risk=RiskRules(on_loss=on_loss, price_band=Decimal(1)))  # type: ignore[arg-type]
     async with bench.running():
-        await trio.sleep(0.3)
+        await trio.sleep(0.6)
         bench.admit()(LONG)
         await bench.gateway.drain()
         bench.quote("80")
