@@ -6,6 +6,7 @@ from typing import Protocol
 import attrs
 import trio
 
+from levitrio.errors import LevitrioError
 from levitrio.trading.market import MarketEvent
 from levitrio.trading.orders import Fill, Order, OrderStatus
 
@@ -46,17 +47,53 @@ class Feed(Protocol):
 
 @attrs.frozen(kw_only=True)
 class OrderReport:
-    """What a venue says about one order: its status, and the fills that are new since the last."""
+    """What a venue says about one order: its status, and fills, also such as were told before."""
 
     client_id: str
     status: OrderStatus
+    """`UNKNOWN`: the venue could not be asked, or its answer proves nothing."""
     fills: Sequence[Fill] = ()
+    """Those of a venue carry its trade id, by which the journal tells what it has already."""
     reason: str = ""
     """The venue's words when it refused."""
 
 
+@attrs.frozen(kw_only=True)
+class Standing:
+    """What a venue holds of ours in one symbol."""
+
+    open_orders: tuple[OrderReport, ...] = ()
+    """Everything that rests, also what is not ours."""
+    trades: tuple[Fill, ...] = ()
+    """Every trade of the account after the asked id, oldest first.
+
+    `client_id` is empty where the venue does not say which order of ours it was.
+    """
+
+
+class BrokerUnavailable(LevitrioError):
+    """The venue could not be asked. Says nothing about what it holds."""
+
+
 class Broker(Protocol):
     """Speaks to a venue about orders. The gateway is its only caller."""
+
+    venue: str
+    """Names the account's venue in fills."""
+    proof_after: float
+    """Seconds after a send from which "no such order" proves that it never will be one."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep whatever connections it needs until cancelled; reconnects by itself.
+
+        `started()` is called at once: a venue that cannot be reached makes answers `UNKNOWN`.
+        """
+
+    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
+        """Before `run`: `take(symbol, report)` gets what the venue tells unasked, in order.
+
+        `lost()` is called when something may have been missed: after each reconnect.
+        """
 
     async def place(self, order: Order) -> OrderReport:
         """Send an order whose intent is durable. A lost answer is `UNKNOWN`, never an exception."""
@@ -65,4 +102,7 @@ class Broker(Protocol):
         """Cancel a resting order; an order that is done already reports what became of it."""
 
     async def query(self, order: Order) -> OrderReport | None:
-        """What the venue knows of the order; None: it does not exist there."""
+        """What the venue knows of the order; None: it does not exist there (now)."""
+
+    async def standing(self, symbol: str, since: int | None) -> Standing:
+        """Open orders, and trades with an id above `since`. Raises BrokerUnavailable."""
