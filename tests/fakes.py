@@ -9,7 +9,7 @@ import trio
 from levitrio.errors import JournalUnavailable
 from levitrio.records.entries import Entry
 from levitrio.trading.orders import Fill, Order, OrderStatus
-from levitrio.venues.base import OrderReport
+from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
 
 
 @attrs.define(eq=False)
@@ -48,6 +48,30 @@ class FakeBroker:
     answer: Callable[[Order], OrderReport] | None = None
     placed: list[Order] = attrs.field(factory=list)
     known: dict[str, OrderReport] = attrs.field(factory=dict)
+    venue: str = "fake"
+    proof_after: float = 6.0
+    now: Standing = attrs.field(factory=Standing)
+    """What `standing` answers."""
+    unavailable: str | None = None
+    asked: int = 0
+    """How often `standing` was asked."""
+    cancelled: list[Order] = attrs.field(factory=list)
+    tell: Callable[[str, OrderReport], None] | None = None
+    lost: Callable[[], None] | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await trio.sleep_forever()
+
+    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
+        self.tell, self.lost = take, lost
+
+    async def standing(self, symbol: str, since: int | None) -> Standing:
+        await trio.lowlevel.checkpoint()
+        self.asked += 1
+        if self.unavailable is not None:
+            raise BrokerUnavailable(self.unavailable)
+        return self.now
 
     async def place(self, order: Order) -> OrderReport:
         self.placed.append(order)
@@ -56,6 +80,7 @@ class FakeBroker:
 
     async def cancel(self, order: Order) -> OrderReport:
         await trio.lowlevel.checkpoint()
+        self.cancelled.append(order)
         return OrderReport(client_id=order.client_id, status=OrderStatus.CANCELED)
 
     async def query(self, order: Order) -> OrderReport | None:

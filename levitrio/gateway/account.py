@@ -9,7 +9,7 @@ import attrs
 from levitrio.gateway.desk import Desk
 from levitrio.trading.matching import touch_price
 from levitrio.trading.orders import Order, Side
-from levitrio.trading.risk import Exposure, TradingState
+from levitrio.trading.risk import DataState, Exposure, TradingState
 
 ZERO = Decimal(0)
 
@@ -69,7 +69,7 @@ class Account:
         return len(self._order_times)
 
     def exposure(
-        self, desk: Desk, order: Order, *, now: float, data_age: float | None, is_flatten: bool
+        self, desk: Desk, order: Order, *, now: float, data: DataState, is_flatten: bool
     ) -> Exposure:
         """Everything risk wants to know about `order` at this moment."""
         held = desk.book.notional(desk.market.quote)
@@ -83,7 +83,7 @@ class Account:
             open_positions=sum(other.holds for other in others),
             orders_last_minute=self.orders_last_minute(now),
             since_last_order=None if desk.last_order_at is None else now - desk.last_order_at,
-            data_age=data_age,
+            data=data,
             price=self.expected_price(desk, order.side),
             last_trade=desk.market.last_trade,
             is_flatten=is_flatten,

@@ -11,7 +11,7 @@ from levitrio.gateway.desk import Desk
 from levitrio.strategies.base import Signal
 from levitrio.trading.filters import round_down
 from levitrio.trading.orders import Order, Side
-from levitrio.trading.risk import Denial, RiskRules, judge
+from levitrio.trading.risk import DataState, Denial, RiskRules, judge
 from levitrio.trading.sizing import SizingRules, entry_notional
 
 
@@ -30,13 +30,16 @@ def decide(
     *,
     client_id: Callable[[], str],
     now: float,
-    data_age: float | None,
+    data: DataState,
 ) -> Order | Denial | None:
     """Take what waits at the desk and answer it: the order to send, a denial, or nothing to do.
 
     A target on the other side of a held position is reached in two orders: the exit now, and the
     target stays for the next call. `client_id` is called once for an order that may leave.
     """
+    if desk.blocks:
+        desk.flatten, desk.target = False, None
+        return Denial(reason=min(desk.blocks), detail="until it is known what the venue holds")
     is_flatten = desk.flatten
     desk.flatten = False
     signal = desk.target
@@ -50,7 +53,7 @@ def decide(
         wanted = _towards(desk, account, rules, signal)
     if not isinstance(wanted, Order):
         return wanted
-    facts = account.exposure(desk, wanted, now=now, data_age=data_age, is_flatten=is_flatten)
+    facts = account.exposure(desk, wanted, now=now, data=data, is_flatten=is_flatten)
     denial = judge(rules.risk, wanted, facts)
     if denial is None and desk.signals_only:
         denial = Denial(reason="signals_only", detail=f"would {wanted.side} {wanted.quantity}")

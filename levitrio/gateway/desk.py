@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable
+from enum import StrEnum
 
 import attrs
+import trio
 
 from levitrio.strategies.base import Signal
 from levitrio.trading.book import Book
@@ -11,6 +13,17 @@ from levitrio.trading.filters import SymbolRules
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order
 from levitrio.trading.risk import Permission
+
+
+class Block(StrEnum):
+    """Why no order of a symbol may leave, not even the operator's."""
+
+    RECONCILING = "reconciling"
+    """What the venue holds of ours is not known yet."""
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    """An order was sent, and nobody knows what became of it."""
+    FOREIGN_ORDER = "foreign_order"
+    """Somebody else trades this symbol on our account; ended by the operator's `reset`."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -34,15 +47,52 @@ class Desk:
     """The operator wants out, whatever the engine says."""
     under_way: Order | None = None
     """Journaled or about to be, its end not yet in the book."""
+    cancel_wanted: bool = False
+    """The order under way is to be cancelled, if it rests."""
+    nudge: trio.Event = attrs.field(factory=trio.Event)
+    """Set to have the order under way looked at now."""
+    settling: trio.Lock = attrs.field(factory=trio.Lock)
+    ready: trio.Event = attrs.field(factory=trio.Event)
+    """Set once the symbol was reconciled with the venue."""
     last_order_at: float | None = None
     """On trio's clock."""
+    last_trade_id: int | None = None
+    """The venue's, of the newest fill in the book."""
     denials: Counter[str] = attrs.field(factory=Counter)
     """By reason, since the fleet started."""
     refused: int = 0
     """Consecutive orders the venue refused: errors the engine absorbs."""
     busy: bool = False
     """A task of the gateway works on this symbol."""
+    blocks: set[Block] = attrs.field(factory=lambda: {Block.RECONCILING})
+    _booked: set[int] = attrs.field(factory=set)
+    """Trade ids of the venue that are in the book."""
     _last_denial: str = ""
+
+    def block(self, reason: Block) -> None:
+        """No order leaves until `unblock` with the same reason."""
+        self.blocks.add(reason)
+
+    def unblock(self, reason: Block) -> None:
+        """One reason less; the others hold."""
+        self.blocks.discard(reason)
+
+    def has_booked(self, fill: Fill) -> bool:
+        """A fill of a venue that is in the book already."""
+        return fill.trade_id is not None and fill.trade_id in self._booked
+
+    def apply(self, fill: Fill) -> Fill:
+        """Book a fill; returns it with the position after it."""
+        if fill.trade_id is not None:
+            self._booked.add(fill.trade_id)
+            self.last_trade_id = max(self.last_trade_id or 0, fill.trade_id)
+        return self.book.apply(fill)
+
+    def want_cancel(self) -> None:
+        """Have the order under way cancelled at once, if it rests at the venue."""
+        if self.under_way is not None:
+            self.cancel_wanted = True
+            self.nudge.set()
 
     def count_denial(self, reason: str) -> bool:
         """Returns whether it is news: the same denial again is counted, not told again."""
@@ -54,6 +104,12 @@ class Desk:
     def forget_denial(self) -> None:
         """An order went through: the next denial is news again."""
         self._last_denial = ""
+
+    @property
+    def has_work(self) -> bool:
+        """Something waits that may be decided now."""
+        waits = self.flatten or self.target is not None
+        return waits and Block.RECONCILING not in self.blocks
 
     @property
     def holds(self) -> bool:

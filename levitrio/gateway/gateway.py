@@ -7,8 +7,7 @@ engine never cancels an order half sent. One order per symbol is under way at a 
 that arrives meanwhile replaces the one that waits, because a signal is a target, not an order.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 import attrs
 import trio
@@ -17,41 +16,20 @@ from levitrio.errors import JournalUnavailable
 from levitrio.gateway.account import Account
 from levitrio.gateway.brake import LossBrake
 from levitrio.gateway.decision import Rules, decide
-from levitrio.gateway.desk import Desk
+from levitrio.gateway.desk import Block, Desk
+from levitrio.gateway.execution import Execution, Journal, Report
+from levitrio.gateway.reconciliation import Reconciliation
 from levitrio.records.entries import (
     DayEntry,
-    Entry,
     HaltEntry,
     History,
     IntentEntry,
     OpenOrder,
-    OutcomeEntry,
 )
 from levitrio.strategies.base import Signal
-from levitrio.trading.amounts import plain
 from levitrio.trading.orders import Fill, Order, OrderStatus
-from levitrio.trading.risk import Denial, Permission, TradingState
+from levitrio.trading.risk import DataState, Denial, Permission, TradingState
 from levitrio.venues.base import Broker, OrderReport
-
-
-class IntentJournal(Protocol):
-    """What the gateway needs of the journal."""
-
-    def reserve(self) -> int:
-        """The next sequence number, never given out before."""
-
-    async def append(self, *entries: Entry) -> Sequence[Fill]:
-        """Returns once the entries are durable, with the fills it had already.
-
-        Raises JournalUnavailable if they cannot be; an outcome is then owed and written later.
-        """
-
-
-class Report(Protocol):
-    """Where the gateway says what happened: one line of the fleet's event log."""
-
-    def __call__(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
-        """Must not block."""
 
 
 def client_order_id(seq: int, *, token: int = 0, attempt: int = 0) -> str:
@@ -62,22 +40,38 @@ def client_order_id(seq: int, *, token: int = 0, attempt: int = 0) -> str:
     return f"levi-{token:x}-{seq:x}-{attempt:x}"
 
 
+def is_ours(client_id: str) -> bool:
+    """Whether an id was made by `client_order_id`."""
+    return client_id.startswith("levi-")
+
+
 @attrs.define(eq=False, kw_only=True)
 class Gateway:
     """One account's door. `run` in a nursery that outlives the engines'."""
 
     account: Account
     rules: Rules
-    journal: IntentJournal
+    journal: Journal
     broker: Broker
     market_ms: Callable[[], int]
     wall_ms: Callable[[], int]
-    data_age: Callable[[str], float | None]
-    """Seconds since a symbol's newest data; None: nothing to expect."""
+    data: Callable[[str], DataState]
+    """How far a symbol's data can be trusted now."""
     report: Report
+    execution: Execution = attrs.field(init=False)
+    reconciliation: Reconciliation = attrs.field(init=False)
+    _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
+    """Of the last run, by symbol, until they are closed."""
     _nursery: trio.Nursery | None = None
     _idle: trio.Event = attrs.field(factory=trio.Event)
     _working: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.execution = Execution(
+            journal=self.journal, broker=self.broker, report=self.report, wall_ms=self.wall_ms
+        )
+        self.reconciliation = Reconciliation(execution=self.execution, is_ours=is_ours)
+        self.broker.listen(self._heard, self.reconcile_all)
 
     @property
     def desks(self) -> Mapping[str, Desk]:
@@ -89,30 +83,15 @@ class Gateway:
         """Fold the journal: books from fills, days, and the trading state. Before `run`."""
         for fill in history.fills:
             if (desk := self.desks.get(fill.symbol)) is not None:
-                desk.book.apply(fill)
+                desk.apply(fill)
+        for leftover in history.open_orders:
+            self._leftovers.setdefault(leftover.order.symbol, []).append(leftover)
         for symbol, (day, pnl) in history.days.items():
             if (desk := self.desks.get(symbol)) is not None:
                 desk.book.day, desk.book.day_start_pnl = day, pnl
         self.account.trading_state = TradingState(history.trading_state)
         self.account.trading_reason = history.trading_reason
         self.account.peak_equity = self.account.equity()
-
-    async def close_leftovers(self, leftovers: Iterable[OpenOrder]) -> None:
-        """Ask the broker about intents without an end, before any engine runs.
-
-        An order the broker does not know is journaled as cancelled: on paper it died with the
-        process that held it.
-        """
-        for leftover in leftovers:
-            order = leftover.order
-            answer = await self.broker.query(order) or OrderReport(
-                client_id=order.client_id,
-                status=OrderStatus.CANCELED,
-                reason="the fleet ended before it was filled",
-            )
-            await self._settle(self.desks.get(order.symbol), answer)
-            text = f"order {answer.client_id} of the last run: {answer.status}"
-            self.report("order_closed", text, engine=order.symbol)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. `drain` first: cancelling cuts orders that are under way."""
@@ -125,14 +104,57 @@ class Gateway:
         )
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            await nursery.start(self.broker.run)
             nursery.start_soon(brake.run, lambda: self.rules.risk)
-            task_status.started()
+            self.reconcile_all()
+            task_status.started()  # orders wait at their desks until these were compared
 
     async def drain(self) -> None:
         """Returns once no order is under way; the caller bounds it."""
         while self._working:
             self._idle = trio.Event()
             await self._idle.wait()
+
+    # What the venue holds
+
+    def reconcile_all(self) -> None:
+        """Compare every symbol with the venue; until then none of them sends anything."""
+        for symbol in self.desks:
+            self.reconcile(symbol)
+
+    def reconcile(self, symbol: str) -> None:
+        """Compare one symbol with the venue, in a task of the gateway."""
+        desk = self.desks[symbol]
+        desk.block(Block.RECONCILING)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._reconcile, desk)
+
+    async def _reconcile(self, desk: Desk) -> None:
+        leftovers = self._leftovers.pop(desk.symbol, [])
+        if leftovers:
+            desk.busy = True
+            self._working += 1
+            try:
+                await self.reconciliation.close(desk, leftovers)
+            finally:
+                self._rest(desk)
+        await self.reconciliation.compare(desk)
+        if desk.has_work:
+            self._wake(desk)
+
+    def _heard(self, symbol: str, report: OrderReport) -> None:
+        """The venue told something unasked: a fill, the end of an order, or a stranger's."""
+        desk = self.desks.get(symbol)
+        if desk is None or self._nursery is None:
+            return
+        if not is_ours(report.client_id):
+            desk.block(Block.FOREIGN_ORDER)
+            text = f"order {report.client_id} is not ours, no order leaves"
+            self.report("foreign_order", text, engine=symbol)
+            return
+        if report.fills:
+            self._nursery.start_soon(self.execution.settle, desk, report)
+        desk.nudge.set()
 
     # What engines and operators ask
 
@@ -156,10 +178,16 @@ class Gateway:
     def permit(self, symbol: str, permission: Permission) -> None:
         """Set what an engine may do; losing all permission drops a signal that waits."""
         desk = self.desks[symbol]
-        desk.permission = permission
+        was, desk.permission = desk.permission, permission
         if permission is Permission.NONE:
             desk.target = None
             desk.on_fill = None
+        order = desk.under_way
+        is_entry = order is not None and not order.is_exit
+        if permission is Permission.NONE or (permission is Permission.EXITS and is_entry):
+            desk.want_cancel()
+        if was is Permission.EXITS and permission is Permission.ALL:
+            self.reconcile(symbol)
 
     def flatten(self, symbol: str) -> bool:
         """Close a symbol's position by the operator's wish, also while halted.
@@ -182,6 +210,8 @@ class Gateway:
     def halt_now(self, reason: str) -> None:
         """No order leaves from this instant; `set_trading_state` then makes it durable."""
         self.account.trading_state, self.account.trading_reason = TradingState.HALTED, reason
+        for desk in self.desks.values():
+            desk.want_cancel()
 
     def halt_soon(self, reason: str) -> None:
         """Halted from this instant, durable as soon as the journal can."""
@@ -205,6 +235,11 @@ class Gateway:
         if state is TradingState.ACTIVE:
             account.peak_equity = account.equity()
         self.report("trading_state", f"trading is {state}" + (f": {reason}" if reason else ""))
+
+    def forgive(self, symbol: str) -> None:
+        """The operator has looked at what was not ours; compare again, and trade."""
+        self.desks[symbol].unblock(Block.FOREIGN_ORDER)
+        self.reconcile(symbol)
 
     async def _brake(self, state: TradingState, reason: str) -> None:
         try:
@@ -232,8 +267,8 @@ class Gateway:
     # The way of one signal
 
     def _wake(self, desk: Desk) -> None:
-        if desk.busy or self._nursery is None:
-            return
+        if desk.busy or self._nursery is None or Block.RECONCILING in desk.blocks:
+            return  # it waits, and is looked at when that is over
         if desk.is_settled():
             desk.target = None
             return
@@ -243,7 +278,7 @@ class Gateway:
 
     async def _work(self, desk: Desk) -> None:
         try:
-            while desk.flatten or desk.target is not None:
+            while desk.has_work:
                 reason = "flatten" if desk.flatten else "signal"
                 verdict = decide(
                     desk,
@@ -251,21 +286,25 @@ class Gateway:
                     self.rules,
                     client_id=lambda: client_order_id(self.journal.reserve()),
                     now=trio.current_time(),
-                    data_age=self.data_age(desk.symbol),
+                    data=self.data(desk.symbol),
                 )
                 if isinstance(verdict, Order):
                     await self._execute(desk, verdict, reason)
                 elif verdict is not None:
                     self._deny(desk, verdict)
         finally:
-            desk.busy = False
-            self._working -= 1
-            if not self._working:
-                self._idle.set()
+            self._rest(desk)
+
+    def _rest(self, desk: Desk) -> None:
+        desk.busy = False
+        self._working -= 1
+        if not self._working:
+            self._idle.set()
 
     async def _execute(self, desk: Desk, order: Order, reason: str) -> None:
         # `under_way` is set before the first await, so that the next symbol's risk counts it.
         desk.under_way = order
+        desk.cancel_wanted = False
         self.account.count_order(desk, trio.current_time())
         incarnation = desk.incarnation
         try:
@@ -280,13 +319,13 @@ class Gateway:
                 )
             )
             if reason == "flatten" or self._may_still_send(desk, order, incarnation):
-                answer = await self.broker.place(order)
+                await self.execution.send(desk, order)
             else:
                 withdrawn = "withdrawn: the engine or the fleet stopped before the send"
                 answer = OrderReport(
                     client_id=order.client_id, status=OrderStatus.CANCELED, reason=withdrawn
                 )
-            await self._settle(desk, answer)
+                await self.execution.settle(desk, answer)
         except JournalUnavailable as exc:
             self._deny(desk, Denial(reason="journal", detail=str(exc)))
         finally:
@@ -295,46 +334,11 @@ class Gateway:
     def _may_still_send(self, desk: Desk, order: Order, incarnation: int) -> bool:
         """The world may have changed while the intent became durable."""
         state = self.account.trading_state
-        if state is TradingState.HALTED or desk.incarnation != incarnation:
+        if desk.blocks or state is TradingState.HALTED or desk.incarnation != incarnation:
             return False
         if order.is_exit:
             return desk.permission is not Permission.NONE
         return desk.permission is Permission.ALL and state is TradingState.ACTIVE
-
-    async def _settle(self, desk: Desk | None, answer: OrderReport) -> None:
-        """Journal an answer with its fills, then book those that are new."""
-        outcome = OutcomeEntry(
-            client_id=answer.client_id,
-            status=answer.status,
-            fills=tuple(answer.fills),
-            reason=answer.reason,
-            wall_ms=self.wall_ms(),
-        )
-        known: Sequence[Fill] = ()
-        try:
-            known = await self.journal.append(outcome)
-        except JournalUnavailable as exc:
-            # It happened, and the journal owes it: the book must show what the venue has.
-            self.report("journal_trouble", f"outcome not journaled yet: {exc}")
-        if desk is None:
-            return
-        for fill in answer.fills:
-            if fill in known:
-                continue
-            booked = desk.book.apply(fill)
-            desk.forget_denial()
-            text = (
-                f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}, "
-                f"position {plain(booked.position)}"
-            )
-            self.report("fill", text, engine=desk.symbol, client_id=fill.client_id)
-            if desk.on_fill is not None:
-                desk.on_fill(booked)
-        if answer.status is OrderStatus.REJECTED:
-            desk.refused += 1
-            self.report("rejected", answer.reason, engine=desk.symbol, client_id=answer.client_id)
-        else:
-            desk.refused = 0
 
     def _deny(self, desk: Desk, denial: Denial) -> None:
         if desk.count_denial(denial.reason):

@@ -9,7 +9,7 @@ import trio
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.matching import touch_price
 from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType
-from levitrio.venues.base import OrderReport
+from levitrio.venues.base import OrderReport, Standing
 
 VENUE = "paper"
 
@@ -31,6 +31,16 @@ class PaperBroker:
     """Of the price, against us."""
     latency: float = 0.0
     """Seconds from our send to the fill. Cancelled while it passes, the order never arrived."""
+    venue: str = VENUE
+    proof_after: float = 0.0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """There is no connection to keep."""
+        task_status.started()
+        await trio.sleep_forever()
+
+    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
+        """Nothing is ever told unasked."""
 
     async def place(self, order: Order) -> OrderReport:
         """Fill at the touch; rejected without a quote, or for a type that would have to rest."""
@@ -64,6 +74,11 @@ class PaperBroker:
         """No order outlives its `place`."""
         await trio.lowlevel.checkpoint()
         return None
+
+    async def standing(self, symbol: str, since: int | None) -> Standing:
+        """Nothing rests, and no fill is missed: this broker and the journal are one process."""
+        await trio.lowlevel.checkpoint()
+        return Standing()
 
     def _rejected(self, order: Order, reason: str) -> OrderReport:
         return OrderReport(client_id=order.client_id, status=OrderStatus.REJECTED, reason=reason)

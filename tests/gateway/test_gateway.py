@@ -26,7 +26,7 @@ from levitrio.trading.book import Book
 from levitrio.trading.market import Quote
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order, OrderStatus, Side
-from levitrio.trading.risk import Permission, RiskRules, TradingState
+from levitrio.trading.risk import DataState, Permission, RiskRules, TradingState
 from levitrio.trading.sizing import SizingRules
 from levitrio.venues.base import OrderReport
 from tests.fakes import FakeBroker, FakeJournal, FakeReport
@@ -62,7 +62,7 @@ class Bench:
             broker=self.broker,
             market_ms=lambda: self.market_ms,
             wall_ms=lambda: 0,
-            data_age=lambda symbol: self.data_age,
+            data=lambda symbol: DataState(age=self.data_age),
             report=self.report,
         )
 
@@ -78,9 +78,12 @@ class Bench:
         return self.gateway.desks[self.symbols[0]]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, *, ready: bool = True) -> AsyncIterator[None]:
+        """Run the gateway; `ready` waits until every symbol was compared with the venue."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.gateway.run)
+            for desk in self.gateway.desks.values() if ready else ():
+                await desk.ready.wait()
             yield
             nursery.cancel_scope.cancel()
 
@@ -380,20 +383,28 @@ async def test_restore_folds_the_journal(autojump_clock: MockClock) -> None:
 
 
 async def test_leftovers_are_asked_about(autojump_clock: MockClock) -> None:
-    """An intent without an end is queried: adopted if the broker knows it, cancelled if not."""
+    """An intent without an end is queried: adopted if the broker knows it, lost once proven."""
     bench = Bench()
     known, unknown = (
         Order(client_id=client_id, symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1))
         for client_id in ("levi-0-1-0", "levi-0-2-0")
     )
     bench.broker.known[known.client_id] = bench.broker.filled(known)
-    await bench.gateway.close_leftovers(
+    leftovers = tuple(
         OpenOrder(seq=seq, order=order, status=OrderStatus.INTENDED)
         for seq, order in enumerate((known, unknown))
     )
+    bench.gateway.restore(History(open_orders=leftovers))
+    began = trio.current_time()
+    async with bench.running(ready=False):
+        submit = bench.admit()
+        submit(FLAT)
+        await bench.desk.ready.wait()
+        assert trio.current_time() - began >= bench.broker.proof_after
+        await bench.gateway.drain()
     outcomes = [e.status for e in bench.journal.of(OutcomeEntry) if isinstance(e, OutcomeEntry)]
-    assert outcomes == [OrderStatus.FILLED, OrderStatus.CANCELED]
-    assert bench.desk.book.position == 1
+    assert outcomes[:2] == [OrderStatus.FILLED, OrderStatus.LOST]
+    assert bench.desk.book.is_flat, "the signal waited until the past was known"
 
 
 def test_client_order_ids_fit_the_venue() -> None:

@@ -1,0 +1,158 @@
+"""The life of one order after its intent is durable: send, ask until it is known, book.
+
+    INTENDED -> place -> FILLED, CANCELED, EXPIRED, REJECTED      known: journal, book, done
+                      -> NEW, PARTIALLY_FILLED                    rests: ask again
+                      -> UNKNOWN                                  blocked: ask until it is known
+
+Nothing is ever sent twice. "No such order" is proof only when the question was put later than
+`broker.proof_after` after the send: until then the order may still be on its way.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+import trio
+
+from levitrio.errors import JournalUnavailable
+from levitrio.gateway.desk import Block, Desk
+from levitrio.records.entries import Entry, OutcomeEntry
+from levitrio.trading.amounts import plain
+from levitrio.trading.orders import NEXT, Fill, Order, OrderStatus
+from levitrio.venues.base import Broker, OrderReport
+
+ASK_FIRST = 0.1
+ASK_MAX = 5.0
+"""Seconds between two questions about an order: soon at first, then the venue's limits count."""
+
+
+class Journal(Protocol):
+    """What the gateway needs of the journal."""
+
+    def reserve(self) -> int:
+        """The next sequence number, never given out before."""
+
+    async def append(self, *entries: Entry) -> Sequence[Fill]:
+        """Returns once the entries are durable, with the fills it had already.
+
+        Raises JournalUnavailable if they cannot be; an outcome is then owed and written later.
+        """
+
+
+class Report(Protocol):
+    """Where the gateway says what happened: one line of the fleet's event log."""
+
+    def __call__(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
+        """Must not block."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Execution:
+    """Carries orders out, one at a time for each desk."""
+
+    journal: Journal
+    broker: Broker
+    report: Report
+    wall_ms: Callable[[], int]
+
+    async def send(self, desk: Desk, order: Order) -> None:
+        """Send an order whose intent is durable, and return when its end is in the book."""
+        sent_at = trio.current_time()
+        answer = await self.broker.place(order)
+        await self.follow(desk, order, answer, sent_at=sent_at)
+
+    async def follow(
+        self, desk: Desk, order: Order, answer: OrderReport | None, *, sent_at: float
+    ) -> None:
+        """Go on from an answer, or from none at all, until the order has ended.
+
+        `sent_at` is on trio's clock: no send of the order can have been later.
+        """
+        proven, told = OrderStatus.INTENDED, None
+        while True:
+            if answer is not None:
+                status = answer.status
+                if status not in (proven, OrderStatus.UNKNOWN) and status not in NEXT[proven]:
+                    # What contradicts what was proven proves nothing; its fills count.
+                    status = OrderStatus.UNKNOWN
+                    if told is not status:
+                        text = f"order {order.client_id}: {answer.status} after {proven}"
+                        self.report("quarantine", text, engine=desk.symbol)
+                if answer.fills or status is not told:
+                    await self.settle(desk, attrs.evolve(answer, status=status))
+                told = status
+                if status is not OrderStatus.UNKNOWN:
+                    proven = status
+                if not NEXT[proven]:
+                    desk.unblock(Block.UNKNOWN_OUTCOME)
+                    return
+            if told in (None, OrderStatus.UNKNOWN):
+                desk.block(Block.UNKNOWN_OUTCOME)
+            else:
+                desk.unblock(Block.UNKNOWN_OUTCOME)
+            answer = await self._ask(desk, order, sent_at)
+
+    async def settle(self, desk: Desk | None, answer: OrderReport) -> None:
+        """Journal an answer with its fills, then book those that are new."""
+        outcome = OutcomeEntry(
+            client_id=answer.client_id,
+            status=answer.status,
+            fills=tuple(answer.fills),
+            reason=answer.reason,
+            wall_ms=self.wall_ms(),
+        )
+        if desk is None:
+            await self.journal.append(outcome)
+            return
+        # What the venue tells unasked may bring the same fill meanwhile: one at a time.
+        async with desk.settling:
+            known: Sequence[Fill] = ()
+            try:
+                known = await self.journal.append(outcome)
+            except JournalUnavailable as exc:
+                # It happened, and the journal owes it: the book must show what the venue has.
+                self.report("journal_trouble", f"outcome not journaled yet: {exc}")
+            for fill in answer.fills:
+                if fill not in known and not desk.has_booked(fill):
+                    self._book(desk, fill)
+        if answer.status is OrderStatus.REJECTED:
+            desk.refused += 1
+            self.report("rejected", answer.reason, engine=desk.symbol, client_id=answer.client_id)
+        elif answer.fills:
+            desk.refused = 0
+
+    def _book(self, desk: Desk, fill: Fill) -> None:
+        booked = desk.apply(fill)
+        desk.forget_denial()
+        text = (
+            f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}, "
+            f"position {plain(booked.position)}"
+        )
+        self.report("fill", text, engine=desk.symbol, client_id=fill.client_id)
+        if desk.on_fill is not None:
+            desk.on_fill(booked)
+
+    async def _ask(self, desk: Desk, order: Order, sent_at: float) -> OrderReport:
+        """What became of an order, asked with growing pauses until there is an answer."""
+        pause = ASK_FIRST
+        while True:
+            if desk.cancel_wanted:
+                desk.cancel_wanted = False
+                found: OrderReport | None = await self.broker.cancel(order)
+                if found is not None and found.status is not OrderStatus.UNKNOWN:
+                    return found
+            desk.nudge = trio.Event()
+            with trio.move_on_after(pause):
+                await desk.nudge.wait()
+            pause = min(ASK_MAX, pause * 2)
+            asked_at = trio.current_time()
+            found = await self.broker.query(order)
+            if found is None:
+                if asked_at - sent_at >= self.broker.proof_after:
+                    return OrderReport(
+                        client_id=order.client_id,
+                        status=OrderStatus.LOST,
+                        reason="the venue has no such order, and none can arrive any more",
+                    )
+            elif found.status is not OrderStatus.UNKNOWN:
+                return found

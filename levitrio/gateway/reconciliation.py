@@ -1,0 +1,92 @@
+"""What the venue holds of ours, compared with what we believe: before anything is sent.
+
+At start, after each reconnect, and on resume. Differences are journaled and told, never
+"fixed": a fill of ours that we missed is booked because the venue proves it; anything that is
+not ours blocks the symbol until the operator has looked.
+"""
+
+from collections.abc import Callable, Iterable
+
+import attrs
+import trio
+
+from levitrio.gateway.desk import Block, Desk
+from levitrio.gateway.execution import Execution
+from levitrio.records.entries import OpenOrder
+from levitrio.trading.orders import OrderStatus
+from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
+
+RETRY_FIRST = 1.0
+RETRY_MAX = 30.0
+"""Seconds between two attempts while the venue cannot be asked. A failed query is not "flat"."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Reconciliation:
+    """Compares one symbol after the other; each in its own task of the gateway."""
+
+    execution: Execution
+    is_ours: Callable[[str], bool]
+    """Whether a client order id was made by this fleet."""
+
+    async def close(self, desk: Desk, leftovers: Iterable[OpenOrder]) -> None:
+        """Find the end of every intent that the last run left open. Returns when all have one.
+
+        Their sends cannot have been later than now, so the proof counts from here.
+        """
+        started_at = trio.current_time()
+        broker = self.execution.broker
+        for leftover in leftovers:
+            order = leftover.order
+            desk.under_way = order
+            if broker.proof_after == 0 and await broker.query(order) is None:
+                # On paper an order died with the process that held it.
+                gone = OrderReport(
+                    client_id=order.client_id,
+                    status=OrderStatus.CANCELED,
+                    reason="the fleet ended before it was filled",
+                )
+                await self.execution.settle(desk, gone)
+            else:
+                desk.cancel_wanted = leftover.status is not OrderStatus.INTENDED
+                await self.execution.follow(desk, order, None, sent_at=started_at)
+            desk.under_way = None
+            text = f"order {order.client_id} of the last run has found its end"
+            self.execution.report("order_closed", text, engine=desk.symbol)
+
+    async def compare(self, desk: Desk) -> None:
+        """Ask until the venue answers, book what was missed, and let orders out again."""
+        desk.block(Block.RECONCILING)
+        pause = RETRY_FIRST
+        while True:
+            try:
+                standing = await self.execution.broker.standing(desk.symbol, desk.last_trade_id)
+                break
+            except BrokerUnavailable as exc:
+                text = f"the venue cannot be asked, no order leaves: {exc}"
+                self.execution.report("unreconciled", text, engine=desk.symbol)
+                await trio.sleep(pause)
+                pause = min(RETRY_MAX, pause * 2)
+        await self._adopt(desk, standing)
+        desk.unblock(Block.RECONCILING)
+        desk.ready.set()
+
+    async def _adopt(self, desk: Desk, standing: Standing) -> None:
+        report = self.execution.report
+        foreign = [o.client_id for o in standing.open_orders if not self.is_ours(o.client_id)]
+        for fill in standing.trades:
+            if desk.has_booked(fill):
+                continue
+            if not self.is_ours(fill.client_id):
+                foreign.append(f"trade {fill.trade_id}")
+                continue
+            text = f"missed fill {fill.trade_id} of {fill.client_id}: booked"
+            report("reconciled", text, engine=desk.symbol)
+            missed = OrderReport(
+                client_id=fill.client_id, status=OrderStatus.PARTIALLY_FILLED, fills=(fill,)
+            )
+            await self.execution.settle(desk, missed)
+        if foreign:
+            desk.block(Block.FOREIGN_ORDER)
+            text = f"somebody else trades here, no order leaves: {', '.join(foreign)[:500]}"
+            report("foreign_order", text, engine=desk.symbol)

@@ -1,0 +1,287 @@
+"""Unknown outcomes, late answers, strangers: nothing lost, nothing twice, nothing invented."""
+
+from decimal import Decimal
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from levitrio.gateway.desk import Block
+from levitrio.records.entries import IntentEntry, OutcomeEntry
+from levitrio.trading.orders import Fill, Order, OrderStatus, Side
+from levitrio.trading.risk import Permission, TradingState
+from levitrio.venues.base import OrderReport, Standing
+from tests.gateway.test_gateway import FLAT, LONG, Bench
+
+
+def unknown(order: Order) -> OrderReport:
+    return OrderReport(client_id=order.client_id, status=OrderStatus.UNKNOWN, reason="-1007")
+
+
+def with_trade_id(report: OrderReport, trade_id: int) -> OrderReport:
+    (fill,) = report.fills
+    return attrs.evolve(report, fills=(attrs.evolve(fill, trade_id=trade_id),))
+
+
+def statuses(bench: Bench) -> list[OrderStatus]:
+    return [e.status for e in bench.journal.of(OutcomeEntry) if isinstance(e, OutcomeEntry)]
+
+
+async def test_an_unknown_order_is_asked_about_and_adopted(autojump_clock: MockClock) -> None:
+    """The answer was lost, the order was filled: found by its id, booked once, sent once."""
+    bench = Bench()
+    bench.broker.answer = unknown
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await trio.sleep(2)
+        assert Block.UNKNOWN_OUTCOME in bench.desk.blocks
+        assert bench.desk.book.is_flat
+        (order,) = bench.broker.placed
+        bench.broker.known[order.client_id] = bench.broker.filled(order)
+        await bench.gateway.drain()
+        assert bench.desk.blocks == set()
+    assert bench.desk.book.position == Decimal(20)
+    assert statuses(bench) == [OrderStatus.UNKNOWN, OrderStatus.FILLED]
+
+
+async def test_no_such_order_is_proof_only_later(autojump_clock: MockClock) -> None:
+    """Until the receive window has passed "none" proves nothing; then the engine decides anew."""
+    bench = Bench()
+    bench.broker.answer = unknown
+    async with bench.running():
+        submit = bench.admit()
+        began = trio.current_time()
+        submit(LONG)
+        await bench.gateway.drain()
+        assert trio.current_time() - began >= bench.broker.proof_after
+        assert statuses(bench)[-1] is OrderStatus.LOST
+        bench.broker.answer = None
+        submit(LONG)
+        await bench.gateway.drain()
+    first, second = bench.broker.placed
+    assert first.client_id != second.client_id
+    assert bench.desk.book.position == Decimal(20)
+
+
+async def test_a_late_arrival_is_found(autojump_clock: MockClock) -> None:
+    """ "None" first, then the order arrives after all, within the window: adopted, not repeated."""
+    bench = Bench()
+    bench.broker.answer = unknown
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(4.0)
+        (order,) = bench.broker.placed
+        bench.broker.known[order.client_id] = bench.broker.filled(order)
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 1
+    assert bench.desk.book.position == Decimal(20)
+
+
+async def test_a_blocked_symbol_sends_nothing_not_even_a_flatten(
+    autojump_clock: MockClock,
+) -> None:
+    """While an outcome is unknown the newest wish waits, and is decided with the truth."""
+    bench = Bench()
+    bench.broker.answer = unknown
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await trio.sleep(1)
+        submit(FLAT)
+        bench.gateway.flatten("BTCUSDT")
+        await trio.sleep(1)
+        assert len(bench.broker.placed) == 1
+        (order,) = bench.broker.placed
+        bench.broker.answer = None
+        bench.broker.known[order.client_id] = bench.broker.filled(order)
+        await bench.gateway.drain()
+    assert [order.side for order in bench.broker.placed] == [Side.BUY, Side.SELL]
+    assert bench.desk.book.is_flat
+
+
+async def test_a_fill_told_twice_is_booked_once(autojump_clock: MockClock) -> None:
+    """By the user stream before the answer, and by the answer: one trade id, one fill."""
+    bench = Bench()
+    bench.broker.delay = 1.0
+    bench.broker.answer = lambda order: with_trade_id(bench.broker.filled(order), 7)
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(0.5)
+        (order,) = bench.broker.placed
+        early = with_trade_id(bench.broker.filled(order), 7)
+        assert bench.broker.tell is not None
+        bench.broker.tell("BTCUSDT", attrs.evolve(early, status=OrderStatus.PARTIALLY_FILLED))
+        await trio.sleep(0.1)
+        assert bench.desk.book.position == Decimal(20)
+        await bench.gateway.drain()
+    assert bench.desk.book.position == Decimal(20)
+    assert len(bench.fills) == 1
+
+
+async def test_what_the_journal_had_already_is_not_booked(autojump_clock: MockClock) -> None:
+    """The journal's word counts over the memory's: a fill it knows is no news."""
+    bench = Bench()
+
+    def answer(order: Order) -> OrderReport:
+        report = with_trade_id(bench.broker.filled(order), 7)
+        bench.journal.known_fills = tuple(report.fills)
+        return report
+
+    bench.broker.answer = answer
+    async with bench.running():
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+    assert bench.desk.book.is_flat
+
+
+async def test_a_backward_status_proves_nothing(autojump_clock: MockClock) -> None:
+    """FILLED stays FILLED; an answer that contradicts what was proven is asked about again."""
+    bench = Bench()
+    answers = iter((OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW, OrderStatus.FILLED))
+
+    def answer(order: Order) -> OrderReport:
+        return OrderReport(client_id=order.client_id, status=next(answers))
+
+    bench.broker.answer = answer
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(0.05)
+        (order,) = bench.broker.placed
+        for _ in range(2):
+            bench.broker.known[order.client_id] = answer(order)
+            await trio.sleep(1)
+        await bench.gateway.drain()
+    assert statuses(bench) == [
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.UNKNOWN,
+        OrderStatus.FILLED,
+    ]
+    assert len(bench.report.of("quarantine")) == 1
+
+
+@pytest.mark.parametrize("how", ["stop", "halt", "pause"])
+async def test_a_resting_entry_is_cancelled(how: str, autojump_clock: MockClock) -> None:
+    """Stop, halt and pause cancel an entry that rests at the venue, within a second."""
+    bench = Bench()
+    bench.broker.answer = lambda order: OrderReport(
+        client_id=order.client_id, status=OrderStatus.NEW
+    )
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(0.05)
+        (order,) = bench.broker.placed
+        bench.broker.known[order.client_id] = OrderReport(
+            client_id=order.client_id, status=OrderStatus.NEW
+        )
+        await trio.sleep(3)
+        match how:
+            case "stop":
+                bench.gateway.permit("BTCUSDT", Permission.NONE)
+            case "halt":
+                await bench.gateway.set_trading_state(TradingState.HALTED, "drill")
+            case _:
+                bench.gateway.permit("BTCUSDT", Permission.EXITS)
+        with trio.fail_after(1):
+            await bench.gateway.drain()
+    assert bench.broker.cancelled == [order]
+    assert statuses(bench)[-1] is OrderStatus.CANCELED
+
+
+async def test_reconciled_before_anything_is_sent(autojump_clock: MockClock) -> None:
+    """While the venue cannot be asked nothing leaves; what was wanted meanwhile goes then."""
+    bench = Bench()
+    bench.broker.unavailable = "connection refused"
+    async with bench.running(ready=False):
+        submit = bench.admit()
+        submit(LONG)
+        await trio.sleep(10)
+        assert bench.journal.of(IntentEntry) == []
+        bench.broker.unavailable = None
+        await bench.desk.ready.wait()
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 1
+    assert bench.report.of("unreconciled")
+
+
+async def test_a_missed_fill_of_ours_is_booked(autojump_clock: MockClock) -> None:
+    """After a reconnect the venue shows a trade of one of our orders: journaled and booked."""
+    bench = Bench()
+    async with bench.running():
+        await bench.desk.ready.wait()
+        missed = Fill(
+            client_id="levi-0-9-0",
+            symbol="BTCUSDT",
+            side=Side.BUY,
+            price=Decimal(100),
+            quantity=Decimal(3),
+            fee=Decimal(0),
+            fee_asset="USDT",
+            time_ms=0,
+            venue="fake",
+            trade_id=41,
+        )
+        bench.broker.now = Standing(trades=(missed,))
+        assert bench.broker.lost is not None
+        for _ in range(2):
+            bench.broker.lost()
+            assert Block.RECONCILING in bench.desk.blocks
+            await trio.sleep(1)
+    assert bench.desk.book.position == 3
+    assert bench.desk.last_trade_id == 41
+    assert len(bench.report.of("reconciled")) == 1
+
+
+@pytest.mark.parametrize("how", ["open order", "trade", "told"])
+async def test_a_stranger_blocks_the_symbol(how: str, autojump_clock: MockClock) -> None:
+    """Somebody else's order or trade: nothing leaves until the operator has looked."""
+    bench = Bench()
+    stranger = OrderReport(client_id="web_123", status=OrderStatus.NEW)
+    trade = Fill(
+        client_id="",
+        symbol="BTCUSDT",
+        side=Side.SELL,
+        price=Decimal(1),
+        quantity=Decimal(5),
+        fee=Decimal(0),
+        fee_asset="USDT",
+        time_ms=0,
+        venue="fake",
+        trade_id=9,
+    )
+    if how == "open order":
+        bench.broker.now = Standing(open_orders=(stranger,))
+    elif how == "trade":
+        bench.broker.now = Standing(trades=(trade,))
+    async with bench.running():
+        await bench.desk.ready.wait()
+        if how == "told":
+            assert bench.broker.tell is not None
+            bench.broker.tell("BTCUSDT", stranger)
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        assert bench.broker.placed == []
+        assert bench.desk.denials == {"foreign_order": 1}
+        assert bench.desk.book.is_flat
+        bench.broker.now = Standing()
+        bench.gateway.forgive("BTCUSDT")
+        await wait_all_tasks_blocked()
+        submit(LONG)
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 1
+
+
+async def test_resume_compares_again(autojump_clock: MockClock) -> None:
+    """After a pause the venue is asked before the engine may open anything."""
+    bench = Bench()
+    async with bench.running():
+        bench.admit()
+        await bench.desk.ready.wait()
+        bench.gateway.permit("BTCUSDT", Permission.EXITS)
+        bench.gateway.permit("BTCUSDT", Permission.ALL)
+        assert Block.RECONCILING in bench.desk.blocks
+        await wait_all_tasks_blocked()
+        assert bench.broker.asked == 2
+        assert bench.desk.blocks == set()
