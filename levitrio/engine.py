@@ -48,6 +48,8 @@ class Engine:
     """Seconds after which an engine without data shows that it is alive."""
     saved_state: Any = None
     """What the strategy's `state()` returned last; handed to the next incarnation."""
+    wait_ready: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+    """Returns when the engine may start: its symbol was compared with the venue."""
     absorbed_errors: Callable[[], int] = int
     """Consecutive errors somebody else absorbed for this engine: refused orders."""
     fills: deque[Fill] = attrs.field(factory=deque)
@@ -73,13 +75,15 @@ class Engine:
     async def run(self, started: Callable[[], None]) -> None:
         """Feed the strategy until cancelled; never returns by itself.
 
-        `started` is called once the strategy exists and has its state back. Cancelled between
+        `started` is called once the strategy exists, has its state back, and its symbol was
+        compared with the venue. Cancelled between
         two events, so that no event is lost: what was not handled stays in the inbox.
         """
         strategy = self.make_strategy()
         if self.saved_state is not None:
             strategy.restore(self.saved_state)
         self._bind(strategy)
+        await self.wait_ready()
         started()
         await self._cycle(self.market_clock.now_ms())
         while True:

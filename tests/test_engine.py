@@ -130,8 +130,10 @@ async def test_a_long_queue_lets_others_run(autojump_clock: MockClock) -> None:
 
     for i in range(1, 10 * BATCH):
         bench.put(trade(i))
-    async with bench.running(), trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:
         nursery.start_soon(neighbour)
+        async with bench.running():
+            await wait_all_tasks_blocked()
     assert turns >= 9
 
 
