@@ -60,6 +60,7 @@ class Gateway:
     report: Report
     execution: Execution = attrs.field(init=False)
     reconciliation: Reconciliation = attrs.field(init=False)
+    brake: LossBrake = attrs.field(init=False)
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
     """Of the last run, by symbol, until they are closed."""
     _nursery: trio.Nursery | None = None
@@ -71,6 +72,13 @@ class Gateway:
             journal=self.journal, broker=self.broker, report=self.report, wall_ms=self.wall_ms
         )
         self.reconciliation = Reconciliation(execution=self.execution, is_ours=is_ours)
+        self.brake = LossBrake(
+            account=self.account,
+            market_ms=self.market_ms,
+            set_state=self._brake,
+            flatten_all=self.flatten_all,
+            record_day=self._record_day,
+        )
         self.broker.listen(self._heard, self.reconcile_all)
 
     @property
@@ -93,19 +101,22 @@ class Gateway:
         self.account.trading_reason = history.trading_reason
         self.account.peak_equity = self.account.equity()
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled. `drain` first: cancelling cuts orders that are under way."""
-        brake = LossBrake(
-            account=self.account,
-            market_ms=self.market_ms,
-            set_state=self._brake,
-            flatten_all=self.flatten_all,
-            record_day=self._record_day,
-        )
+    async def run(
+        self,
+        *,
+        brakes: bool = True,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled. `drain` first: cancelling cuts orders that are under way.
+
+        Without `brakes` nobody watches the losses but the caller, who lets `brake` look: replay
+        does, by the tape's time.
+        """
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(self.broker.run)
-            nursery.start_soon(brake.run, lambda: self.rules.risk)
+            if brakes:
+                nursery.start_soon(self.brake.run, lambda: self.rules.risk)
             self.reconcile_all()
             task_status.started()  # orders wait at their desks until these were compared
 
