@@ -21,7 +21,9 @@ ROOMS = {
     "check": _FLEETS,
     "init": _FLEETS,
     "strategies": _FLEETS,
+    "record": _FLEETS,
     "ctl": "levitrio.cli.ctl",
+    "journal": "levitrio.cli.journal",
     "simulator": _FLEETS,
 }
 """Command -> module with `register(app)`, in the order in which help lists them."""

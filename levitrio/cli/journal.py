@@ -1,0 +1,101 @@
+"""`levi journal check|export`: the truth, looked at and taken elsewhere."""
+
+import csv
+import json
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from levitrio.cli import outcome, render
+from levitrio.errors import UsageError
+from levitrio.records.journal_reading import check_journal, table_rows
+from levitrio.records.sqlite.schema import COLUMNS
+
+Source = Annotated[
+    Path, typer.Argument(metavar="FLEET.toml|journal.db", help="The fleet, or its journal.")
+]
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `journal` and its commands."""
+    journal = typer.Typer(help="Look at a fleet's journal.", rich_markup_mode=None)
+    journal.command("check")(check)
+    journal.command("export")(export)
+    app.add_typer(journal, name="journal")
+
+
+def check(
+    source: Source,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Read every page and row; exit code 1 when something is wrong. Also while the fleet runs."""
+    path = find_journal(source)
+    found = check_journal(path)
+    if as_json:
+        document = {"ok": not found.findings, "rows": found.rows, "findings": found.findings}
+        render.write(json.dumps(document))
+    else:
+        for finding in found.findings:
+            render.write(f"{path}: {finding}")
+        counts = ", ".join(f"{count} {table}" for table, count in found.rows.items() if count)
+        render.write(f"{path}: {len(found.findings)} findings; sound: {counts or 'no rows'}")
+        if found.findings:
+            render.write(
+                "keep a copy, then restore a backup; `levi journal export` saves what can be read"
+            )
+    return outcome.FAILED if found.findings else outcome.FINE
+
+
+def export(
+    source: Source,
+    out: Annotated[Path, typer.Option("--out", help="A folder; one file for each table.")],
+    kind: Annotated[Format, typer.Option("--format", help="File format.")] = Format.CSV,
+) -> int:
+    """Write every table to a file; amounts stay exact, as decimal text."""
+    path = find_journal(source)
+    out.mkdir(parents=True, exist_ok=True)
+    for table, columns in COLUMNS.items():
+        target = out / f"{table}.{kind.value}"
+        rows = list(table_rows(path, table))
+        if kind is Format.CSV:
+            _write_csv(target, ("position", *columns), rows)
+        else:
+            _write_parquet(target, ("position", *columns), rows)
+        render.write(f"{target}: {len(rows)} rows")
+    return outcome.FINE
+
+
+def find_journal(source: Path) -> Path:
+    """The journal of a fleet file, or the journal itself."""
+    if source.suffix == ".toml":
+        from levitrio.fleet.reading import load
+
+        return load(source).fleet.data_dir / "journal.db"
+    return source
+
+
+def _write_csv(target: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    with target.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_parquet(target: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    try:
+        pyarrow = import_module("pyarrow")
+        parquet = import_module("pyarrow.parquet")
+    except ModuleNotFoundError:
+        raise UsageError(
+            "--format parquet: expected pyarrow to be installed: pip install 'levitrio[parquet]'"
+        ) from None
+    table = pyarrow.table({name: [row[name] for row in rows] for name in columns})
+    parquet.write_table(table, target)
