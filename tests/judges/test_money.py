@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.gateway.money_model import Verdict, run_seed
 
-SEEDS = int(os.environ.get("LEVI_SEEDS", "200"))
+SEEDS = int(os.environ.get("LEVI_SEEDS", "100"))
 """1,000 by hand before a release: LEVI_SEEDS=1000 just judges -k money."""
 
 MEMORY = Path("/dev/shm")
