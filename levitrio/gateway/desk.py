@@ -51,6 +51,8 @@ class Desk:
     """The order under way is to be cancelled, if it rests."""
     nudge: trio.Event = attrs.field(factory=trio.Event)
     """Set to have the order under way looked at now."""
+    unsettled: int = 0
+    """Reports the venue told unasked that are not in the book yet."""
     settling: trio.Lock = attrs.field(factory=trio.Lock)
     ready: trio.Event = attrs.field(factory=trio.Event)
     """Set once the symbol was reconciled with the venue."""

@@ -85,6 +85,9 @@ class Execution:
                     proven = status
                 if not NEXT[proven]:
                     desk.unblock(Block.UNKNOWN_OUTCOME)
+                    while desk.unsettled:  # fills the venue told unasked, not yet in the book
+                        desk.nudge = trio.Event()
+                        await desk.nudge.wait()
                     return
             if told in (None, OrderStatus.UNKNOWN):
                 desk.block(Block.UNKNOWN_OUTCOME)

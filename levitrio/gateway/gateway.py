@@ -164,8 +164,16 @@ class Gateway:
             self.report("foreign_order", text, engine=symbol)
             return
         if report.fills:
-            self._nursery.start_soon(self.execution.settle, desk, report)
+            desk.unsettled += 1
+            self._nursery.start_soon(self._settle_unasked, desk, report)
         desk.nudge.set()
+
+    async def _settle_unasked(self, desk: Desk, report: OrderReport) -> None:
+        try:
+            await self.execution.settle(desk, report)
+        finally:
+            desk.unsettled -= 1
+            desk.nudge.set()
 
     # What engines and operators ask
 

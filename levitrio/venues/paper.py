@@ -1,25 +1,57 @@
-"""The paper broker: fills orders at the touch, with fee and slippage, and no venue at all."""
+"""The paper broker: a venue that is only a matching book over real prices.
 
+The same filters, statuses and words as a venue, so that what works here is not refused there.
+The market does not move because of us; what we took of a level is gone until it is told anew.
+"""
+
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from itertools import count
 
 import attrs
 import trio
 
+from levitrio.trading.filters import FilterFacts, ProposedOrder, SymbolFilters, failed_filters
+from levitrio.trading.market import MarketEvent, Quote, Trade
 from levitrio.trading.market_view import MarketView
-from levitrio.trading.matching import touch_price
-from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType
+from levitrio.trading.matching import MatchingBook, touch_price
+from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType, Side
+from levitrio.trading.venue_orders import BookOrder, Depth, Ending, Execution
 from levitrio.venues.base import OrderReport, Standing
 
 VENUE = "paper"
 
+ONE = Decimal(1)
+
+LEVELS = 1_000
+"""Of the local book, for a market order."""
+
+REMEMBERED = 1_000
+"""Ended orders that can still be asked about."""
+
+_ENDED = {
+    Ending.NOTHING_LEFT: OrderStatus.FILLED,
+    Ending.WOULD_TAKE: OrderStatus.REJECTED,
+    Ending.NO_LIQUIDITY: OrderStatus.EXPIRED,
+    Ending.IOC_EXPIRES: OrderStatus.EXPIRED,
+    Ending.FOK_EXPIRES: OrderStatus.EXPIRED,
+}
+
+
+@attrs.define(eq=False)
+class _Resting:
+    order: Order
+    entry: BookOrder
+
 
 @attrs.define(eq=False, kw_only=True)
 class PaperBroker:
-    """Answers a market order with one fill at the touch of the moment it arrives.
+    """Fills market orders at the touch, and keeps limit orders until the market comes to them.
 
-    The fee is paid in the quote asset, so that what was bought can be sold again whole. Nothing
-    rests: `cancel` and `query` know only orders that are done.
+    A market order takes the local order book where there is one, level by level, and else all of
+    it at the touch. The fee is paid in the quote asset, so that what was bought can be sold
+    again whole. Nothing outlives the process: a restart finds no resting order.
     """
 
     markets: Mapping[str, MarketView]
@@ -28,11 +60,19 @@ class PaperBroker:
     fee: Decimal = Decimal("0.001")
     """Of the notional."""
     slippage: Decimal = Decimal("0.0005")
-    """Of the price, against us."""
+    """Of the price, against us; market orders only."""
     latency: float = 0.0
     """Seconds from our send to the fill. Cancelled while it passes, the order never arrived."""
+    filters: Mapping[str, SymbolFilters] = attrs.field(factory=dict)
+    """The venue's, where they are known."""
     venue: str = VENUE
     proof_after: float = 0.0
+    _books: dict[str, MatchingBook] = attrs.field(factory=dict)
+    _resting: dict[str, _Resting] = attrs.field(factory=dict)
+    """By client id."""
+    _ended: OrderedDict[str, OrderStatus] = attrs.field(factory=OrderedDict)
+    _ids: "count[int]" = attrs.field(factory=lambda: count(1))
+    _tell: Callable[[str, OrderReport], None] | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """There is no connection to keep."""
@@ -40,45 +80,153 @@ class PaperBroker:
         await trio.sleep_forever()
 
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        """Nothing is ever told unasked."""
+        """`take` gets the fills of resting orders, each once; nothing is ever lost."""
+        self._tell = take
 
     async def place(self, order: Order) -> OrderReport:
-        """Fill at the touch; rejected without a quote, or for a type that would have to rest."""
+        """Match at the market of the moment the order arrives; what is left of a limit rests."""
         if self.latency:
             await trio.sleep(self.latency)
-        if order.type is not OrderType.MARKET:
-            return self._rejected(order, f"expected a MARKET order, got {order.type}")
-        quote = self.markets[order.symbol].quote
+        market = self.markets[order.symbol]
+        quote = market.quote
         if quote is None:
-            return self._rejected(order, "no quote yet")
-        price = touch_price(order.side, quote, self.slippage)
-        fill = Fill(
+            return _refused(order, "no quote yet")
+        if failed := self._failed_filters(order, market, quote):
+            return _refused(order, f"Filter failure: {failed[0]}")
+        if order.type is OrderType.MARKET and (market.depth is None or not market.depth.is_live):
+            price = touch_price(order.side, quote, self.slippage)
+            fill = self._fill(order, price, order.quantity)
+            return OrderReport(client_id=order.client_id, status=OrderStatus.FILLED, fills=(fill,))
+        return self._match(order, _depth_of(market, quote))
+
+    async def cancel(self, order: Order) -> OrderReport:
+        """Take a resting order out; one that is done already reports that it is gone."""
+        await trio.lowlevel.checkpoint()
+        if (resting := self._resting.pop(order.client_id, None)) is not None:
+            self._books[order.symbol].remove(resting.entry)
+            self._remember(order.client_id, OrderStatus.CANCELED)
+        status = self._ended.get(order.client_id, OrderStatus.CANCELED)
+        return OrderReport(client_id=order.client_id, status=status)
+
+    async def query(self, order: Order) -> OrderReport | None:
+        """Its status, without fills: those were told when they came."""
+        await trio.lowlevel.checkpoint()
+        if (resting := self._resting.get(order.client_id)) is not None:
+            return _status_of(resting)
+        status = self._ended.get(order.client_id)
+        return None if status is None else OrderReport(client_id=order.client_id, status=status)
+
+    async def standing(self, symbol: str, since: int | None) -> Standing:
+        """What rests of ours; no fill is missed, this broker and the journal are one process."""
+        await trio.lowlevel.checkpoint()
+        ours = [resting for resting in self._resting.values() if resting.order.symbol == symbol]
+        return Standing(open_orders=tuple(map(_status_of, ours)))
+
+    def see(self, event: MarketEvent) -> None:
+        """A trade or quote of the market: fill what it comes to. Called on the feed's task."""
+        book = self._books.get(event.symbol)
+        if book is None or not len(book):
+            return
+        executions: list[Execution] = []
+        if type(event) is Trade:
+            taker = Side.SELL if event.buyer_is_maker else Side.BUY
+            executions = book.traded(event.price, event.quantity, taker)
+        elif type(event) is Quote:
+            executions = book.moved(Depth.of(event))
+        for execution in executions:
+            self._tell_fill(event.symbol, execution)
+
+    def _failed_filters(self, order: Order, market: MarketView, quote: Quote) -> tuple[str, ...]:
+        filters = self.filters.get(order.symbol)
+        if filters is None:
+            return ()
+        proposed = ProposedOrder(
+            side=order.side,
+            is_market=order.type is OrderType.MARKET,
+            quantity=order.quantity,
+            price=order.price,
+        )
+        open_orders = sum(r.order.symbol == order.symbol for r in self._resting.values())
+        reference = market.last_trade or quote.bid
+        facts = FilterFacts(reference_price=reference, open_orders=open_orders)
+        return failed_filters(filters, proposed, facts)
+
+    def _match(self, order: Order, depth: Depth) -> OrderReport:
+        book = self._books.setdefault(order.symbol, MatchingBook())
+        entry = BookOrder(
+            order_id=next(self._ids),
+            side=order.side,
+            type=order.type,
+            quantity=order.quantity,
+            price=order.price,
+        )
+        plan = book.plan(entry, depth)
+        if plan.ending is Ending.WOULD_TAKE:
+            return _refused(order, "Order would immediately match and take.")
+        is_market = order.type is OrderType.MARKET
+        worse = ONE + self.slippage * order.side.sign if is_market else ONE
+        executions = book.carry_out(entry, plan)
+        fills = [
+            self._fill(order, execution.price * worse, execution.quantity)
+            for execution in executions
+            if execution.order is entry
+        ]
+        for execution in executions:
+            if execution.order is not entry:
+                self._tell_fill(order.symbol, execution)
+        if plan.ending is Ending.RESTS:
+            self._resting[order.client_id] = _Resting(order, entry)
+            status = OrderStatus.PARTIALLY_FILLED if fills else OrderStatus.NEW
+        else:
+            status = _ENDED[plan.ending]
+        return OrderReport(client_id=order.client_id, status=status, fills=fills)
+
+    def _tell_fill(self, symbol: str, execution: Execution) -> None:
+        for client_id, resting in list(self._resting.items()):
+            if resting.entry is not execution.order:
+                continue
+            fill = self._fill(resting.order, execution.price, execution.quantity)
+            report = attrs.evolve(_status_of(resting), fills=(fill,))
+            if not resting.entry.remaining:
+                del self._resting[client_id]
+                self._remember(client_id, OrderStatus.FILLED)
+            if self._tell is not None:
+                self._tell(symbol, report)
+
+    def _remember(self, client_id: str, status: OrderStatus) -> None:
+        self._ended[client_id] = status
+        if len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def _fill(self, order: Order, price: Decimal, quantity: Decimal) -> Fill:
+        return Fill(
             client_id=order.client_id,
             symbol=order.symbol,
             side=order.side,
             price=price,
-            quantity=order.quantity,
-            fee=price * order.quantity * self.fee,
+            quantity=quantity,
+            fee=price * quantity * self.fee,
             fee_asset=self.quote_asset,
             time_ms=self.market_ms(),
             venue=VENUE,
         )
-        return OrderReport(client_id=order.client_id, status=OrderStatus.FILLED, fills=(fill,))
 
-    async def cancel(self, order: Order) -> OrderReport:
-        """Nothing rests here: the order is gone."""
-        await trio.lowlevel.checkpoint()
-        return OrderReport(client_id=order.client_id, status=OrderStatus.CANCELED)
 
-    async def query(self, order: Order) -> OrderReport | None:
-        """No order outlives its `place`."""
-        await trio.lowlevel.checkpoint()
-        return None
+def _depth_of(market: MarketView, quote: Quote) -> Depth:
+    depth = market.depth
+    if depth is None or not depth.is_live:
+        return Depth.of(quote)
+    bids, asks = depth.bids(LEVELS), depth.asks(LEVELS)
+    return Depth(bids=bids, asks=asks, update_id=quote.update_id)
 
-    async def standing(self, symbol: str, since: int | None) -> Standing:
-        """Nothing rests, and no fill is missed: this broker and the journal are one process."""
-        await trio.lowlevel.checkpoint()
-        return Standing()
 
-    def _rejected(self, order: Order, reason: str) -> OrderReport:
-        return OrderReport(client_id=order.client_id, status=OrderStatus.REJECTED, reason=reason)
+def _status_of(resting: _Resting) -> OrderReport:
+    entry = resting.entry
+    status = OrderStatus.NEW
+    if entry.filled:
+        status = OrderStatus.PARTIALLY_FILLED if entry.remaining else OrderStatus.FILLED
+    return OrderReport(client_id=resting.order.client_id, status=status)
+
+
+def _refused(order: Order, reason: str) -> OrderReport:
+    return OrderReport(client_id=order.client_id, status=OrderStatus.REJECTED, reason=reason)
