@@ -8,15 +8,27 @@ from pathlib import Path
 
 import trio
 
+from levitrio.errors import UsageError
+from levitrio.venues.simulator.accounts import ApiKey
 from levitrio.venues.simulator.server import Simulator
 
 
-def run_simulator(*, port: int, recordings: Sequence[Path], seed: int, speed: float) -> int:
-    """Serve until SIGINT or SIGTERM, with the url on stdout; returns the exit code, 0.
+def run_simulator(
+    *,
+    port: int,
+    recordings: Sequence[Path],
+    seed: int,
+    speed: float,
+    api_key: str = "",
+    api_secret: str = "",
+) -> int:
+    """Serve until SIGINT or SIGTERM, with the addresses on stdout; returns the exit code, 0.
 
-    Raises UsageError for a port that is taken, a speed that is not positive, and a recording
-    that cannot be read.
+    Raises UsageError for a port that is taken, a speed that is not positive, a recording that
+    cannot be read, and a key without a secret.
     """
+    if bool(api_key) != bool(api_secret):
+        raise UsageError("--api-key and --api-secret: expected both or neither")
     simulator = Simulator(
         seed=seed,
         speed=speed,
@@ -24,6 +36,7 @@ def run_simulator(*, port: int, recordings: Sequence[Path], seed: int, speed: fl
         port=port,
         wall_clock=time.time,
         on_event=_tell,
+        keys=(ApiKey.of(api_key, api_secret),) if api_key else (),
     )
     trio.run(_serve, simulator)
     return 0
@@ -34,7 +47,10 @@ async def _serve(simulator: Simulator) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             url = await nursery.start(simulator.run)
-            sys.stdout.write(f"simulator: {url}/ws and {url}/stream\n")
+            sys.stdout.write(
+                f"simulator: {url}/ws and {url}/stream\n"
+                f"orders:    {url}/ws-api/v3 and {simulator.http_url}/api/v3\n"
+            )
             sys.stdout.flush()
             async for _ in signals:
                 nursery.cancel_scope.cancel()

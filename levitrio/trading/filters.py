@@ -1,9 +1,9 @@
 """The venue's rules on numbers, in Decimal on the venue's own strings. Pure.
 
-`SymbolFilters` is what exchangeInfo says of a symbol (read by `filter_parsing`), `failed_filters` the venue's verdict on an
-order, `SymbolRules` the little that sizing needs. A bound of 0 is disabled. The arithmetic has
-room for every digit the venue accepts: `%` on floats refuses good orders, and so does the usual
-Decimal context on large ones.
+`SymbolFilters` is what exchangeInfo says of a symbol (`filter_parsing` reads it), `failed_filters`
+the venue's verdict on an order, `SymbolRules` the little that sizing needs. A bound of 0 is
+disabled. The arithmetic has room for every digit the venue accepts: `%` on floats refuses good
+orders, and so does the usual Decimal context on large ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -209,7 +209,7 @@ def _failures(filters: SymbolFilters, order: ProposedOrder, facts: FilterFacts) 
     yield from _count_failures(filters.counts, order, facts)
     most = filters.max_position
     bought = order.quantity if order.side is Side.BUY else None
-    if most is not None and bought is not None and facts.position + bought > most:
+    if most is not None and bought is not None and _EXACT.add(facts.position, bought) > most:
         yield "MAX_POSITION"
 
 

@@ -1,13 +1,37 @@
-"""What a market order gets: the touch, made worse by slippage.
+"""Matching: what an order gets of a market, at once and while it rests. Pure.
 
-One core for the paper broker and for replay, so that they cannot disagree.
+One core for the paper broker, replay and the simulator, so that they cannot disagree. The market
+is somebody else's: its levels and trades come from a tape and do not move because of us, but what
+we took of a level is gone until the level is told anew. The rules:
+
+* An order takes the best price first; at one price the market's level comes before our own
+  resting orders, and those go by the time of their arrival.
+* A fill happens at the price of whoever stood there first.
+* A resting order fills when a trade happens at its price or through it, by at most the trade's
+  quantity, and when the market's other side comes to its price, by at most the level's.
+* An order with a stop price sleeps until a trade at the price or beyond it wakes it.
 """
 
+from bisect import insort
+from collections.abc import Iterator
 from decimal import Decimal
 
-from levitrio.trading.market import Quote
-from levitrio.trading.orders import Side
+import attrs
 
+from levitrio.trading.filters import round_down
+from levitrio.trading.market import Quote
+from levitrio.trading.orders import OrderType, Side
+from levitrio.trading.venue_orders import (
+    BookOrder,
+    Depth,
+    Ending,
+    Execution,
+    Match,
+    Plan,
+    TimeInForce,
+)
+
+ZERO = Decimal(0)
 ONE = Decimal(1)
 
 
@@ -16,3 +40,175 @@ def touch_price(side: Side, quote: Quote, slippage: Decimal) -> Decimal:
     if side is Side.BUY:
         return quote.ask * (ONE + slippage)
     return quote.bid * (ONE - slippage)
+
+
+@attrs.define(eq=False)
+class MatchingBook:
+    """The resting and sleeping orders of one symbol, by price and time."""
+
+    step: Decimal = ZERO
+    """The quantity step a MARKET order by quote amount is rounded down to."""
+    _resting: dict[Side, list[BookOrder]] = attrs.field(
+        factory=lambda: {Side.BUY: [], Side.SELL: []}, init=False
+    )
+    """Best first, then by order id, which grows with time."""
+    _sleeping: list[BookOrder] = attrs.field(factory=list, init=False)
+    _taken: dict[tuple[Side, Decimal], Decimal] = attrs.field(factory=dict, init=False)
+    """What we took of the levels of `_taken_from`, by our side and price."""
+    _taken_from: int = attrs.field(default=-1, init=False)
+
+    def __len__(self) -> int:
+        return len(self._resting[Side.BUY]) + len(self._resting[Side.SELL]) + len(self._sleeping)
+
+    def plan(self, order: BookOrder, depth: Depth) -> Plan:
+        """What the order would get if it arrived now; changes nothing."""
+        self._see(depth)
+        if order.type is OrderType.LIMIT_MAKER:
+            takes = any(order.crosses(match.price) for match in self._offers(order.side, depth))
+            return Plan(matches=(), ending=Ending.WOULD_TAKE if takes else Ending.RESTS)
+        matches = tuple(self._matches(order, depth))
+        if order.quote_quantity is not None:
+            # Whether it got all it could is a question of one step, which cannot be had.
+            left = order.quote_quantity - sum(
+                (each.price * each.quantity for each in matches), ZERO
+            )
+            is_done = bool(matches) and left < matches[-1].price * max(self.step, Decimal("1E-8"))
+        else:
+            is_done = sum((each.quantity for each in matches), ZERO) == order.remaining
+        if is_done:
+            return Plan(matches=matches, ending=Ending.NOTHING_LEFT)
+        if order.type is OrderType.MARKET:
+            return Plan(matches=matches, ending=Ending.NO_LIQUIDITY)
+        if order.time_in_force is TimeInForce.FOK:
+            return Plan(matches=(), ending=Ending.FOK_EXPIRES)
+        is_ioc = order.time_in_force is TimeInForce.IOC
+        return Plan(matches=matches, ending=Ending.IOC_EXPIRES if is_ioc else Ending.RESTS)
+
+    def carry_out(self, order: BookOrder, plan: Plan) -> list[Execution]:
+        """Let the plan happen; must be called before anything else changed the book."""
+        if order.quote_quantity is not None:
+            order.quantity = plan.quantity
+        executions = []
+        for match in plan.matches:
+            if match.resting is None:
+                self._take(order.side, match.price, match.quantity)
+            else:
+                executions.append(self._fill(match.resting, match.price, match.quantity, True))
+            executions.append(self._fill(order, match.price, match.quantity, False))
+        if plan.ending is Ending.RESTS:
+            insort(self._resting[order.side], order, key=_priority)
+        return executions
+
+    def sleep(self, order: BookOrder) -> None:
+        """Keep an order until a trade wakes it."""
+        self._sleeping.append(order)
+
+    def remove(self, order: BookOrder) -> None:
+        """Take out an order that rests or sleeps; unknown ones are ignored."""
+        for orders in (*self._resting.values(), self._sleeping):
+            if order in orders:
+                orders.remove(order)
+
+    def woken(self, price: Decimal) -> list[BookOrder]:
+        """A trade happened at that price: take out the sleeping orders that it wakes."""
+        awake = [order for order in self._sleeping if order.wakes_at(price)]
+        for order in awake:
+            self._sleeping.remove(order)
+        return awake
+
+    def traded(self, price: Decimal, quantity: Decimal, taker: Side) -> list[Execution]:
+        """A trade of the market: our resting orders at its price or better fill with it."""
+        executions = []
+        for order in list(self._resting[_other(taker)]):
+            if not quantity or order.price is None or not order.crosses(price):
+                break
+            size = min(quantity, order.remaining)
+            quantity -= size
+            executions.append(self._fill(order, order.price, size, True))
+        return executions
+
+    def moved(self, depth: Depth) -> list[Execution]:
+        """The market's levels changed: resting orders they came to fill as makers."""
+        self._see(depth)
+        executions = []
+        for side, orders in self._resting.items():
+            for order in list(orders):
+                if order.price is None or not self._crossing(order, depth):
+                    break
+                for level in self._levels(side, depth):
+                    if not order.remaining or not order.crosses(level.price):
+                        break
+                    size = min(level.quantity, order.remaining)
+                    self._take(side, level.price, size)
+                    executions.append(self._fill(order, order.price, size, True))
+        return executions
+
+    def _crossing(self, order: BookOrder, depth: Depth) -> bool:
+        levels = depth.asks if order.side is Side.BUY else depth.bids
+        return bool(levels) and order.crosses(levels[0][0])
+
+    def _matches(self, order: BookOrder, depth: Depth) -> Iterator[Match]:
+        left = order.remaining
+        money = order.quote_quantity
+        for offer in self._offers(order.side, depth):
+            if not order.crosses(offer.price):
+                return
+            size = offer.quantity
+            if money is not None:
+                size = min(size, round_down(money / offer.price, self.step))
+                money -= size * offer.price
+            else:
+                size = min(size, left)
+                left -= size
+            if not size:
+                return
+            yield attrs.evolve(offer, quantity=size)
+
+    def _offers(self, side: Side, depth: Depth) -> Iterator[Match]:
+        """What stands against an order of that side: the market's levels and our own, merged."""
+        ours = list(self._resting[_other(side)])
+        sign = side.sign
+        for level in self._levels(side, depth):
+            while ours and ours[0].price is not None and ours[0].price * sign < level.price * sign:
+                yield _own(ours.pop(0))
+            yield level
+        for order in ours:
+            yield _own(order)
+
+    def _levels(self, side: Side, depth: Depth) -> Iterator[Match]:
+        """The market's levels against that side, without what we took of them already."""
+        for price, quantity in depth.asks if side is Side.BUY else depth.bids:
+            left = quantity - self._taken.get((side, price), ZERO)
+            if left > 0:
+                yield Match(price=price, quantity=left)
+
+    def _see(self, depth: Depth) -> None:
+        if depth.update_id != self._taken_from:
+            self._taken_from = depth.update_id
+            self._taken.clear()
+
+    def _take(self, side: Side, price: Decimal, quantity: Decimal) -> None:
+        self._taken[side, price] = self._taken.get((side, price), ZERO) + quantity
+
+    def _fill(
+        self, order: BookOrder, price: Decimal, quantity: Decimal, is_maker: bool
+    ) -> Execution:
+        order.filled += quantity
+        order.quote_filled += price * quantity
+        if is_maker and not order.remaining:
+            self._resting[order.side].remove(order)
+        return Execution(order=order, price=price, quantity=quantity, is_maker=is_maker)
+
+
+def _other(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY
+
+
+def _own(order: BookOrder) -> Match:
+    assert order.price is not None
+    return Match(price=order.price, quantity=order.remaining, resting=order)
+
+
+def _priority(order: BookOrder) -> tuple[Decimal, int]:
+    assert order.price is not None
+    return (-order.price * order.side.sign, order.order_id)

@@ -6,6 +6,7 @@ from operator import attrgetter
 import attrs
 
 from levitrio.trading.candles import open_time
+from levitrio.venues.simulator.generated_depth import GeneratedDepth
 from levitrio.venues.simulator.generator import SLOT_MS, SymbolGenerator
 from levitrio.venues.simulator.klines import KlineStream
 from levitrio.venues.simulator.payloads import agg_trade_payload, quote_payload, trade_payload
@@ -31,9 +32,14 @@ class _Listening:
     quote: str = ""
     klines: dict[str, KlineStream] = attrs.field(factory=dict)
     """By stream name."""
+    depths: dict[str, StreamName] = attrs.field(factory=dict)
+    """By stream name."""
+    depth_slots: dict[str, int] = attrs.field(factory=dict)
+    """By the name of a depth stream: the slot that its last event came up to."""
+    depth: GeneratedDepth | None = None
 
     def is_empty(self) -> bool:
-        return not (self.trade or self.agg_trade or self.quote or self.klines)
+        return not (self.trade or self.agg_trade or self.quote or self.klines or self.depths)
 
 
 @attrs.define(eq=False)
@@ -62,6 +68,8 @@ class GeneratedTape:
             for kline in listening.klines.values():
                 skipped = range(max(self._next_slot, slot - _BACKFILL_SLOTS), slot)
                 self._absorb(listening.generator, kline, skipped)
+            for stream, last in listening.depth_slots.items():
+                listening.depth_slots[stream] = max(last, slot - 2)
         self._next_slot = slot
 
     def step(self) -> Sequence[TapeEvent]:
@@ -94,6 +102,12 @@ class GeneratedTape:
                 listening.agg_trade = stream
             case "bookTicker":
                 listening.quote = stream
+            case "depth":
+                listening.depth = listening.depth or GeneratedDepth(listening.generator)
+                listening.depths[stream] = name
+                # A slot may have been stepped whose quote nobody has heard: the first event goes
+                # back behind it, or a snapshot taken right now would not meet it.
+                listening.depth_slots[stream] = self._next_slot - 2
             case _:
                 listening.klines[stream] = self._kline(listening.generator, name)
 
@@ -110,6 +124,9 @@ class GeneratedTape:
                 listening.agg_trade = ""
             case "bookTicker":
                 listening.quote = ""
+            case "depth":
+                listening.depths.pop(stream, None)
+                listening.depth_slots.pop(stream, None)
             case _:
                 listening.klines.pop(stream, None)
         if listening.is_empty():
@@ -141,6 +158,10 @@ class GeneratedTape:
         if listening.quote:
             payload = quote_payload(tick.quote)
             events.append(TapeEvent(tick.quote_ms * _NS, listening.quote, payload))
+        for stream, name in listening.depths.items():
+            depth_payload = _depth_payload(listening, stream, name, slot)
+            if depth_payload:
+                events.append(TapeEvent(tick.quote_ms * _NS, stream, depth_payload))
         if listening.trade:
             events.append(TapeEvent(trade_ns, listening.trade, trade_payload(trade)))
         if listening.agg_trade:
@@ -149,3 +170,19 @@ class GeneratedTape:
             kline.absorb(trade)
             for payload in kline.after(trade.time_ms):
                 events.append(TapeEvent(trade_ns, stream, payload))  # noqa: PERF401
+
+
+def _depth_payload(listening: _Listening, stream: str, name: StreamName, slot: int) -> bytes:
+    """What a depth stream sends at the quote of a slot; empty when it is not its turn.
+
+    The fast ones speak in every slot, the others in every second one.
+    """
+    depth = listening.depth
+    assert depth is not None, "made with the first depth stream"
+    if slot % 2 and not name.is_fast:
+        return b""
+    if name.levels:
+        return depth.snapshot(slot, name.levels)
+    last = listening.depth_slots[stream]
+    listening.depth_slots[stream] = slot
+    return depth.payload(slot, slot - last)

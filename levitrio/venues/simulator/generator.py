@@ -32,8 +32,9 @@ _SLOT_DEVIATION = 0.001 / 120**0.5
 """Standard deviation of one slot's step: 0.1 % a minute, which has 120 slots."""
 
 _MAX_QUOTE_LEAD_MS = 20
-_UPDATES_PER_SLOT = 4
-"""Book update ids that a slot owns; one is used, the rest are for a depth stream."""
+UPDATES_PER_SLOT = 4
+"""Book update ids that a slot owns. The quote has the first; a depth event that brings the book
+to the quote ends with it and begins after the one before, so that ids have no hole."""
 
 _E8 = 10**8
 
@@ -54,6 +55,9 @@ _USUAL: dict[str, tuple[str, str, str]] = {
     "UNIUSDT": ("9", "0.001", "0.01"),
     "XLMUSDT": ("0.1", "0.00001", "1"),
 }
+
+USUAL_SYMBOLS = tuple(_USUAL)
+"""What the venue lists before anybody has asked for more."""
 
 
 @attrs.frozen(kw_only=True)
@@ -94,8 +98,8 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     """At the bid or the ask of the quote."""
 
 
-class _Draw(msgspec.Struct, frozen=True, gc=False):
-    """What was drawn for one slot, in ticks and steps."""
+class Draw(msgspec.Struct, frozen=True, gc=False):
+    """What was drawn for one slot, in ticks and steps: a tick without the text."""
 
     offset_ms: int
     lead_ms: int
@@ -105,6 +109,11 @@ class _Draw(msgspec.Struct, frozen=True, gc=False):
     quantity: int
     bid_quantity: int
     ask_quantity: int
+
+    @property
+    def price(self) -> int:
+        """Of the trade, in ticks."""
+        return self.bid if self.is_sale else self.bid + self.spread
 
 
 def _near_normal(random: Random) -> float:
@@ -122,21 +131,22 @@ class SymbolGenerator:
     _phase: int = attrs.field(init=False)
     _tick_e8: int = attrs.field(init=False)
     _step_e8: int = attrs.field(init=False)
-    _anchor_ticks: int = attrs.field(init=False)
-    _usual_steps: int = attrs.field(init=False)
+    anchor_ticks: int = attrs.field(init=False)
+    usual_steps: int = attrs.field(init=False)
+    """A trade of this many steps is worth about a thousand."""
     # The newest two: a candle that looks back does not throw the present away.
-    _segments: dict[int, list[_Draw]] = attrs.field(factory=dict, init=False)
+    _segments: dict[int, list[Draw]] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.market = market_of(self.symbol)
         self._phase = int(Random(f"phase:{self.symbol}").random() * _SEGMENT_SLOTS)
         self._tick_e8 = int(self.market.tick * _E8)
         self._step_e8 = int(self.market.step * _E8)
-        self._anchor_ticks = int(self.market.anchor / self.market.tick)
-        self._usual_steps = max(1, int(1000 / self.market.anchor / self.market.step))
+        self.anchor_ticks = int(self.market.anchor / self.market.tick)
+        self.usual_steps = max(1, int(1000 / self.market.anchor / self.market.step))
 
-    def tick(self, slot: int) -> Tick:
-        """The quote and the trade of a slot; slots are half seconds since 1970."""
+    def draw(self, slot: int) -> Draw:
+        """What a slot holds, in ticks and steps; for whoever adds up thousands of them."""
         segment, index = divmod(slot + self._phase, _SEGMENT_SLOTS)
         draws = self._segments.get(segment)
         if draws is None:
@@ -144,44 +154,50 @@ class SymbolGenerator:
             if len(self._segments) >= 2:
                 del self._segments[next(iter(self._segments))]
             self._segments[segment] = draws
-        draw = draws[index]
+        return draws[index]
+
+    def tick(self, slot: int) -> Tick:
+        """The quote and the trade of a slot; slots are half seconds since 1970."""
+        draw = self.draw(slot)
         time_ms = slot * SLOT_MS + draw.offset_ms
-        bid = self._price(draw.bid)
-        ask = self._price(draw.bid + draw.spread)
+        bid = self.price_text(draw.bid)
+        ask = self.price_text(draw.bid + draw.spread)
         quote = Quote(
             symbol=self.symbol,
-            update_id=slot * _UPDATES_PER_SLOT,
+            update_id=slot * UPDATES_PER_SLOT,
             raw_bid=bid,
-            raw_bid_quantity=self._quantity(draw.bid_quantity),
+            raw_bid_quantity=self.quantity_text(draw.bid_quantity),
             raw_ask=ask,
-            raw_ask_quantity=self._quantity(draw.ask_quantity),
+            raw_ask_quantity=self.quantity_text(draw.ask_quantity),
         )
         trade = Trade(
             symbol=self.symbol,
             trade_id=slot,
             raw_price=bid if draw.is_sale else ask,
-            raw_quantity=self._quantity(draw.quantity),
+            raw_quantity=self.quantity_text(draw.quantity),
             time_ms=time_ms,
             buyer_is_maker=draw.is_sale,
         )
         return Tick(time_ms - draw.lead_ms, quote, trade)
 
-    def _price(self, ticks: int) -> str:
+    def price_text(self, ticks: int) -> str:
+        """A price in ticks as the venue writes it."""
         return _text(ticks * self._tick_e8)
 
-    def _quantity(self, steps: int) -> str:
+    def quantity_text(self, steps: int) -> str:
+        """A quantity in steps as the venue writes it."""
         return _text(steps * self._step_e8)
 
     def _point(self, segment: int) -> float:
         """The price where a segment begins, in ticks."""
         chance = Random(f"{self.seed}:{self.symbol}:point:{segment}").random()
-        return self._anchor_ticks * (1.0 + _REACH * (2.0 * chance - 1.0))
+        return self.anchor_ticks * (1.0 + _REACH * (2.0 * chance - 1.0))
 
-    def _segment(self, segment: int) -> list[_Draw]:
+    def _segment(self, segment: int) -> list[Draw]:
         start, end = self._point(segment), self._point(segment + 1)
         random = Random(f"{self.seed}:{self.symbol}:{segment}")
         chance = random.random
-        scale = self._anchor_ticks * _SLOT_DEVIATION
+        scale = self.anchor_ticks * _SLOT_DEVIATION
         walk = list(accumulate(_near_normal(random) * scale for _ in range(_SEGMENT_SLOTS)))
         slope = (end - start - walk[-1]) / _SEGMENT_SLOTS
         draws = []
@@ -190,7 +206,7 @@ class SymbolGenerator:
             spread = 1 + int(chance() * 3)
             lead = 1 + int(chance() * _MAX_QUOTE_LEAD_MS)
             draws.append(
-                _Draw(
+                Draw(
                     lead + int(chance() * (SLOT_MS - lead)),
                     lead,
                     max(1, middle - spread // 2),
@@ -205,7 +221,7 @@ class SymbolGenerator:
 
     def _steps(self, chance: float, least: float, most: float) -> int:
         """A quantity between `least` and `most` times the usual one, in steps."""
-        return max(1, int(self._usual_steps * (least + (most - least) * chance)))
+        return max(1, int(self.usual_steps * (least + (most - least) * chance)))
 
 
 def _text(value_e8: int) -> str:

@@ -12,6 +12,12 @@ _BATCH_BYTES = 64 * 1024
 """One system call's worth: a call for each frame would cost more than the frame."""
 
 
+def close_frame(code: int, reason: str) -> bytes:
+    """The close frame of a server; code and reason take at most 125 bytes together."""
+    payload = code.to_bytes(2, "big") + reason.encode()
+    return b"\x88" + len(payload).to_bytes(1, "big") + payload
+
+
 def text_frame(payload: bytes) -> bytes:
     """The payload as one whole text frame of a server (RFC 6455, 5.2: never masked)."""
     length = len(payload)
@@ -44,6 +50,11 @@ class Outbox:
         self._bytes += len(frame)
         if len(self._frames) == 1:
             self._changed.unpark_all()
+
+    def put_last(self, frame: bytes) -> None:
+        """Append a frame behind everything that waits; whatever is put after it is forgotten."""
+        self.put(frame)
+        self._is_closed = True
 
     async def take(self) -> bytes:
         """Wait for frames and take some of them, joined. Cancellation leaves all in place."""

@@ -11,12 +11,16 @@ from collections.abc import Awaitable, Callable, Iterable
 import attrs
 import trio
 
+from levitrio.venues.simulator.faults import FaultPlan
 from levitrio.venues.simulator.outbox import Outbox, text_frame
 from levitrio.venues.simulator.streams import StreamSession
 from levitrio.venues.simulator.tape import Tape, TapeEvent
 
 Reserve = Callable[[int], Awaitable[None]]
 """Awaited with a market time, ms since 1970, before the tape may play up to it."""
+
+Tap = Callable[[TapeEvent], None]
+"""Hears a stream without being a connection. Must neither block nor raise."""
 
 RESERVED_SECONDS = 20.0
 """Real seconds of market time reserved at once: three durable writes a minute, and a start
@@ -59,16 +63,25 @@ class Player:
     reserve: Reserve | None
     start_after_ms: int
     """Market time that an earlier run may have played, ms since 1970."""
+    faults: FaultPlan = attrs.field(factory=FaultPlan)
+    """What is sent instead of an event; taps hear the event itself."""
     started: trio.Event = attrs.field(factory=trio.Event, init=False)
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)
     """The tape is over; never of a generated one."""
     _listeners: dict[str, list[Listener]] = attrs.field(factory=dict, init=False)
     """By stream name; no empty lists."""
+    _taps: dict[str, Tap] = attrs.field(factory=dict, init=False)
+    """By stream name."""
+    _holds: set[str] = attrs.field(factory=set, init=False)
     _somebody_listens: trio.Event = attrs.field(factory=trio.Event, init=False)
     _reserved_ms: int = attrs.field(default=0, init=False)
     # The pair (market ns, real seconds) from which every event's moment is counted.
     _origin_ns: int | None = attrs.field(default=None, init=False)
     _origin_seconds: float = attrs.field(default=0.0, init=False)
+    # Between what was published last and what waits for its time lies the present.
+    _published_ns: int = attrs.field(default=0, init=False)
+    _due_ns: int | None = attrs.field(default=None, init=False)
+    _latest_ms: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         # So that whoever subscribes before the start is made ready at about the right time.
@@ -78,7 +91,8 @@ class Player:
         """The listener gets every event of the stream from now on, each once."""
         listeners = self._listeners.get(stream)
         if listeners is None:
-            self.tape.subscribe(stream)
+            if stream not in self._taps:
+                self.tape.subscribe(stream)
             self._listeners[stream] = [listener]
         elif listener not in listeners:
             listeners.append(listener)
@@ -92,9 +106,33 @@ class Player:
             listeners.remove(listener)
             if not listeners:
                 del self._listeners[stream]
-                self.tape.unsubscribe(stream)
-        if not self._listeners and self._somebody_listens.is_set():
-            self._somebody_listens = trio.Event()
+                if stream not in self._taps:
+                    self.tape.unsubscribe(stream)
+        self._check_silence()
+
+    def tap(self, stream: str, hear: Tap) -> None:
+        """Call `hear` with every event of the stream before any listener gets it.
+
+        For the exchange beside the streams, whose orders must see the market that clients see.
+        A tap alone does not keep the tape playing.
+        """
+        if stream not in self._taps and stream not in self._listeners:
+            self.tape.subscribe(stream)
+        self._taps[stream] = hear
+
+    def untap(self, stream: str) -> None:
+        """End a tap; unknown ones are ignored."""
+        if self._taps.pop(stream, None) is not None and stream not in self._listeners:
+            self.tape.unsubscribe(stream)
+
+    def keep_playing(self, reason: str, is_wanted: bool) -> None:
+        """While any reason is wanted the tape plays, as if somebody listened."""
+        if is_wanted:
+            self._holds.add(reason)
+            self.check_start()
+        else:
+            self._holds.discard(reason)
+            self._check_silence()
 
     def unsubscribe_all(self, listener: Listener) -> None:
         """The listener is gone."""
@@ -104,11 +142,42 @@ class Player:
 
     def check_start(self) -> None:
         """Start the tape when it may; called when a client's request is wholly carried out."""
-        if self._listeners:
+        if self._is_heard:
             self._somebody_listens.set()
         expected = self.expected_streams
-        if self._listeners if expected is None else expected <= self._listeners.keys():
+        if self._is_heard if expected is None else expected <= self._listeners.keys():
             self.started.set()
+
+    def now_ms(self) -> int:
+        """Market time at this moment, ms since 1970; never runs backwards.
+
+        Of a generated tape: as far as it may have come, so that what was published is the past
+        and what waits for its time is not. Of a recording: its newest trade, 0 before the first.
+        """
+        self._latest_ms = max(self._latest_ms, self._present_ms())
+        return self._latest_ms
+
+    def _present_ms(self) -> int:
+        if self.tape.horizon_ms is None:
+            return self.tape.market_ms
+        if self._origin_ns is None:
+            return self._first_ms()
+        passed = (trio.current_time() - self._origin_seconds) * self.speed * 1000
+        if not self._is_heard and math.isfinite(passed):
+            return self._origin_ns // 1_000_000 + int(passed)
+        published_ms = self._published_ns // 1_000_000
+        latest_ms = self.tape.market_ms if self._due_ns is None else self._due_ns // 1_000_000
+        if math.isfinite(passed):
+            latest_ms = min(latest_ms, self._origin_ns // 1_000_000 + int(passed))
+        return max(published_ms, latest_ms)
+
+    @property
+    def _is_heard(self) -> bool:
+        return bool(self._listeners or self._holds)
+
+    def _check_silence(self) -> None:
+        if not self._is_heard and self._somebody_listens.is_set():
+            self._somebody_listens = trio.Event()
 
     async def run(self) -> None:
         """Play to the end of the tape, then return; a generated one never ends.
@@ -134,10 +203,13 @@ class Player:
                 delay = self._delay(event.time_ns)
                 if delay > _EARLY_SECONDS:
                     turn = 0
+                    self._due_ns = event.time_ns
                     await trio.sleep(delay)
-                if is_recording and not self._listeners:
+                    self._due_ns = None
+                if is_recording and not self._is_heard:
                     # They left while this event waited for its time: whoever comes next gets it.
                     await self._somebody_listens.wait()
+                self._published_ns = event.time_ns
                 for full in self._publish(event):
                     await full.wait_room()
             if turn >= _EVENTS_PER_TURN:
@@ -150,7 +222,7 @@ class Player:
 
     async def _wait_for_somebody(self) -> None:
         """A recording waits for its listeners; generated time goes on without them."""
-        if self._listeners:
+        if self._is_heard:
             return
         await self._somebody_listens.wait()
         if self._origin_ns is not None:
@@ -183,9 +255,17 @@ class Player:
 
     def _publish(self, event: TapeEvent) -> list[Outbox]:
         """Put an event into the outbox of everybody who listens; returns the full ones."""
-        listeners = self._listeners.get(event.stream)
-        if listeners is None:
-            return []
+        tap = self._taps.get(event.stream)
+        if tap is not None:
+            tap(event)
+        full: list[Outbox] = []
+        if event.stream in self._listeners:
+            for sent in self.faults.on_event(event):
+                full += self._send(sent)
+        return full
+
+    def _send(self, event: TapeEvent) -> list[Outbox]:
+        listeners = self._listeners.get(event.stream, ())
         raw = combined = b""
         full = []
         for listener in listeners:

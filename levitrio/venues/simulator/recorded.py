@@ -36,6 +36,9 @@ _ABSURD = Decimal(10) ** 15
 
 _TRADE = "@trade"
 
+_MADE = frozenset({"aggTrade", "kline"})
+"""What is made from trades where it was not recorded."""
+
 _decode_trade = msgspec.json.Decoder(Trade).decode
 
 
@@ -109,7 +112,8 @@ class RecordedTape:
         stream = frame.stream
         if not stream.endswith(_TRADE):
             # A stream that came too late for the probe is being made already: never both.
-            is_made = stream not in self._recorded and parse_stream(stream) is not None
+            name = parse_stream(stream)
+            is_made = name is not None and name.kind in _MADE and stream not in self._recorded
             return () if is_made else (frame,)
         self.trades += 1
         return self._trade_events(frame)

@@ -1,79 +1,52 @@
-"""The simulator's network shell: the venue's market streams on 127.0.0.1.
+"""The simulator: a venue on 127.0.0.1 whose one port serves REST, market streams and the WS API.
 
-The handshake, pings, closing and what clients say go through trio-websocket. What the tape
-says does not: its frames are made once per event and written in batches beside it, on the same
-stream under one lock, because a library call and a system call for each frame of each client
-would be most of the cost.
+Here its parts are put together: the tape and the player that plays it, the market as the exchange
+sees it, the venue behind its doors, and the reception that lets clients in.
 """
 
 import math
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
-import attrs
+import msgspec
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    WebSocketConnection,
-    WebSocketRequest,
-    wrap_server_stream,
-)
 
 from levitrio.errors import UsageError
+from levitrio.trading.market import Quote, Trade
+from levitrio.venues.simulator.accounts import ApiKey
+from levitrio.venues.simulator.doors import PING_SECONDS, PONG_SECONDS
+from levitrio.venues.simulator.faults import FaultPlan, Faults
 from levitrio.venues.simulator.generated import GeneratedTape
-from levitrio.venues.simulator.outbox import Outbox, text_frame
-from levitrio.venues.simulator.player import Listener, Player, Reserve
+from levitrio.venues.simulator.market import VenueMarket, generated_market
+from levitrio.venues.simulator.player import Player, Reserve
+from levitrio.venues.simulator.reception import Reception
 from levitrio.venues.simulator.recorded import RecordedTape
-from levitrio.venues.simulator.streams import StreamSession
-from levitrio.venues.simulator.tape import Tape
+from levitrio.venues.simulator.recorded_market import RecordedMarket
+from levitrio.venues.simulator.tape import Tape, TapeEvent
+from levitrio.venues.simulator.timers import Timers
+from levitrio.venues.simulator.venue import Venue
+
+__all__ = ["HOST", "PING_SECONDS", "PONG_SECONDS", "OnEvent", "Simulator"]
 
 HOST = "127.0.0.1"
 
-PING_SECONDS = 20.0
-"""How often the venue pings."""
-
-PONG_SECONDS = 60.0
-"""The venue drops a peer that has not ponged by then."""
-
-_HANDSHAKE_SECONDS = 10.0
-"""A peer that connects and says nothing is let go."""
-
-_QUEUED_REQUESTS = 64
-"""Control messages of one client that wait; with fewer its pongs would wait behind them."""
-
-_SEND_BUFFER = 256 * 1024
-"""Bytes: the kernel would keep megabytes for a slow client, and pings would wait behind them."""
+BALANCES = {"USDT": Decimal(100_000)}
+"""What each account starts with, unless told otherwise."""
 
 OnEvent = Callable[[str, str], None]
 """Told a kind and a text: `tape_ended`, `recording_refused`, `client_failed`, `client_silent`."""
 
+_decode_trade = msgspec.json.Decoder(Trade).decode
+_decode_quote = msgspec.json.Decoder(Quote).decode
+
+
+_HEARD = ("@bookTicker", "@trade")
+"""What moves resting orders; in this order, as the tape tells a quote before its trade."""
+
 
 def _ignore(kind: str, text: str) -> None:
     pass
-
-
-@attrs.define(eq=False)
-class _SharedStream(trio.abc.Stream):
-    """One stream, two writers: trio-websocket, and the writer of the tape's frames."""
-
-    _stream: trio.abc.Stream
-    _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        async with self._lock:
-            await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        async with self._lock:
-            await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 class Simulator:
@@ -91,6 +64,10 @@ class Simulator:
         reserve: Reserve | None = None,
         start_after_ms: int = 0,
         on_event: OnEvent = _ignore,
+        keys: Sequence[ApiKey] = (),
+        balances: Mapping[str, Decimal] = BALANCES,
+        fee: Decimal = Decimal("0.001"),
+        faults: Faults | None = None,
     ) -> None:
         """Prepare a simulator; reads the first lines of recordings.
 
@@ -107,6 +84,10 @@ class Simulator:
                 before, so that the next start can be told `start_after_ms`. Its error ends `run`.
             start_after_ms: a generated market begins no earlier.
             on_event: told a kind and a text; must neither block nor raise.
+            keys: one account each; without any, signed requests are refused.
+            balances: what each account starts with, by asset.
+            fee: of what a fill brings in, as a fraction.
+            faults: what goes wrong from the start; clients may change it at /sim/faults.
 
         Raises:
             UsageError: the speed is not positive, or a recording cannot be read.
@@ -125,14 +106,34 @@ class Simulator:
         else:
             tape = GeneratedTape(seed)
         self._tape = tape
-        self._player = Player(
+        plan = FaultPlan(faults if faults is not None else Faults())
+        self._player = player = Player(
             tape=tape,
             speed=speed,
             expected_streams=expected_streams,
             wall_clock=wall_clock,
             reserve=reserve,
             start_after_ms=start_after_ms,
+            faults=plan,
         )
+        self._timers = Timers()
+        self._recorded_market: RecordedMarket | None = None
+        market: VenueMarket
+        if self._recorded is not None:
+            market = self._recorded_market = self._tapped_market(self._recorded)
+        else:
+            market = generated_market(seed, clock=player.now_ms, first_ms=player.now_ms())
+        self._venue = Venue(
+            market=market,
+            wall_clock=wall_clock,
+            later=self._later,
+            keys=keys,
+            balances=balances,
+            fee=fee,
+            faults=plan,
+            watch=self._watch,
+        )
+        self._reception = Reception(venue=self._venue, player=player, on_event=on_event)
 
     @property
     def url(self) -> str:
@@ -150,6 +151,16 @@ class Simulator:
     def ended(self) -> trio.Event:
         """The recording was played to its end; connections stay open, and silent."""
         return self._player.ended
+
+    @property
+    def http_url(self) -> str:
+        """Such as `http://127.0.0.1:9443`, the same port; only once `run` has started."""
+        return self.url.replace("ws://", "http://", 1)
+
+    @property
+    def venue(self) -> Venue:
+        """What the doors share; for tests that look behind them."""
+        return self._venue
 
     @property
     def market_ms(self) -> int:
@@ -173,6 +184,7 @@ class Simulator:
                 await nursery.start(trio.serve_listeners, self.handle, listeners)
                 self._url = f"ws://{HOST}:{listeners[0].socket.getsockname()[1]}"
                 task_status.started(self._url)
+                nursery.start_soon(self.keep_moments)
                 await self.play()
                 await trio.sleep_forever()
         finally:
@@ -188,101 +200,52 @@ class Simulator:
                 f"{self._recorded.trades} trades played, {self._recorded.refused} lines refused",
             )
 
+    async def keep_moments(self) -> None:
+        """Do what was put off, such as orders that arrive late; `run` does it."""
+        await self._timers.run()
+
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one client until either side closes; `run` does it for each that connects.
 
         Whatever goes wrong with one client ends that client only. The stream is closed.
         """
-        if isinstance(stream, trio.SocketStream):
-            with suppress(OSError):
-                stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        try:
-            await self._serve(_SharedStream(stream))
-        except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
-            # The client went away: nobody's failure.
-            pass
-        except* Exception as failures:  # noqa: BLE001  one client must not end the venue
-            for failure in _leaves(failures):
-                self._on_event("client_failed", f"{type(failure).__name__}: {failure}")
-        finally:
-            await trio.aclose_forcefully(stream)
+        await self._reception.serve(stream)
 
-    async def _serve(self, stream: _SharedStream) -> None:
-        async with trio.open_nursery() as nursery:
-            request: WebSocketRequest | None = None
-            with trio.move_on_after(_HANDSHAKE_SECONDS):
-                request = await wrap_server_stream(
-                    nursery, stream, message_queue_size=_QUEUED_REQUESTS
-                )
-            session = StreamSession.open(request.path) if request is not None else None
-            if request is None:
-                pass
-            elif session is None:
-                await request.reject(404, body=b"expected /ws or /stream")
-            else:
-                connection = await request.accept()
-                await self._converse(connection, stream, session)
-            nursery.cancel_scope.cancel()
-
-    async def _converse(
-        self, connection: WebSocketConnection, stream: _SharedStream, session: StreamSession
-    ) -> None:
-        """All that happens on an open connection; returns when it is over."""
-        listener = Listener(session, Outbox())
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_write, connection, stream, listener.outbox)
-                nursery.start_soon(self._keep_alive, connection, nursery.cancel_scope)
-                await self._subscribe(listener, tuple(session.subscriptions))
-                await self._answer(connection, listener)
-                nursery.cancel_scope.cancel()
-        finally:
-            # No await before this: a listener that is gone must not hold up the tape.
-            listener.outbox.close()
-            self._player.unsubscribe_all(listener)
-
-    async def _answer(self, connection: WebSocketConnection, listener: Listener) -> None:
-        """Carry out what the client asks, in order, until it closes."""
-        while True:
-            try:
-                message = await connection.get_message()
-            except ConnectionClosed:
-                return
-            reply = listener.session.handle(message)
-            listener.outbox.put(text_frame(reply.text.encode()))
-            self._player.unsubscribe(listener, reply.removed)
-            await self._subscribe(listener, reply.added)
-            await listener.outbox.wait_room()
-
-    async def _subscribe(self, listener: Listener, streams: Sequence[str]) -> None:
+    def _tapped_market(self, tape: RecordedTape) -> RecordedMarket:
+        streams = [each for each in tape.recorded_streams if each.endswith(_HEARD)]
         for stream in streams:
-            self._player.subscribe(listener, stream)
-            # A kline looks back over up to an hour of trades: others get a turn in between.
-            await trio.lowlevel.checkpoint()
-        self._player.check_start()
+            self._player.tap(stream, self._hear)
+        return RecordedMarket(sorted(streams), self._player.now_ms)
 
-    async def _keep_alive(self, connection: WebSocketConnection, scope: trio.CancelScope) -> None:
-        next_ping = trio.current_time()
-        while True:
-            next_ping += PING_SECONDS
-            await trio.sleep_until(next_ping)
-            with trio.move_on_after(PONG_SECONDS) as waiting:
-                await connection.ping(b"%d" % int(next_ping * 1000))
-            if waiting.cancelled_caught:
-                self._on_event("client_silent", f"no pong within {PONG_SECONDS:g} s: closed")
-                scope.cancel()
-                return
+    def _watch(self, symbol: str, is_wanted: bool) -> None:
+        """Orders of a symbol rest, or no longer do: they see the market, and keep it going."""
+        if self._recorded is None:
+            for kind in _HEARD:
+                stream = symbol.lower() + kind
+                if is_wanted:
+                    self._player.tap(stream, self._hear)
+                else:
+                    self._player.untap(stream)
+        self._player.keep_playing(symbol, is_wanted)
 
-
-def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
-    for failure in group.exceptions:
-        if isinstance(failure, ExceptionGroup):
-            yield from _leaves(failure)
+    def _hear(self, event: TapeEvent) -> None:
+        """One event of the market, on its way to the exchange."""
+        seen: Trade | Quote | None
+        if self._recorded_market is not None:
+            seen = self._recorded_market.hear(event)
+        elif event.stream.endswith("@trade"):
+            seen = _decode_trade(event.data)
         else:
-            yield failure
+            seen = _decode_quote(event.data)
+        if isinstance(seen, Trade):
+            self._venue.exchange.see_trade(seen)
+        elif seen is not None:
+            self._venue.exchange.see_quote(seen)
+        self._reception.tell_accounts()
 
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        def act_and_tell() -> None:
+            act()
+            self._reception.tell_accounts()
 
-async def _write(connection: WebSocketConnection, stream: _SharedStream, outbox: Outbox) -> None:
-    """Send what waits, as fast as the client takes it. A cancelled send ends the connection."""
-    while connection.closed is None:
-        await stream.send_all(await outbox.take())
+        self._timers.later(seconds, act_and_tell)

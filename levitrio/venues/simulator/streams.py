@@ -18,6 +18,7 @@ from levitrio.trading.market import SYMBOL
 
 _KINDS = frozenset({"trade", "aggTrade", "bookTicker"})
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+_DEPTH = re.compile(r"depth(5|10|20)?(@100ms)?")
 _STRING_ID = re.compile(r"[A-Za-z0-9_-]{0,36}")
 
 
@@ -28,9 +29,13 @@ class StreamName:
     symbol: str
     """Upper case."""
     kind: str
-    """`trade`, `aggTrade`, `bookTicker` or `kline`."""
+    """`trade`, `aggTrade`, `bookTicker`, `kline` or `depth`."""
     interval: str = ""
     """Only of a kline."""
+    levels: int = 0
+    """Only of a depth stream: how many it sends each time; 0 sends changes."""
+    is_fast: bool = False
+    """Only of a depth stream: `@100ms`."""
 
 
 def parse_stream(name: str) -> StreamName | None:
@@ -41,6 +46,12 @@ def parse_stream(name: str) -> StreamName | None:
         return None
     if kind in _KINDS:
         return StreamName(symbol=upper, kind=kind)
+    depth = _DEPTH.fullmatch(kind)
+    if depth is not None:
+        levels, fast = depth.groups()
+        return StreamName(
+            symbol=upper, kind="depth", levels=int(levels or 0), is_fast=fast is not None
+        )
     base, _, interval = kind.partition("_")
     if base == "kline" and interval in INTERVALS:
         return StreamName(symbol=upper, kind="kline", interval=interval)

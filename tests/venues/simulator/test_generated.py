@@ -37,7 +37,7 @@ def test_nothing_is_made_that_nobody_listens_to() -> None:
     tape = tape_with()
     assert steps(tape, 3) == []
     tape.subscribe("btcusdt@trade")
-    tape.subscribe("btcusdt@depth@100ms")
+    tape.subscribe("btcusdt@miniTicker")
     assert {event.stream for event in steps(tape, 3)} == {"btcusdt@trade"}
     tape.unsubscribe("btcusdt@trade")
     assert steps(tape, 3) == []

@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from levitrio.venues.simulator.outbox import FULL_BYTES, Outbox, text_frame
+from levitrio.venues.simulator.outbox import FULL_BYTES, Outbox, close_frame, text_frame
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
@@ -81,3 +81,15 @@ async def test_closing_releases_whoever_waits_and_forgets(autojump_clock: MockCl
         outbox.close()
     outbox.put(b"x" * FULL_BYTES)
     assert not outbox.is_full
+
+
+async def test_what_is_put_last_stays_last(autojump_clock: MockClock) -> None:
+    """A close frame goes out behind everything that waited; nothing follows it."""
+    outbox = Outbox()
+    outbox.put(text_frame(b"before"))
+    outbox.put_last(close_frame(1001, "over"))
+    outbox.put(text_frame(b"after"))
+    assert await outbox.take() == text_frame(b"before") + b"\x88\x06\x03\xe9over"
+    with trio.move_on_after(1) as silence:
+        await outbox.take()
+    assert silence.cancelled_caught

@@ -131,7 +131,7 @@ async def test_a_client_that_pongs_stays(autojump_clock: MockClock) -> None:
         assert await ask(client, method="LIST_SUBSCRIPTIONS", id=1) == {"result": [], "id": 1}
 
 
-@pytest.mark.parametrize("target", ["/", "/api/v3/ping", "/ws-api/v3"])
+@pytest.mark.parametrize("target", ["/", "/api/v3/ping", "/ws-api/v2"])
 async def test_other_paths_are_not_found(target: str, autojump_clock: MockClock) -> None:
     """A path that is not ours is refused before the handshake."""
     ours, theirs = memory_stream_pair()

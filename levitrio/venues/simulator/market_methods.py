@@ -1,0 +1,255 @@
+"""The venue's methods about the market: no signature needed. Pure."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from levitrio.trading.candles import INTERVALS
+from levitrio.venues.simulator import answers, refusals
+from levitrio.venues.simulator.answers import Json
+from levitrio.venues.simulator.exchange_info import AVERAGE_MINUTES, exchange_json
+from levitrio.venues.simulator.market import DAY_MS
+from levitrio.venues.simulator.parameters import Parameters
+from levitrio.venues.simulator.payloads import fixed
+from levitrio.venues.simulator.quotas import MINUTE_MS
+from levitrio.venues.simulator.venue import Method, Request, Venue
+
+_KLINES = 1_000
+_TRADES = 1_000
+_LEVELS = 5_000
+
+_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (_LEVELS, 250))
+"""Up to so many levels -> weight."""
+
+_LOOKBACK = 500
+"""Rows when no limit is sent."""
+
+_FOREVER_MS = 2**62
+
+
+def _flat(weight: int) -> Callable[[Parameters], int]:
+    return lambda _: weight
+
+
+def _by_symbol(one: int, all_of_them: int) -> Callable[[Parameters], int]:
+    return lambda parameters: one if "symbol" in parameters.values else all_of_them
+
+
+def _depth_weight(parameters: Parameters) -> int:
+    limit = parameters.limit(100, _LEVELS)
+    return next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
+
+
+def listed(venue: Venue, parameters: Parameters) -> str:
+    """The symbol of a request, which the venue must have. Raises Refused."""
+    symbol = parameters.symbol_text()
+    if venue.market.rules(symbol) is None:
+        raise refusals.invalid_symbol()
+    return symbol
+
+
+def _ping(venue: Venue, request: Request) -> Json:  # noqa: ARG001  every method has both
+    return {}
+
+
+def _time(venue: Venue, request: Request) -> Json:  # noqa: ARG001
+    return {"serverTime": venue.wall_ms()}
+
+
+def _asked_symbols(venue: Venue, parameters: Parameters) -> tuple[str, ...] | None:
+    """`symbol` or `symbols`, all of them listed; None when neither was sent."""
+    if "symbol" in parameters.values:
+        if "symbols" in parameters.values:
+            raise refusals.invalid_combination()
+        return (listed(venue, parameters),)
+    text = parameters.text("symbols")
+    if text is None:
+        return None
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise refusals.invalid_data("symbols")
+    return tuple(listed(venue, Parameters({"symbol": name})) for name in names)
+
+
+def _exchange_info(venue: Venue, request: Request) -> Json:
+    asked = _asked_symbols(venue, request.parameters)
+    symbols = []
+    for symbol in venue.market.symbols() if asked is None else asked:
+        market = venue.market.rules(symbol)
+        assert market is not None, "only listed symbols are asked for"
+        symbols.append((symbol, market))
+    return exchange_json(symbols, server_ms=venue.wall_ms())
+
+
+def _depth(venue: Venue, request: Request) -> Json:
+    symbol = listed(venue, request.parameters)
+    depth = venue.market.depth(symbol, request.parameters.limit(100, _LEVELS))
+    if depth is None:
+        return {"lastUpdateId": 0, "bids": [], "asks": []}
+    return {
+        "lastUpdateId": depth.update_id,
+        "bids": answers.levels(depth.bids),
+        "asks": answers.levels(depth.asks),
+    }
+
+
+def _trades(venue: Venue, request: Request) -> Json:
+    parameters = request.parameters
+    found = venue.market.trades(
+        listed(venue, parameters),
+        from_id=parameters.integer("fromId"),
+        start_ms=None,
+        end_ms=_FOREVER_MS,
+        limit=parameters.limit(_LOOKBACK, _TRADES),
+    )
+    return [answers.trade(each) for each in found]
+
+
+def _agg_trades(venue: Venue, request: Request) -> Json:
+    parameters = request.parameters
+    start_ms, end_ms = parameters.time_ms("startTime"), parameters.time_ms("endTime")
+    from_id = parameters.integer("fromId")
+    if from_id is not None and (start_ms is not None or end_ms is not None):
+        raise refusals.invalid_combination()
+    found = venue.market.trades(
+        listed(venue, parameters),
+        from_id=from_id,
+        start_ms=start_ms,
+        end_ms=_FOREVER_MS if end_ms is None else end_ms,
+        limit=parameters.limit(_LOOKBACK, _TRADES),
+    )
+    return [answers.agg_trade(each) for each in found]
+
+
+def _klines(venue: Venue, request: Request) -> Json:
+    parameters = request.parameters
+    symbol = listed(venue, parameters)
+    interval = parameters.required("interval")
+    if interval not in INTERVALS:
+        raise refusals.invalid_interval()
+    end_ms = parameters.time_ms("endTime")
+    candles = venue.market.candles(
+        symbol,
+        interval,
+        start_ms=parameters.time_ms("startTime"),
+        end_ms=_FOREVER_MS if end_ms is None else end_ms,
+        limit=parameters.limit(_LOOKBACK, _KLINES),
+    )
+    return [answers.kline(candle) for candle in candles]
+
+
+def _average(venue: Venue, request: Request) -> Json:
+    symbol = listed(venue, request.parameters)
+    total = venue.market.total(symbol, venue.market.now_ms() - AVERAGE_MINUTES * MINUTE_MS)
+    if total is None:
+        return {"mins": AVERAGE_MINUTES, "price": "0.00000000", "closeTime": 0}
+    price = fixed(total.quote_volume / total.volume)
+    return {"mins": AVERAGE_MINUTES, "price": price, "closeTime": total.close_time_ms}
+
+
+def _of_each(row: Callable[[Venue, str], Json | None]) -> Callable[[Venue, Request], Json]:
+    """A ticker: one object for `symbol`, a list for `symbols` or for neither."""
+
+    def handle(venue: Venue, request: Request) -> Json:
+        asked = _asked_symbols(venue, request.parameters)
+        symbols: Sequence[str] = venue.market.symbols() if asked is None else asked
+        rows = [found for found in (row(venue, symbol) for symbol in symbols) if found is not None]
+        if "symbol" in request.parameters.values:
+            return rows[0] if rows else {}
+        return rows
+
+    return handle
+
+
+def _price_row(venue: Venue, symbol: str) -> Json | None:
+    found = venue.market.trades(symbol, from_id=None, start_ms=None, end_ms=_FOREVER_MS, limit=1)
+    return {"symbol": symbol, "price": found[-1].raw_price} if found else None
+
+
+def _book_row(venue: Venue, symbol: str) -> Json | None:
+    quote = venue.market.quote(symbol)
+    return None if quote is None else answers.book_ticker(quote)
+
+
+def _day_row(venue: Venue, symbol: str) -> Json | None:
+    total = venue.market.total(symbol, _day_start(venue))
+    quote = venue.market.quote(symbol)
+    last = venue.market.trades(symbol, from_id=None, start_ms=None, end_ms=_FOREVER_MS, limit=1)
+    if total is None or quote is None or not last:
+        return None
+    return answers.day_ticker(total, quote, last[-1])
+
+
+def _day_start(venue: Venue) -> int:
+    """24 hours ago, at the next whole minute: what was added up once can be used again."""
+    return -(-(venue.market.now_ms() - DAY_MS) // MINUTE_MS) * MINUTE_MS
+
+
+def _prepare_day(venue: Venue, parameters: Parameters) -> Iterator[None]:
+    symbol = parameters.values.get("symbol")
+    if symbol is None:
+        for each in venue.market.symbols():
+            yield from venue.market.prepare(each, _day_start(venue))
+    elif venue.market.rules(symbol) is not None:
+        yield from venue.market.prepare(symbol, _day_start(venue))
+
+
+def _prepare_klines(venue: Venue, parameters: Parameters) -> Iterator[None]:
+    symbol = parameters.values.get("symbol", "")
+    if parameters.values.get("interval") == "1s" or venue.market.rules(symbol) is None:
+        return
+    # A thousand minutes back at least; longer candles need all there is.
+    minutes = _KLINES if parameters.values.get("interval") == "1m" else 10**6
+    yield from venue.market.prepare(symbol, venue.market.now_ms() - minutes * MINUTE_MS)
+
+
+_SYMBOLS = frozenset({"symbol", "symbols", "symbolStatus"})
+_KLINE_PARAMETERS = frozenset({"symbol", "interval", "startTime", "endTime", "timeZone", "limit"})
+
+
+def _ticker(
+    row: Callable[[Venue, str], Json | None], one: int, all_of_them: int, **more: Any
+) -> Method:
+    return Method(
+        handle=_of_each(row),
+        weight=_by_symbol(one, all_of_them),
+        known=_SYMBOLS | {"type"},
+        **more,
+    )
+
+
+_KLINES_METHOD = Method(
+    handle=_klines, weight=_flat(2), known=_KLINE_PARAMETERS, prepare=_prepare_klines
+)
+
+MARKET_METHODS: dict[str, Method] = {
+    "ping": Method(handle=_ping, weight=_flat(1)),
+    "time": Method(handle=_time, weight=_flat(1)),
+    "exchangeInfo": Method(
+        handle=_exchange_info,
+        weight=_flat(20),
+        known=_SYMBOLS | {"permissions", "showPermissionSets"},
+    ),
+    "depth": Method(
+        handle=_depth, weight=_depth_weight, known=frozenset({"symbol", "limit", "symbolStatus"})
+    ),
+    "trades.recent": Method(handle=_trades, weight=_flat(25), known=frozenset({"symbol", "limit"})),
+    "trades.historical": Method(
+        handle=_trades, weight=_flat(25), known=frozenset({"symbol", "limit", "fromId"})
+    ),
+    "trades.aggregate": Method(
+        handle=_agg_trades,
+        weight=_flat(4),
+        known=frozenset({"symbol", "fromId", "startTime", "endTime", "limit"}),
+    ),
+    "klines": _KLINES_METHOD,
+    "uiKlines": _KLINES_METHOD,
+    "avgPrice": Method(handle=_average, weight=_flat(2), known=frozenset({"symbol"})),
+    "ticker.price": _ticker(_price_row, 2, 4),
+    "ticker.book": _ticker(_book_row, 2, 4),
+    "ticker.24hr": _ticker(_day_row, 2, 80, prepare=_prepare_day),
+}
+"""By the WS API's name; REST has a path for each."""
