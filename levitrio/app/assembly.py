@@ -5,19 +5,25 @@ fleet with other seams.
 """
 
 import random
+import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import attrs
 import trio
 
-from levitrio.app import settings
+from levitrio.app import brokers, settings
 from levitrio.app.incidents import IncidentScribe
+from levitrio.app.models import MakeModels, user_of, worker_models
+from levitrio.app.observing import Observer
 from levitrio.app.reporting import SupervisionReporter
+from levitrio.app.scraping import Scraper
 from levitrio.app.seat import Seat
 from levitrio.app.status import StatusBoard
+from levitrio.app.warm_up import WarmUp
 from levitrio.engine import Engine
-from levitrio.errors import JournalUnavailable, UsageError
+from levitrio.errors import JournalUnavailable
 from levitrio.fleet.config import EngineConfig, FleetConfig
 from levitrio.gateway.account import Account
 from levitrio.gateway.desk import Desk
@@ -28,6 +34,7 @@ from levitrio.records.entries import History, MarketTimeEntry
 from levitrio.records.events import EventLog, RecentEvents
 from levitrio.records.journal import Journal
 from levitrio.records.offload import Offload, in_threads
+from levitrio.records.redaction import Redactor
 from levitrio.records.snapshot_writer import SnapshotWriter
 from levitrio.records.snapshots import SnapshotStore
 from levitrio.supervision.lifecycle import Wanted
@@ -35,9 +42,17 @@ from levitrio.supervision.order import GroupRule
 from levitrio.supervision.supervisor import Supervisor
 from levitrio.trading.book import Book
 from levitrio.trading.clock import LiveClock, MarketClock, TapeClock
+from levitrio.trading.filters import SymbolFilters
+from levitrio.trading.market import Bar
 from levitrio.trading.market_view import MarketView
+from levitrio.trading.risk import DataState, TradingState
+from levitrio.venues.base import Broker, PastBars
+from levitrio.venues.binance.backfill import RestBackfill
 from levitrio.venues.binance.feed import BinanceFeed
 from levitrio.venues.binance.network import OpenStream, open_network_stream
+from levitrio.venues.binance.rest import RestClient, rest_url
+from levitrio.venues.binance.secrets import Credentials
+from levitrio.venues.binance.standing import InputState
 from levitrio.venues.paper import PaperBroker
 from levitrio.venues.simulator.server import Simulator
 
@@ -61,6 +76,10 @@ class Seams:
     """Makes a place where blocking work runs; asked once for each part, which has its own."""
     open_stream: OpenStream = open_network_stream
     """How the feed reaches its venue."""
+    make_token: Callable[[], str] = secrets.token_hex
+    """64 random characters, for the key to our own simulator."""
+    make_models: MakeModels = worker_models
+    """Where models run; no process is started for a fleet without any."""
 
 
 class Assembly:
@@ -70,8 +89,10 @@ class Assembly:
         config: a checked fleet.toml.
         journal: open; `history` is what it returned.
         events: where everything is told.
+        credentials: what orders are signed with; opened as the file says when left out.
+        redactor: learns them.
 
-    Raises UsageError for what this version cannot run.
+    Raises UsageError for a key that cannot be used.
     """
 
     def __init__(
@@ -82,13 +103,14 @@ class Assembly:
         history: History,
         events: EventLog,
         seams: Seams,
+        credentials: Credentials | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
-        if config.broker.kind != "paper":
-            raise UsageError(
-                f'[broker] kind: expected "paper", got "{config.broker.kind}":'
-                " orders at a venue are not there yet"
-            )
         self.config = config
+        self.redactor = redactor or Redactor()
+        self.credentials = credentials or brokers.open_credentials(config, seams.make_token)
+        if self.credentials is not None:
+            self.redactor.add(*self.credentials.values)
         self.seams = seams
         self.events = events
         self.journal = journal
@@ -96,18 +118,26 @@ class Assembly:
         self.seats: dict[str, Seat] = {}
         self.desks: dict[str, Desk] = {}
         self.markets: dict[str, MarketView] = {}
+        self.models = seams.make_models(config, seams.wall_clock, seams.chance, self.tell)
         for engine in config.engines.values():
+            self.take_in_models(engine)
             self.add_seat(engine)
         self.account = Account(
             desks=self.desks, cash=config.broker.cash, slippage=config.broker.slippage
         )
         self.feed: BinanceFeed | None = None
-        self.simulator = self._make_simulator(history.market_ms)
+        self.past_bars: PastBars | None = None
+        """Where a strategy's warm-up comes from; known with the venue's address."""
+        self.simulator = self._make_simulator(history)
         self.gateway = self._make_gateway()
         recent = RecentEvents()
         events.add_sink(recent)
         self.scribe = IncidentScribe(
-            journal=journal, wall_ms=self.wall_ms, offload=seams.offload(), recent=recent.of
+            journal=journal,
+            wall_ms=self.wall_ms,
+            offload=seams.offload(),
+            recent=recent.of,
+            redact=self.redactor.text,
         )
         self.supervisor = self._make_supervisor()
         self.board = self._make_board()
@@ -116,6 +146,19 @@ class Assembly:
             self.board.photograph,
             offload=seams.offload(),
             on_trouble=lambda text: self.tell("snapshot_trouble", text),
+        )
+        self.observer = Observer(
+            seats=self.seats, account=self.account, market_clock=self.market_clock
+        )
+        events.add_sink(self.observer)
+        self.scraper = Scraper(
+            board=self.board,
+            observer=self.observer,
+            seats=self.seats,
+            journal=journal,
+            snapshots=self.snapshots,
+            feed=lambda: None if self.feed is None else self.feed.statistics(),
+            offload=seams.offload(),
         )
         self.reporter = SupervisionReporter(
             seats=self.seats,
@@ -137,30 +180,73 @@ class Assembly:
 
     def data_age(self, symbol: str) -> float | None:
         """Seconds since the symbol's newest data; None before the first, and after a tape's end."""
-        if self.feed is None or (self.simulator is not None and self.simulator.ended.is_set()):
+        if self.feed is None or self._is_tape_over():
             return None
         received = self.feed.last_received(symbol)
         return None if received is None else max(0.0, trio.current_time() - received)
 
+    def input_state(self, symbol: str) -> InputState | None:
+        """What became of a symbol's input; None before there is a feed."""
+        return None if self.feed is None else self.feed.input_state(symbol)
+
+    def data_state(self, symbol: str) -> DataState:
+        """How far the symbol's data can be trusted now."""
+        state = self.input_state(symbol)
+        if state is None or state.silence is None:
+            return DataState(age=None, is_suspended=state is not None and state.is_suspended)
+        silence = state.silence
+        return DataState(age=silence.age, allowed=silence.allowed, is_suspended=state.is_suspended)
+
+    def _is_tape_over(self) -> bool:
+        return self.simulator is not None and self.simulator.ended.is_set()
+
     def launch(self, symbol: str, incarnation: int) -> Engine:
         """A new incarnation on its seat. The supervisor calls it, inside the containment."""
         seat = self.seats[symbol]
+        models = self.models.access(partial(self.tell, engine=symbol))
         engine = Engine(
             symbol=symbol,
-            make_strategy=lambda: settings.make_strategy(seat.config),
+            make_strategy=lambda: settings.make_strategy(seat.config, models),
             inbox=seat.inbox,
             submit=lambda _: None,
             market_clock=self.market_clock,
             cycle_interval=seat.config.cycle_interval,
             longest_nap=settings.longest_nap(self.config, seat.config),
             saved_state=seat.saved_state,
-            absorbed_errors=lambda: seat.desk.refused,
+            absorbed_errors=lambda: seat.desk.refused + models.errors,
+            wait_ready=partial(self._wait_reconciled, seat.desk),
+            past_bars=self._past_bars(seat.config),
         )
         engine.submit = self.gateway.admit(symbol, incarnation, engine.take_fill)
         seat.engine = engine
         return engine
 
+    def _past_bars(self, engine: EngineConfig) -> Callable[[], Awaitable[Sequence[Bar]]] | None:
+        if not engine.warm_up or self.past_bars is None:
+            return None
+        return WarmUp(
+            symbol=engine.symbol,
+            intervals=settings.kline_intervals(self.config),
+            count=engine.warm_up,
+            past=self.past_bars,
+            market_ms=self.market_clock.now_ms,
+            wall_ms=self.wall_ms,
+            patience=self.config.health.start_timeout / 2,
+        )
+
+    async def _wait_reconciled(self, desk: Desk) -> None:
+        # A venue that cannot be asked must not make engines crash one after the other: they run
+        # and read data, and their desks let no order out.
+        with trio.move_on_after(self.config.health.start_timeout / 2):
+            await desk.ready.wait()
+
     # Building
+
+    def take_in_models(self, engine: EngineConfig) -> None:
+        """Read the models an engine names, before it runs. Raises UsageError or ValueError."""
+        kind = user_of(engine.strategy)
+        if kind is not None:
+            self.models.take_in(kind, engine.params, self.config.file.parent)
 
     def add_seat(self, engine: EngineConfig) -> Seat:
         """Make room for a symbol; nothing is subscribed or started."""
@@ -193,6 +279,7 @@ class Assembly:
             seat.desk.book = book
         if self.feed is not None:
             self.feed.add(symbol, seat.deliver)
+            seat.market.depth = self.feed.book(symbol)
         self.supervisor.add(symbol, after=engine.after, group=engine.group)
 
     def retire(self, symbol: str) -> None:
@@ -213,6 +300,8 @@ class Assembly:
     def make_feed(self, url: str) -> BinanceFeed:
         """The feed of all seats, at the venue's address, which is known late."""
         feed = self.config.feed
+        backfill = RestBackfill(RestClient(rest_url(url), open_stream=self.seams.open_stream))
+        self.past_bars = backfill
         self.feed = BinanceFeed(
             url,
             streams=feed.streams,
@@ -221,6 +310,9 @@ class Assembly:
             chance=self.seams.chance,
             on_event=self.tell,
             wall_clock=self.seams.wall_clock if feed.kind == "binance" else None,
+            backfill=backfill,
+            stale_after=feed.stale_after,
+            is_resting=self._is_tape_over,
             open_stream=self.seams.open_stream,
             reader=feed.reader,
         )
@@ -231,6 +323,7 @@ class Assembly:
             elif not self.desks[symbol].book.is_flat:
                 # Nobody trades it any more, but what it holds must still be marked.
                 self.feed.add(symbol, market.see)
+            market.depth = self.feed.book(symbol)
         return self.feed
 
     def restore(self, history: History, states: Mapping[str, object]) -> None:
@@ -262,7 +355,7 @@ class Assembly:
         simulator = self.config.simulator
         return TapeClock(1.0 if simulator is None else simulator.speed)
 
-    def _make_simulator(self, start_after_ms: int) -> Simulator | None:
+    def _make_simulator(self, history: History) -> Simulator | None:
         config = self.config.simulator
         if config is None:
             return None
@@ -274,8 +367,13 @@ class Assembly:
             expected_streams=settings.expected_streams(self.config),
             wall_clock=self.seams.wall_clock,
             reserve=self._reserve_market_time,
-            start_after_ms=start_after_ms,
+            start_after_ms=history.market_ms,
             on_event=self.tell,
+            keys=brokers.simulator_keys(self.config, self.credentials),
+            balances=brokers.balances_after(
+                history.fills, quote=self.config.fleet.quote, cash=self.config.broker.cash
+            ),
+            fee=self.config.broker.fee,
         )
 
     async def _reserve_market_time(self, market_ms: int) -> None:
@@ -291,19 +389,48 @@ class Assembly:
             account=self.account,
             rules=settings.order_rules(config),
             journal=self.journal,
-            broker=PaperBroker(
-                markets=self.markets,
-                quote_asset=config.fleet.quote,
-                market_ms=self.market_clock.now_ms,
-                fee=config.broker.fee,
-                slippage=config.broker.slippage,
-                latency=config.broker.latency,
-            ),
+            broker=self._make_broker(),
             market_ms=self.market_clock.now_ms,
             wall_ms=self.wall_ms,
-            data_age=self.data_age,
+            data=self.data_state,
             report=self.tell,
         )
+
+    def _make_broker(self) -> Broker:
+        config = self.config
+        if self.credentials is not None:
+            return brokers.make_binance(
+                config,
+                self.credentials,
+                simulator_url=self._simulator_url,
+                on_event=self.tell,
+                on_unauthorized=self._stop_trading,
+                on_filters=self._learn_filters,
+                chance=self.seams.chance,
+                redact=self.redactor.text,
+                open_stream=self.seams.open_stream,
+            )
+        return PaperBroker(
+            markets=self.markets,
+            quote_asset=config.fleet.quote,
+            market_ms=self.market_clock.now_ms,
+            fee=config.broker.fee,
+            slippage=config.broker.slippage,
+            latency=config.broker.latency,
+        )
+
+    def _learn_filters(self, symbol: str, filters: SymbolFilters) -> None:
+        desk = self.desks.get(symbol)
+        if desk is not None:
+            desk.rules = filters.rules()
+
+    def _simulator_url(self) -> str:
+        assert self.simulator is not None, "checked with the file"
+        return self.simulator.url
+
+    def _stop_trading(self, reason: str) -> None:
+        if self.account.trading_state is not TradingState.HALTED:
+            self.gateway.halt_soon(reason)
 
     def _make_supervisor(self) -> Supervisor:
         config = self.config
@@ -327,6 +454,8 @@ class Assembly:
             account=self.account,
             policy=lambda: self.supervisor.policy,
             data_age=self.data_age,
+            input_state=self.input_state,
+            redact=self.redactor.text,
             wall_ms=self.wall_ms,
             market_ms=self.market_clock.now_ms,
         )

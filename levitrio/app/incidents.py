@@ -37,6 +37,8 @@ class IncidentScribe:
     """Reading source lines blocks."""
     recent: Callable[[str], tuple[Event, ...]]
     """The last events of an engine, oldest first."""
+    redact: Callable[[str], str] = str
+    """Takes secrets out of what is kept."""
     _waiting: deque[_Waiting] = attrs.field(factory=deque)
     _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
@@ -84,8 +86,8 @@ class IncidentScribe:
                 symbol=event.name,
                 incarnation=event.incarnation,
                 cause=event.crash.cause,
-                error=event.crash.error,
-                traceback=traceback or describe_places(event),
+                error=self.redact(event.crash.error),
+                traceback=self.redact(traceback or describe_places(event)),
                 counts=isinstance(event.decision, Restart),
                 delay=event.delay,
                 wall_ms=waiting.wall_ms,

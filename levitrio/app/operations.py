@@ -58,7 +58,7 @@ class Operations:
             "restart": supervisor.restart,
             "pause": supervisor.pause,
             "resume": supervisor.resume,
-            "reset": supervisor.reset,
+            "reset": self._reset,
         }
         results: dict[str, CommandResult] = {}
 
@@ -70,6 +70,13 @@ class Operations:
             for symbol in symbols:
                 nursery.start_soon(carry_out, symbol)
         return [results[symbol] for symbol in symbols]
+
+    async def _reset(self, symbol: str) -> Refusal | None:
+        """Forget the crashes, and what was not ours on the account."""
+        refusal = await self.assembly.supervisor.reset(symbol)
+        if refusal is None:
+            self.assembly.gateway.forgive(symbol)
+        return refusal
 
     def _result(self, verb: Verb, symbol: str, refusal: Refusal | None) -> CommandResult:
         if refusal is None:
@@ -174,8 +181,8 @@ class Operations:
     async def wait_event(self, since: int) -> None:
         await self.assembly.events.wait_newer(since)
 
-    def metrics(self) -> str:
-        raise ControlError(codes.REFUSED, "metrics are not there yet")
+    async def metrics(self) -> str:
+        return (await self.assembly.scraper.scrape()).decode()
 
     async def shutdown(self, grace: float | None, peer: Peer) -> None:
         # Ending needs no journal: a full disk must not keep a fleet alive.

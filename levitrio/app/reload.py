@@ -6,12 +6,12 @@ import attrs
 
 from levitrio.app import settings
 from levitrio.app.assembly import Assembly
+from levitrio.app.models import strategy_check
 from levitrio.control import codes
-from levitrio.errors import ConfigError, ControlError
+from levitrio.errors import ConfigError, ControlError, UsageError
 from levitrio.fleet.changes import Changes, difference
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.reading import load
-from levitrio.strategies import catalog
 from levitrio.supervision.lifecycle import State, Wanted
 
 Positions = Literal["refuse", "flatten", "keep"]
@@ -30,7 +30,8 @@ class Reloader:
         Raises ControlError with every problem of a bad file; the fleet keeps the old one.
         """
         try:
-            config = load(self.assembly.config.file, check_strategy=catalog.check)
+            file = self.assembly.config.file
+            config = load(file, check_strategy=strategy_check(file))
         except ConfigError as exc:
             raise ControlError(
                 codes.INVALID_PARAMS,
@@ -53,6 +54,12 @@ class Reloader:
                 f"{', '.join(holding)} would be removed with an open position",
                 "levi ctl reload --flatten, or --keep-position",
             )
+        for symbol in (*changes.added, *changes.changed):
+            try:
+                assembly.take_in_models(config.engines[symbol])
+            except (UsageError, ValueError) as exc:
+                # It was right when the file was read: somebody writes to it at this moment.
+                raise ControlError(codes.REFUSED, f"nothing was changed: {exc}") from exc
         kept = {name: getattr(assembly.config, name) for name in changes.restart_needed}
         assembly.config = attrs.evolve(config, **kept)
         assembly.gateway.rules = settings.order_rules(assembly.config)

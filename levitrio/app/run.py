@@ -10,10 +10,13 @@ from typing import Literal
 import trio
 
 from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.brokers import check_live, guard_account, open_credentials
+from levitrio.app.hardening import harden
 from levitrio.app.reload import Reloader
 from levitrio.app.reporting import LEVELS
 from levitrio.app.tree import FleetRun
 from levitrio.app.watch import conviction, make_border, make_watchdog
+from levitrio.app.web import open_web
 from levitrio.control import paths
 from levitrio.control.claim import claim_socket
 from levitrio.errors import ControlError
@@ -24,6 +27,7 @@ from levitrio.records.events import EventLog
 from levitrio.records.journal import Journal
 from levitrio.records.lock import DataDirLock
 from levitrio.records.logs import LogWriter, log_events
+from levitrio.records.redaction import Redactor
 from levitrio.records.registry import structure
 from levitrio.records.snapshots import SnapshotStore
 from levitrio.records.terminal import Terminal
@@ -41,15 +45,24 @@ def run_fleet(
     config: FleetConfig,
     *,
     log_format: Literal["human", "json"],
+    live: bool = False,
     seams: Seams | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> int:
     """Run a fleet until a signal or `levi ctl shutdown`; returns the exit code, 0.
 
     With engines that will not stop the process ends itself with 1, all records written. Raises
-    LevitrioError, having started nothing, when the fleet runs already or its records are damaged.
+    LevitrioError, having started nothing, when the fleet or its account is in use already, its
+    records are damaged, its key cannot be used, or real orders were not asked for twice.
     """
     seams = seams or Seams()
+    check_live(config, live=live)
+    if live:
+        harden()
+    credentials = open_credentials(config, seams.make_token)
+    redactor = Redactor()
+    if credentials is not None:
+        redactor.add(*credentials.values)
 
     def wall_ms() -> int:
         return int(seams.wall_clock() * 1000)
@@ -58,10 +71,12 @@ def run_fleet(
     border = make_border()
     with ExitStack() as stack:
         stack.enter_context(DataDirLock(config.fleet.data_dir))
+        stack.enter_context(guard_account(config, credentials))
         socket_claim = stack.enter_context(ExitStack())
         path = config.control.socket or paths.default_socket(config.fleet.name)
         listener = socket_claim.enter_context(claim_socket(str(path), fleet=config.fleet.name))
-        events = EventLog(wall_clock_ms=wall_ms)
+        web = None if config.http is None else stack.enter_context(open_web(config.http))
+        events = EventLog(wall_clock_ms=wall_ms, redact=redactor.value)
         states = load_states(config, events)
         culprit = last_culprit(config.fleet.data_dir, border)
         journal, history = open_journal(config, events, culprit, wall_ms())
@@ -71,12 +86,21 @@ def run_fleet(
             config.fleet.data_dir / "logs",
             wall_clock_ms=wall_ms,
             terminal=Terminal(sys.stdout, format=log_format),
+            redact=redactor.record,
         )
         events.add_sink(log_events(logs, LEVELS))
         stack.enter_context(logs)
         if culprit is not None:
             events.emit("convicted", str(culprit), culprit.engine)
-        assembly = Assembly(config, journal=journal, history=history, events=events, seams=seams)
+        assembly = Assembly(
+            config,
+            journal=journal,
+            history=history,
+            events=events,
+            seams=seams,
+            credentials=credentials,
+            redactor=redactor,
+        )
 
         def exit_hard(code: int) -> None:
             logs.close()
@@ -88,6 +112,7 @@ def run_fleet(
             history=history,
             states=states,
             listener=listener,
+            web=web,
             watchdog=make_watchdog(
                 config,
                 border=border,

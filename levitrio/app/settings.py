@@ -6,6 +6,7 @@ import attrs
 
 from levitrio.fleet.config import EngineConfig, FleetConfig
 from levitrio.gateway.decision import Rules
+from levitrio.inference.port import ModelAccess, ModelUser
 from levitrio.strategies.base import Strategy
 from levitrio.strategies.catalog import resolve
 from levitrio.supervision.health import HealthLimits
@@ -67,9 +68,18 @@ def expected_streams(config: FleetConfig) -> frozenset[str]:
     )
 
 
-def make_strategy(config: EngineConfig) -> Strategy:
+def kline_intervals(config: FleetConfig) -> tuple[str, ...]:
+    """The intervals of the kline streams, in the order of the file."""
+    streams = config.feed.streams
+    return tuple(s.removeprefix("kline_") for s in streams if s.startswith("kline_"))
+
+
+def make_strategy(config: EngineConfig, models: ModelAccess) -> Strategy:
     """One strategy, on the engine's own task: what it raises is a crash while starting."""
-    return resolve(config.strategy)(config.symbol, **config.params)
+    strategy = resolve(config.strategy)(config.symbol, **config.params)
+    if isinstance(strategy, ModelUser):
+        strategy.models = models
+    return strategy
 
 
 def longest_nap(config: FleetConfig, engine: EngineConfig) -> float:

@@ -2,7 +2,7 @@
 
 records   journal, snapshots, incidents       end last: whatever happened is written
 venue     simulator, feed, gateway            orders under way are settled first
-control   the socket                          answers until the engines have stopped
+control   the socket, the page                answer until the engines have stopped
 engines   the supervisor
 """
 
@@ -15,6 +15,7 @@ import trio
 
 from levitrio.app.assembly import BINANCE_STREAMS, Assembly
 from levitrio.app.operations import Operations
+from levitrio.app.web import Web, WebOperations
 from levitrio.control.server import ControlServer
 from levitrio.errors import JournalUnavailable
 from levitrio.records.entries import History, IncidentEntry
@@ -44,6 +45,8 @@ class FleetRun:
     """What strategies had saved, by symbol."""
     listener: socket.socket | None = None
     """Of the control socket; None: nobody can ask."""
+    web: Web | None = None
+    """The page, if fleet.toml has `[http]`."""
     watchdog: Watchdog | None = None
     notifier: Notifier = attrs.field(factory=Notifier)
     exit_hard: Callable[[int], None] = os._exit
@@ -85,7 +88,6 @@ class FleetRun:
                 await records.start(self.watchdog.run)
             records.start_soon(self.notifier.feed_watchdog)
             assembly.restore(self.history, self.states)
-            await assembly.gateway.close_leftovers(self.history.open_orders)
             await self._trade()
             with trio.move_on_after(LAST_WORDS):
                 await assembly.snapshots.flush()
@@ -101,10 +103,17 @@ class FleetRun:
                 url = await venue.start(assembly.simulator.run)
             venue.start_soon(assembly.make_feed(url).run)
             await venue.start(assembly.gateway.run)
+            # Not waited for: fourteen engines need not wait for the model of the fifteenth.
+            venue.start_soon(assembly.models.run)
             async with trio.open_nursery() as control:
                 if self.listener is not None:
                     server = ControlServer(self.operations, log=self._log_control)
                     await control.start(server.run, self.listener)
+                if self.web is not None:
+                    await control.start(assembly.observer.run)
+                    pages = WebOperations(assembly=assembly, end=self.end)
+                    await control.start(self.web.run, pages)
+                    assembly.tell("http_started", f"the page is at {self.web.url}")
                 self._announce(url)
                 await self._supervise()
                 with trio.move_on_after(DRAIN):

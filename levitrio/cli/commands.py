@@ -22,9 +22,12 @@ ROOMS = {
     "init": _FLEETS,
     "strategies": _FLEETS,
     "record": _FLEETS,
+    "replay": "levitrio.cli.replay",
     "ctl": "levitrio.cli.ctl",
     "journal": "levitrio.cli.journal",
+    "alerts": "levitrio.cli.alerts",
     "simulator": _FLEETS,
+    "train": "levitrio.cli.train",
 }
 """Command -> module with `register(app)`, in the order in which help lists them."""
 

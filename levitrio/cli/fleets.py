@@ -2,11 +2,9 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-
-from levitrio.errors import UsageError
 
 FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.toml", help="The fleet to run.")]
 
@@ -18,7 +16,7 @@ class LogFormat(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, check, init, strategies, simulator):
+    for command in (run, check, init, strategies, record, simulator):
         app.command()(command)
 
 
@@ -33,26 +31,25 @@ def run(
 ) -> int:
     """Run a fleet in the foreground until Ctrl-C or `levi ctl shutdown`."""
     # Imported here: `levi check` need not wait for everything a running fleet needs.
+    from levitrio.app.models import strategy_check
     from levitrio.app.run import run_fleet
     from levitrio.cli.import_path import add_import_path
     from levitrio.fleet.reading import load
-    from levitrio.strategies import catalog
 
     add_import_path(file)
-    config = load(file, check_strategy=catalog.check)
-    if live:
-        raise UsageError("--live: live orders are not there yet; run without it to trade on paper")
-    return run_fleet(config, log_format="json" if log_format is LogFormat.JSON else "human")
+    config = load(file, check_strategy=strategy_check(file))
+    chosen: Literal["human", "json"] = "json" if log_format is LogFormat.JSON else "human"
+    return run_fleet(config, log_format=chosen, live=live)
 
 
 def check(file: FleetFile) -> int:
     """Say everything that is wrong with a fleet.toml, at once and with its lines."""
+    from levitrio.app.models import strategy_check
     from levitrio.cli.check import check as check_file
     from levitrio.cli.import_path import add_import_path
-    from levitrio.strategies import catalog
 
     add_import_path(file)
-    return check_file(file, check_strategy=catalog.check)
+    return check_file(file, check_strategy=strategy_check(file))
 
 
 def init(
@@ -78,6 +75,20 @@ def strategies(
     return list_strategies(names or ())
 
 
+def record(
+    file: FleetFile,
+    out: Annotated[Path, typer.Option(help="A new file; compressed when it ends in .gz.")],
+    seconds: Annotated[
+        float | None, typer.Option("--for", min=0.1, help="Seconds; without it until Ctrl-C.")
+    ] = None,
+) -> int:
+    """Record the market data of a fleet, without its engines, in the recording format."""
+    from levitrio.cli.record import record as record_fleet
+    from levitrio.fleet.reading import load
+
+    return record_fleet(load(file), out=out, seconds=seconds)
+
+
 def simulator(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 0,
     recording: Annotated[
@@ -85,8 +96,19 @@ def simulator(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
     speed: Annotated[float, typer.Option(help="Market seconds per real second.")] = 1.0,
+    api_key: Annotated[str, typer.Option(help="Lets a client trade with this key.")] = "",
+    api_secret: Annotated[
+        str, typer.Option(help="Its HMAC secret, or its Ed25519 public key as PEM.")
+    ] = "",
 ) -> int:
     """Run the built-in exchange alone, for any Binance client."""
     from levitrio.cli.simulator import run_simulator
 
-    return run_simulator(port=port, recordings=recording or (), seed=seed, speed=speed)
+    return run_simulator(
+        port=port,
+        recordings=recording or (),
+        seed=seed,
+        speed=speed,
+        api_key=api_key,
+        api_secret=api_secret,
+    )

@@ -31,8 +31,9 @@ MAX_ENGINES = 10_000
 BinanceStream = Annotated[
     str,
     Text(
-        r"trade|bookTicker|kline_(1s|1m|3m|5m|15m|30m|1h|2h|4h|6h|8h|12h|1d|3d|1w|1M)",
-        '"trade", "bookTicker" or a kline such as "kline_1m"',
+        r"trade|bookTicker|depth(@100ms)?"
+        r"|kline_(1s|1m|3m|5m|15m|30m|1h|2h|4h|6h|8h|12h|1d|3d|1w|1M)",
+        '"trade", "bookTicker", "depth@100ms" or a kline such as "kline_1m"',
     ),
 ]
 AlertUrl = Annotated[
@@ -95,7 +96,7 @@ class Feed:
     symbols_per_connection: Annotated[int, Whole(1, 1024)] = 200
     """The venue allows 1,024 streams on a connection, so streams x symbols stay below."""
     stale_after: Annotated[float, Seconds(1, DAY)] = 30.0
-    """Seconds without data after which a symbol counts as stale and sends no order."""
+    """Seconds without data after which a symbol is stale and sends no order; more if usual."""
 
 
 @attrs.frozen(kw_only=True)
@@ -244,6 +245,8 @@ class EngineSettings:
     """Seconds of market time between two `on_cycle`."""
     inbox: Annotated[int, Whole(1, 2**24)] = 65_536
     """Market events that may wait for the engine; the oldest is dropped beyond it."""
+    warm_up: Annotated[int, Whole(0, 1_000)] = 0
+    """Closed bars of each kline stream that a strategy without saved state sees before it acts."""
     signals_only: bool = False
     """Everything but the orders."""
     after: tuple[Annotated[str, SymbolName()], ...] = ()

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,35 @@ from levitrio.errors import ConfigError
 from levitrio.fleet.config import FleetConfig, FleetFile, Sections
 from levitrio.fleet.engines import CheckStrategy, check_engines, merge, name_engines
 from levitrio.fleet.locator import locate
-from levitrio.fleet.problems import KeyPath, Problem, render
+from levitrio.fleet.overrides import Override, override
+from levitrio.fleet.problems import KeyPath, Problem, dotted, render
 from levitrio.fleet.rules import RULES, secrets
 from levitrio.fleet.source import parse, read_text
 from levitrio.fleet.structure import cut, structure
 
 
-def load(path: Path, *, check_strategy: CheckStrategy | None = None) -> FleetConfig:
+def load(
+    path: Path,
+    *,
+    check_strategy: CheckStrategy | None = None,
+    overrides: Sequence[Override] = (),
+) -> FleetConfig:
     """Read and check a fleet.toml. Nothing is started, nothing is written.
 
     Args:
         path: the file; relative paths in it start at its folder.
         check_strategy: called once for each distinct pair of strategy and params, so that what
             it finds is reported with the rest, on its line. It may import user code.
+        overrides: keys that count in place of the file's; what is wrong with them is told with
+            `--set` where the file and line would stand.
 
     Raises:
         ConfigError: with every problem as `file:line: key: expected ..., came ...`, in the
             order of the file. A file that is no TOML has one problem, the first.
+        UsageError: for an override of an engine that the file does not have.
     """
     text = read_text(path)
-    tables = parse(path, text)
+    tables, placed = override(parse(path, text), overrides)
     folder = Path(os.path.abspath(path)).parent  # noqa: PTH100  a link to the file stays a link
 
     @functools.cache
@@ -53,7 +62,11 @@ def load(path: Path, *, check_strategy: CheckStrategy | None = None) -> FleetCon
     broken = [problem.path for problem in problems]
     problems += [problem for problem in found if not _rests_on(problem, broken)]
     if problems:
-        raise ConfigError(render(str(path), problems, lines()))
+        told = [p for p in problems if any(each.blames(p) for each in placed)]
+        of_the_file = render(str(path), [p for p in problems if p not in told], lines())
+        raise ConfigError(
+            (*dict.fromkeys(f"--set {dotted(p.path)}: {p.text}" for p in told), *of_the_file)
+        )
     return FleetConfig(
         **_sections(file),
         file=folder / path.name,

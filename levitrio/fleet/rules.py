@@ -133,6 +133,13 @@ def broker(file: FleetFile) -> Iterator[Problem]:
             'expected "paper" or "binance" with feed.kind = "binance", came "simulator"',
             kinds,
         )
+    if file.broker.kind == "simulator" and file.broker.url and file.broker.key_file is None:
+        yield Problem(
+            ("broker",),
+            "expected key_file beside url: a simulator that runs already knows its accounts by "
+            "their keys; came none",
+            (("broker", "kind"), ("broker", "url"), ("broker", "key_file")),
+        )
 
 
 def environment(url: str | None) -> str:
@@ -190,7 +197,7 @@ def recordings(file: FleetFile) -> Iterator[Problem]:
 
 def secret_files(file: FleetFile) -> Iterator[Problem]:
     wanted: list[tuple[KeyPath, Path | None, tuple[KeyPath, ...]]] = []
-    if file.broker.kind == "binance":
+    if file.broker.kind != "paper":
         wanted.append((("broker", "key_file"), file.broker.key_file, (("broker", "kind"),)))
     if file.http is not None:
         wanted.append((("http", "token_file"), file.http.token_file, ()))

@@ -7,6 +7,7 @@ engine never cancels an order half sent. One order per symbol is under way at a 
 that arrives meanwhile replaces the one that waits, because a signal is a target, not an order.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -64,6 +65,9 @@ class Gateway:
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
     """Of the last run, by symbol, until they are closed."""
     _nursery: trio.Nursery | None = None
+    _by_hand: bool = False
+    _waiting: deque[Desk] = attrs.field(factory=deque)
+    """Desks with work, when it is done by hand."""
     _idle: trio.Event = attrs.field(factory=trio.Event)
     _working: int = 0
 
@@ -104,18 +108,19 @@ class Gateway:
     async def run(
         self,
         *,
-        brakes: bool = True,
+        by_hand: bool = False,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until cancelled. `drain` first: cancelling cuts orders that are under way.
 
-        Without `brakes` nobody watches the losses but the caller, who lets `brake` look: replay
-        does, by the tape's time.
+        `by_hand` is for replay, whose time only goes on when the caller says so: nobody watches
+        the losses but the caller, who lets `brake` look, and signals wait for `work_next`.
         """
+        self._by_hand = by_hand
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(self.broker.run)
-            if brakes:
+            if not by_hand:
                 nursery.start_soon(self.brake.run, lambda: self.rules.risk)
             self.reconcile_all()
             task_status.started()  # orders wait at their desks until these were compared
@@ -293,7 +298,19 @@ class Gateway:
             return
         desk.busy = True
         self._working += 1
-        self._nursery.start_soon(self._work, desk)
+        if self._by_hand:
+            self._waiting.append(desk)
+        else:
+            self._nursery.start_soon(self._work, desk)
+
+    @property
+    def waiting(self) -> int:
+        """Desks that wait for `work_next`; always 0 unless run `by_hand`."""
+        return len(self._waiting)
+
+    async def work_next(self) -> None:
+        """Decide for the desk that waits longest, in the caller's own task."""
+        await self._work(self._waiting.popleft())
 
     async def _work(self, desk: Desk) -> None:
         try:

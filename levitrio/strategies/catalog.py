@@ -15,6 +15,8 @@ from levitrio.strategies.base import Strategy
 BUILT_IN: Mapping[str, str] = {
     "ema_cross": "levitrio.strategies.ema_cross:EmaCross",
     "breakout": "levitrio.strategies.breakout:Breakout",
+    # Named, not imported: it stands above this room, and is only loaded when it is wanted.
+    "ensemble": "levitrio.inference.strategy:Ensemble",
 }
 
 

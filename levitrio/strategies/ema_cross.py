@@ -29,7 +29,7 @@ class EmaCross(Strategy):
         self._side: str | None = None
 
     def on_trade(self, trade: Trade) -> Signal | None:
-        return self._step(price_of(trade)) if self._source == "trade" else None
+        return self._step(float(trade.raw_price)) if self._source == "trade" else None
 
     def on_bar(self, bar: Bar) -> Signal | None:
         if self._source != "bar" or not bar.trades:

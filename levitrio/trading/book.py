@@ -108,7 +108,7 @@ class Book:
 
     def notional(self, quote: Quote | None) -> Decimal:
         """Absolute value of the position at its mark."""
-        return abs(self.position) * self.mark(quote)
+        return abs(self.position) * self.mark(quote) if self.position else ZERO
 
     def roll_day(self, day: str, quote: Quote | None) -> None:
         """Begin a new UTC day: from now on `daily_pnl` counts from here."""

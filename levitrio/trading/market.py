@@ -49,6 +49,8 @@ class Trade(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     time_ms: int = msgspec.field(name="T")
     buyer_is_maker: bool = msgspec.field(name="m")
     """True: the taker sold."""
+    is_late: bool = msgspec.field(name="is_late", default=False)
+    """True: it was missed at first, and fetched from the venue's history a moment later."""
 
     @classmethod
     def of(

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import attrs
 
+from levitrio.trading.depth import DepthBook
 from levitrio.trading.market import Bar, MarketEvent, Quote, Trade
 from levitrio.trading.volatility import Volatility
 
@@ -18,6 +19,8 @@ class MarketView:
     symbol: str
     quote: Quote | None = None
     trade: Trade | None = None
+    depth: DepthBook | None = None
+    """The local order book, where a depth stream is subscribed. Live or waiting."""
     volatility: Volatility = attrs.field(factory=Volatility)
 
     def see(self, event: MarketEvent) -> None:

@@ -65,6 +65,18 @@ class Denial:
 
 
 @attrs.frozen(kw_only=True)
+class DataState:
+    """How far the data of a symbol can be trusted at one moment."""
+
+    age: float | None
+    """Seconds since its most overdue stream spoke; None: none ever did, or the tape ended."""
+    allowed: float = 0.0
+    """Seconds of silence that are usual for that stream; `stale_after` is allowed in any case."""
+    is_suspended: bool = False
+    """Too much of its input was absurd: nothing of it is believed for now."""
+
+
+@attrs.frozen(kw_only=True)
 class Exposure:
     """The facts of one moment, orders under way included. Amounts in the quote asset."""
 
@@ -80,8 +92,8 @@ class Exposure:
     orders_last_minute: int
     since_last_order: float | None
     """Seconds, of this symbol; None: none yet."""
-    data_age: float | None
-    """Seconds since data of this symbol arrived; None: never, or the tape ended."""
+    data: DataState
+    """Of this symbol."""
     price: Decimal
     """What the order would be filled at."""
     last_trade: Decimal | None
@@ -114,8 +126,12 @@ def _judge_standing(order: Order, facts: Exposure) -> Denial | None:
 
 
 def _judge_data(rules: RiskRules, facts: Exposure) -> Denial | None:
-    if facts.data_age is not None and facts.data_age > rules.stale_after:
-        detail = f"last data {facts.data_age:.1f} s ago, allowed {rules.stale_after:g} s"
+    data = facts.data
+    if data.is_suspended and not facts.is_flatten:
+        return Denial(reason="data_suspended", detail="its market data is not believed for now")
+    allowed = max(rules.stale_after, data.allowed)
+    if data.age is not None and data.age > allowed:
+        detail = f"last data {data.age:.1f} s ago, allowed {allowed:.3g} s"
         return Denial(reason="stale_data", detail=detail)
     if facts.last_trade and not facts.is_flatten:
         distance = abs(facts.price - facts.last_trade) / facts.last_trade

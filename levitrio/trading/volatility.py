@@ -19,7 +19,8 @@ class Volatility:
     """Annualised standard deviation of the last 60 one-minute log returns.
 
     The sample standard deviation (n - 1), times the square root of the minutes in a year. A hole
-    in the bars gives no return: a return over two minutes is not a one-minute return.
+    in the bars gives no return: a return over two minutes is not a one-minute return. A filler
+    (no trades) is a hole here: its flat price is nobody's, and would calm the figure.
     """
 
     _returns: deque[float] = attrs.field(factory=lambda: deque(maxlen=RETURNS))
@@ -27,8 +28,8 @@ class Volatility:
     _last_open_ms: int = 0
 
     def see(self, bar: Bar) -> None:
-        """Add a closed one-minute bar; bars of other intervals and old bars are ignored."""
-        if bar.interval != "1m" or bar.open_time_ms <= self._last_open_ms:
+        """Add a closed one-minute bar; fillers, other intervals and old bars are ignored."""
+        if bar.interval != "1m" or not bar.trades or bar.open_time_ms <= self._last_open_ms:
             return
         close = float(bar.raw_close)
         if self._last_open_ms and bar.open_time_ms - self._last_open_ms == 60_000:

@@ -7,7 +7,7 @@ import attrs
 import trio
 
 from levitrio.errors import LevitrioError
-from levitrio.trading.market import MarketEvent
+from levitrio.trading.market import Bar, MarketEvent
 from levitrio.trading.orders import Fill, Order, OrderStatus
 
 Deliver = Callable[[MarketEvent], None]
@@ -43,6 +43,18 @@ class Feed(Protocol):
 
     def statistics(self) -> FeedStatistics:
         """A frozen view, cheap."""
+
+
+class PastBars(Protocol):
+    """A venue's own candles of the past. An engine that warms up is the caller."""
+
+    async def bars(
+        self, symbol: str, interval: str, *, first_open_ms: int, last_open_ms: int
+    ) -> list[Bar]:
+        """Closed bars that opened in between, both included, ascending; at most 1,000.
+
+        Fewer where the venue has no more. Raises VenueError when it does not tell.
+        """
 
 
 @attrs.frozen(kw_only=True)

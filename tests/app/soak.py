@@ -102,6 +102,12 @@ class SparseFeed:
     def remove(self, symbol: str) -> None:
         self.delivers.pop(symbol, None)
 
+    def input_state(self, symbol: str) -> None:
+        """Nothing of it is ever refused."""
+
+    def book(self, symbol: str) -> None:
+        """No depth."""
+
     def last_received(self, symbol: str) -> float | None:
         return self.received.get(symbol)
 

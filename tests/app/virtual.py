@@ -5,7 +5,7 @@ the journal is SQLite without a thread, so that the clock does not jump past a c
 """
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from levitrio.records.journal import Journal
 from levitrio.records.offload import inline
 from levitrio.records.registry import structure
 from levitrio.records.snapshots import SnapshotStore
+from levitrio.venues.simulator.accounts import ApiKey
 from levitrio.venues.simulator.server import Simulator
 
 EPOCH = 1_790_000_000.0
@@ -72,6 +73,7 @@ class VirtualFleet:
     assembly: Assembly
     run: FleetRun
     operations: Operations
+    simulator: Simulator
 
     def row(self, symbol: str) -> dict[str, Any]:
         return self.assembly.board.row(symbol)
@@ -83,9 +85,12 @@ class VirtualFleet:
 
 
 @asynccontextmanager
-async def running_fleet(config: FleetConfig, *, seed: int = 7) -> AsyncIterator[VirtualFleet]:
+async def running_fleet(
+    config: FleetConfig, *, seed: int = 7, keys: Sequence[ApiKey] = ()
+) -> AsyncIterator[VirtualFleet]:
     """Run a fleet on a simulator in memory; ends it gracefully after the block.
 
+    `keys` are those the simulator knows, for a fleet whose orders go there.
     Leaving the block with an error cancels everything at once, as a kill would.
     """
 
@@ -101,7 +106,7 @@ async def running_fleet(config: FleetConfig, *, seed: int = 7) -> AsyncIterator[
     history = journal.open()
     try:
         async with trio.open_nursery() as nursery:
-            simulator = Simulator(seed=seed, wall_clock=wall_clock)
+            simulator = Simulator(seed=seed, wall_clock=wall_clock, keys=keys)
 
             async def connect(host: str, port: int, tls: bool) -> trio.abc.Stream:
                 ours, theirs = memory_stream_pair()
@@ -126,8 +131,9 @@ async def running_fleet(config: FleetConfig, *, seed: int = 7) -> AsyncIterator[
                 done.set()
 
             nursery.start_soon(simulator.play)
+            nursery.start_soon(simulator.keep_moments)
             nursery.start_soon(run_to_end)
-            yield VirtualFleet(assembly, run, run.operations)
+            yield VirtualFleet(assembly, run, run.operations, simulator)
             run.end(None)
             await done.wait()
             nursery.cancel_scope.cancel()

@@ -25,13 +25,18 @@ async def test_a_signal_ends_it_after_the_url_was_told(
                 await trio.lowlevel.checkpoint()
                 output += capsys.readouterr().out
             signal.raise_signal(number)
-    assert output == f"simulator: {simulator.url}/ws and {simulator.url}/stream\n"
+    assert output == (
+        f"simulator: {simulator.url}/ws and {simulator.url}/stream\n"
+        f"orders:    {simulator.url}/ws-api/v3 and {simulator.http_url}/api/v3\n"
+    )
 
 
 def test_what_cannot_be_is_refused_before_anything_listens(tmp_path: Path) -> None:
-    """A missing recording is a usage error."""
+    """A missing recording is a usage error, and so is a key without its secret."""
     with pytest.raises(UsageError):
         run_simulator(port=0, recordings=[tmp_path / "missing"], seed=1, speed=1.0)
+    with pytest.raises(UsageError, match="both or neither"):
+        run_simulator(port=0, recordings=[], seed=1, speed=1.0, api_key="K")
 
 
 def test_events_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from levitrio.trading.orders import NEXT, Order, OrderStatus, Side
 from levitrio.trading.risk import (
+    DataState,
     Exposure,
     Permission,
     RiskRules,
@@ -30,7 +31,7 @@ def facts(**changes: Any) -> Exposure:
         "open_positions": 0,
         "orders_last_minute": 0,
         "since_last_order": None,
-        "data_age": 0.1,
+        "data": DataState(age=0.1),
         "price": Decimal(1000),
         "last_trade": Decimal(1000),
     }
@@ -58,9 +59,14 @@ STOPPED = {"permission": Permission.NONE}
         (ENTRY, STOPPED, "engine_not_running"),
         (EXIT, STOPPED, "engine_not_running"),
         (EXIT, {**STOPPED, "is_flatten": True}, None),
-        (ENTRY, {"data_age": 30.1}, "stale_data"),
-        (EXIT, {"data_age": 30.1}, "stale_data"),
-        (ENTRY, {"data_age": None}, None),
+        (ENTRY, {"data": DataState(age=30.1)}, "stale_data"),
+        (EXIT, {"data": DataState(age=30.1)}, "stale_data"),
+        (ENTRY, {"data": DataState(age=None)}, None),
+        (ENTRY, {"data": DataState(age=99.0, allowed=100.0)}, None),
+        (ENTRY, {"data": DataState(age=29.0, allowed=10.0)}, None),
+        (ENTRY, {"data": DataState(age=101.0, allowed=100.0)}, "stale_data"),
+        (EXIT, {"data": DataState(age=0.1, is_suspended=True)}, "data_suspended"),
+        (EXIT, {"data": DataState(age=0.1, is_suspended=True), "is_flatten": True}, None),
         (ENTRY, {"price": Decimal(1051)}, "price_band"),
         (EXIT, {"price": Decimal(949)}, "price_band"),
         (ENTRY, {"price": Decimal(1050), "last_trade": None}, None),

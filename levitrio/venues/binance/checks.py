@@ -40,6 +40,10 @@ class Reason(StrEnum):
     """Delivered before: usual right after a reconnect."""
     OUT_OF_ORDER = "out_of_order"
     """A quote older than the last one of the same connection."""
+    PRICE_BAND = "price_band"
+    """Absurdly far from the last good price, and not confirmed by the next ones."""
+    SUSPENDED = "suspended"
+    """Sound, but of a symbol whose input is not believed at the moment."""
 
 
 AMOUNT = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")

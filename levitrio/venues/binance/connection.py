@@ -1,33 +1,30 @@
-"""One connection to the market streams: everything trio-websocket is in here.
+"""One connection to the market streams: its requests, its liveness and its end.
 
-The library reads the socket in a task of its own and answers pings there. It stops reading when
-its message queue is full, and then the pongs stop too; so our queue is long and whoever receives
-is synchronous, as an inbox is.
+Who takes frames off the socket is chosen by `READERS`; see `websocket`.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NoReturn, cast
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import attrs
-import h11
 import msgspec
 import trio
-import trio_websocket
-import wsproto.utilities
 
 from levitrio.errors import VenueError
+from levitrio.venues.binance import reference
 from levitrio.venues.binance.limits import TokenBucket, message_bucket
+from levitrio.venues.binance.messages import Decoded, Received, Reply, ServerShutdown
 from levitrio.venues.binance.network import OpenStream, open_network_stream
-from levitrio.venues.binance.wire import Decoded, Received, Reply, ServerShutdown
+from levitrio.venues.binance.reader import open_fast
+from levitrio.venues.binance.websocket import OpenWebsocket, Websocket
 
-MESSAGE_QUEUE = 1024
-"""Frames read ahead of us: a tenth of a second at the fastest the library can read."""
-RECEIVE_BYTES = 1 << 16
-"""The library's own 4 KiB is one system call for every twenty trades."""
-MAX_MESSAGE = 4 << 20
-"""Bytes; above it the library ends the connection. From 1 MiB on the decoder refuses the frame."""
+READERS: dict[str, OpenWebsocket] = {
+    "trio-websocket": reference.open_reference,
+    "fast": open_fast,
+}
+"""What `feed.reader` can say."""
 CHUNK = 200
 """Streams in one SUBSCRIBE, about 5 KB of text: far below any message limit."""
 
@@ -51,16 +48,12 @@ class Timing:
 
 _ENDINGS = (
     VenueError,
-    trio_websocket.ConnectionClosed,
-    trio_websocket.HandshakeError,
-    wsproto.utilities.ProtocolError,
-    h11.ProtocolError,  # the library answers garbage in a handshake out of turn
     trio.BrokenResourceError,
     trio.ClosedResourceError,
     OSError,
-    UnicodeDecodeError,  # a handshake or a close reason that is not text
+    *reference.ENDINGS,
 )
-"""Everything that a peer or a network can make come out of the library."""
+"""Everything that a peer or a network can make come out of a reader."""
 
 
 class Connection:
@@ -79,8 +72,13 @@ class Connection:
         timing: Timing | None = None,
         messages: TokenBucket | None = None,
         open_stream: OpenStream = open_network_stream,
+        open_websocket: OpenWebsocket = open_fast,
+        on_shutdown: Callable[[], None] | None = None,
     ) -> None:
         """`url` is the venue's base, such as `wss://stream.binance.com:9443`.
+
+        `on_shutdown` is called when the venue announces that it will close the connection;
+        without it the announcement is the end.
 
         Raises ValueError for a URL that is no ws: or wss: address.
         """
@@ -97,7 +95,9 @@ class Connection:
         self._timing = timing or Timing()
         self._messages = messages or message_bucket()
         self._open_stream = open_stream
-        self._websocket: trio_websocket.WebSocketConnection | None = None
+        self._open_websocket = open_websocket
+        self._on_shutdown = on_shutdown
+        self._websocket: Websocket | None = None
         self._ids = itertools.count(1)
         self._waiting: dict[int, _Answer] = {}
         self._last_frame = 0.0
@@ -167,13 +167,11 @@ class Connection:
             if self._websocket is None:
                 raise VenueError(f"{method}: expected an open connection, it is over")
             with trio.fail_after(self._timing.reply_within):
-                await self._websocket.send_message(msgspec.json.encode(message).decode())
+                await self._websocket.send_text(msgspec.json.encode(message).decode())
                 return await answer.wait()
         except trio.TooSlowError:
             seconds = self._timing.reply_within
             raise VenueError(f"{method}: expected an answer in {seconds:g} s, got none") from None
-        except trio_websocket.ConnectionClosed as end:
-            raise VenueError(_describe(end)) from None
         finally:
             del self._waiting[identity]
 
@@ -183,15 +181,8 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 with trio.move_on_after(self._timing.connect_within) as deadline:
                     stream = await self._open_stream(self._host, self._port, self._tls)
-                    websocket = await trio_websocket.wrap_client_stream(
-                        nursery,
-                        # The library is typed for sockets, but uses nothing else of them.
-                        cast(trio.SocketStream, stream),
-                        f"{self._host}:{self._port}",
-                        self._path,
-                        message_queue_size=MESSAGE_QUEUE,
-                        max_message_size=MAX_MESSAGE,
-                        receive_buffer_size=RECEIVE_BYTES,
+                    websocket = await self._open_websocket(
+                        nursery, stream, f"{self._host}:{self._port}", self._path
                     )
                 if deadline.cancelled_caught:
                     seconds = self._timing.connect_within
@@ -208,26 +199,29 @@ class Connection:
                 # Closes at once also when cancelled: a peer that is silent costs no grace.
                 await trio.aclose_forcefully(stream)
 
-    async def _read(self, websocket: trio_websocket.WebSocketConnection) -> NoReturn:
-        # `get_message` is a checkpoint for each frame, so engines get their turn between two.
+    async def _read(self, websocket: Websocket) -> NoReturn:
+        # A checkpoint for each batch, so engines get their turn after at most 64 KiB.
         while True:
-            frame = await websocket.get_message()
+            batch = await websocket.receive_batch()
             self._last_frame = trio.current_time()
-            self.frames += 1
-            decoded = self._decode(frame)
-            if isinstance(decoded, Reply):
-                self._settle(decoded)
-            elif isinstance(decoded, ServerShutdown):
-                raise VenueError("the venue announced its shutdown")
-            else:
-                self._receive(decoded)
+            self.frames += len(batch)
+            for frame in batch:
+                decoded = self._decode(frame)
+                if isinstance(decoded, Reply):
+                    self._settle(decoded)
+                elif isinstance(decoded, ServerShutdown):
+                    if self._on_shutdown is None:
+                        raise VenueError("the venue announced its shutdown")
+                    self._on_shutdown()
+                else:
+                    self._receive(decoded)
 
     def _settle(self, reply: Reply) -> None:
         answer = self._waiting.get(reply.id) if isinstance(reply.id, int) else None
         if answer is not None:
             answer.settle(reply)
 
-    async def _watch(self, websocket: trio_websocket.WebSocketConnection) -> NoReturn:
+    async def _watch(self, websocket: Websocket) -> NoReturn:
         """Ping when the peer is silent; end the connection when it stays so."""
         timing = self._timing
         while True:
@@ -266,16 +260,4 @@ def _describe(error: BaseException) -> str:
     """Why a connection ended, in a line; of several reasons the first."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, VenueError):
-        return str(error)
-    if isinstance(error, trio_websocket.ConnectionClosed):
-        end = error.reason
-        if end is None:
-            return "the connection was closed"
-        words = f" {end.reason[:200]!r}" if end.reason else ""
-        return f"the venue closed the connection: {end.code} {end.name}{words}"
-    if isinstance(error, trio_websocket.ConnectionRejected):
-        return f"expected HTTP 101, got {error.status_code}"
-    cause = error.__cause__
-    text = f"{error}: {cause}" if cause else f"{error}"
-    return f"{type(error).__name__}: {text}"[:300]
+    return str(error) if isinstance(error, VenueError) else reference.describe(error)

@@ -4,60 +4,36 @@ Symbols share connections, by default two hundred to one; each connection is a `
 them take their connection attempts from one bucket, so a thousand symbols after an outage are
 five lanes in a queue.
 
-After a reconnect, trades at or below the last delivered id are dropped and counted; trades that
-are missing are counted and reported.
+What arrives goes to its symbol's `Subscription`, which delivers it, or holds it until what is
+missing before it was fetched, or does not believe it. Once a second the feed looks after the
+clock: who is stale, who may be believed again, and whether this process stood still.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-import attrs
 import trio
 
-from levitrio.trading.market import MarketEvent, Quote, Trade
-from levitrio.venues.base import Deliver, FeedStatistics
+from levitrio.trading.depth import DepthBook
+from levitrio.trading.staleness import Watch
+from levitrio.venues.base import Deliver
+from levitrio.venues.binance.backfill import Backfill
 from levitrio.venues.binance.checks import Reason
-from levitrio.venues.binance.connection import Connection, Receive, Timing
-from levitrio.venues.binance.lane import Backoff, Lane
+from levitrio.venues.binance.connection import READERS, Connection, Receive, Timing
+from levitrio.venues.binance.lane import Backoff, Lane, Renewal
 from levitrio.venues.binance.limits import STREAMS_PER_CONNECTION, TokenBucket, connect_bucket
+from levitrio.venues.binance.messages import Decoded, Received, Refused
 from levitrio.venues.binance.network import OpenStream, open_network_stream
-from levitrio.venues.binance.sequence import DUPLICATE, SymbolSequence
+from levitrio.venues.binance.repair import Repairer
+from levitrio.venues.binance.standing import BinanceFeedStatistics, InputState
+from levitrio.venues.binance.subscription import Subscription
 from levitrio.venues.binance.tally import OnEvent, Tally
-from levitrio.venues.binance.wire import (
-    FrameDecoder,
-    Heard,
-    Received,
-    Refused,
-    stream_name,
-)
+from levitrio.venues.binance.upkeep import Upkeep
+from levitrio.venues.binance.wire import FrameDecoder, stream_name
 
 STREAMS = ("trade", "bookTicker", "kline_1m")
 
-MAX_AHEAD_MS = 3_600_000
-"""An event time further than this ahead of the wall clock is refused; clocks differ by seconds."""
-CLOCK_INTERVAL = 60.0
-"""Seconds between two looks at the wall clock: little beside the hour it may be wrong."""
-
-
-@attrs.frozen(kw_only=True)
-class BinanceFeedStatistics(FeedStatistics):
-    """What the feed did so far, with what it found missing."""
-
-    gaps: int
-    """Places where trade ids jumped."""
-    missing_trades: int
-    """Ids that were jumped over."""
-
-
-@attrs.define(eq=False)
-class _Subscription:
-    """One symbol."""
-
-    deliver: Deliver
-    lane: Lane
-    sequence: SymbolSequence = attrs.field(factory=SymbolSequence)
-    received: float | None = None
-    """Monotonic, when the last sound event came."""
-    refused: int = 0
+Tap = Callable[[str | bytes], None]
+"""Shown every frame as it came, before it is decoded. Must neither block nor raise."""
 
 
 class BinanceFeed:
@@ -74,8 +50,14 @@ class BinanceFeed:
         symbols_per_connection: int = 200,
         wall_clock: Callable[[], float] | None = None,
         timing: Timing | None = None,
+        renewal: Renewal | None = None,
         attempts: TokenBucket | None = None,
+        backfill: Backfill | None = None,
+        stale_after: float = 30.0,
+        is_resting: Callable[[], bool] = lambda: False,
+        tap: Tap | None = None,
         open_stream: OpenStream = open_network_stream,
+        reader: str = "fast",
     ) -> None:
         """Make a feed; nothing is connected before `run`.
 
@@ -84,18 +66,29 @@ class BinanceFeed:
             backoff: Attempt and chance -> seconds; attempt 0 is the first reconnect after a
                 connection that delivered, and rises with each failure in a row.
             chance: A random number from 0 to 1.
-            on_event: Called with kind and text: `feed_connected`, `feed_disconnected`,
-                `feed_refused`, `feed_gap`, `feed_restarted`. Must not raise.
-            streams: `trade`, `bookTicker` and `kline_INTERVAL`, for each symbol.
+            on_event: Called with kind and text, and the symbol where it is about one:
+                `feed_connected`, `feed_disconnected`, `feed_renewing`, `feed_renewed`,
+                `feed_refused`, `feed_gap`, `feed_repaired`, `feed_lost`, `feed_restarted`,
+                `stale`, `fresh`, `suspended`, `resumed`. Must not raise.
+            streams: `trade`, `bookTicker`, `kline_INTERVAL`, `depth`, `depth@100ms`, for each
+                symbol.
             symbols_per_connection: At most; less when their streams would exceed the venue's 1024.
             wall_clock: Seconds since 1970; given for a live venue, event times far ahead of it
                 are refused. A simulator's market time may run ahead of any clock.
             timing: Deadlines of each connection.
+            renewal: When a connection is replaced while it works.
             attempts: The bucket to share when others connect to the same venue.
+            backfill: Where missing trades and bars, and snapshots of order books are fetched.
+                Without it gaps are reported and nothing waits.
+            stale_after: Seconds without data that are usual for every symbol.
+            is_resting: Whether nothing is to be expected: a tape that has ended is not stale.
+            tap: Sees the frames of all connections, as a recorder does.
             open_stream: The seam to the network.
+            reader: Who takes frames off the sockets, by its name in `READERS`.
 
         Raises:
             ValueError: An address, a stream or a number that cannot be.
+            KeyError: A reader that does not exist.
         """
         for stream in streams:
             stream_name("", stream)
@@ -111,15 +104,27 @@ class BinanceFeed:
         self._backoff = backoff
         self._chance = chance
         self._on_event = on_event
-        self._wall_clock = wall_clock
         self._timing = timing
+        self._renewal = renewal or Renewal()
         self._attempts = attempts or connect_bucket()
         self._open_stream = open_stream
-        self._connect(FrameDecoder(), self._receive)  # a wrong address is refused here
+        self._open_websocket = READERS[reader]
+        self._stale_after = stale_after
+        self._is_resting = is_resting
+        self._tap = tap
+        self._connect(FrameDecoder(), self._receive, lambda: None)  # refuses a wrong address
         self._lanes: list[Lane] = []
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._nursery: trio.Nursery | None = None
         self._tally = Tally(on_event)
+        self._repairer = Repairer(backfill, self._tally)
+        self._upkeep = Upkeep(
+            lanes=self._lanes,
+            subscriptions=self._subscriptions,
+            tally=self._tally,
+            wall_clock=wall_clock,
+            is_resting=is_resting,
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deliver until cancelled; reconnects by itself, whatever the venue does.
@@ -130,8 +135,10 @@ class BinanceFeed:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
-                if self._wall_clock is not None:
-                    nursery.start_soon(self._follow_clock, self._wall_clock)
+                await nursery.start(self._repairer.run)
+                for subscription in self._subscriptions.values():
+                    subscription.watch.since = trio.current_time()
+                nursery.start_soon(self._upkeep.run)
                 for lane in self._lanes:
                     nursery.start_soon(lane.run)
                 for lane in tuple(self._lanes):
@@ -150,34 +157,68 @@ class BinanceFeed:
         if lane is None:
             lane = self._new_lane()
         lane.add(symbol)
-        self._subscriptions[symbol] = _Subscription(deliver=deliver, lane=lane)
+        now = trio.current_time() if self._nursery is not None else 0.0
+        self._subscriptions[symbol] = Subscription(
+            symbol=symbol,
+            deliver=deliver,
+            watch=Watch.over(self._streams, floor=self._stale_after, now=now),
+            tally=self._tally,
+            repairs=self._repairer,
+            resync=lambda: lane.resubscribe(symbol),
+        )
 
     def remove(self, symbol: str) -> None:
         """Unsubscribe a symbol, at once for its `deliver`; one that is not there is fine."""
         subscription = self._subscriptions.pop(symbol, None)
         if subscription is not None:
-            subscription.lane.remove(symbol)
+            subscription.is_removed = True
+            self._lane_of(symbol).remove(symbol)
 
     def last_received(self, symbol: str) -> float | None:
         """Monotonic time of the last sound event of any stream of a symbol; None before it."""
         subscription = self._subscriptions.get(symbol)
         return None if subscription is None else subscription.received
 
-    def refused(self, symbol: str) -> int:
-        """How much input of a symbol's streams was refused as unsound so far."""
+    def input_state(self, symbol: str) -> InputState | None:
+        """How a symbol's input stands; None for one that is not subscribed."""
         subscription = self._subscriptions.get(symbol)
-        return 0 if subscription is None else subscription.refused
+        if subscription is None:
+            return None
+        is_resting = self._is_resting()
+        return InputState(
+            silence=None if is_resting else subscription.watch.worst(trio.current_time()),
+            is_stale=subscription.watch.is_stale and not is_resting,
+            is_suspended=subscription.suspicion.is_suspended,
+            dropped=dict(subscription.dropped),
+            late_trades=subscription.late_trades,
+            lost_trades=subscription.lost_trades,
+        )
+
+    def book(self, symbol: str) -> DepthBook | None:
+        """The local order book of a symbol; None without a depth stream. It may be waiting."""
+        subscription = self._subscriptions.get(symbol)
+        return None if subscription is None else subscription.book
 
     def statistics(self) -> BinanceFeedStatistics:
         """A frozen view, cheap."""
+        lanes, subscriptions = self._lanes, self._subscriptions.values()
         return BinanceFeedStatistics(
-            connections=sum(lane.is_open for lane in self._lanes),
-            reconnects=sum(max(0, lane.connections - 1) for lane in self._lanes),
-            messages=sum(lane.frames for lane in self._lanes),
+            connections=sum(lane.is_open for lane in lanes),
+            reconnects=sum(max(0, lane.connections - 1 - lane.renewals) for lane in lanes),
+            renewals=sum(lane.renewals for lane in lanes),
+            messages=sum(lane.frames for lane in lanes),
             dropped=dict(self._tally.dropped),
             gaps=self._tally.gaps,
             missing_trades=self._tally.missing_trades,
+            missing_bars=self._tally.missing_bars,
+            late_trades=sum(subscription.late_trades for subscription in subscriptions),
+            lost_trades=sum(subscription.lost_trades for subscription in subscriptions),
+            stale=sum(subscription.watch.is_stale for subscription in subscriptions),
+            suspended=sum(subscription.suspicion.is_suspended for subscription in subscriptions),
         )
+
+    def _lane_of(self, symbol: str) -> Lane:
+        return next(lane for lane in self._lanes if symbol in lane.symbols)
 
     def _has_room(self, lane: Lane) -> bool:
         return len(lane.symbols) < self._symbols_per_lane
@@ -188,76 +229,58 @@ class BinanceFeed:
             self._streams,
             connect=self._connect,
             receive=self._receive,
-            on_connected=self._forget_quotes,
+            on_connected=self._reconnected,
+            on_overlap=self._count_overlap,
             on_event=self._on_event,
             backoff=self._backoff,
             chance=self._chance,
             attempts=self._attempts,
+            renewal=self._renewal,
         )
         self._lanes.append(lane)
-        if self._wall_clock is not None:
-            lane.refuse_after(_horizon(self._wall_clock))
+        self._upkeep.set_clock(lane)
         if self._nursery is not None:
             self._nursery.start_soon(lane.run)
         return lane
 
-    def _connect(self, decoder: FrameDecoder, receive: Receive) -> Connection:
+    def _connect(
+        self, decoder: FrameDecoder, receive: Receive, on_shutdown: Callable[[], None]
+    ) -> Connection:
+        decode, tap = decoder.decode, self._tap
+
+        def decode_tapped(frame: str | bytes) -> Decoded:
+            assert tap is not None
+            tap(frame)
+            return decode(frame)
+
         return Connection(
             self._url,
-            decode=decoder.decode,
+            decode=decode if tap is None else decode_tapped,
             receive=receive,
             timing=self._timing,
             open_stream=self._open_stream,
+            open_websocket=self._open_websocket,
+            on_shutdown=on_shutdown,
         )
 
-    async def _follow_clock(self, wall_clock: Callable[[], float]) -> None:
-        due = trio.current_time()
-        while True:
-            for lane in self._lanes:
-                lane.refuse_after(_horizon(wall_clock))
-            due += CLOCK_INTERVAL
-            await trio.sleep_until(due)
-
-    def _forget_quotes(self, symbols: frozenset[str]) -> None:
+    def _reconnected(self, symbols: Collection[str]) -> None:
         for symbol in symbols:
-            self._subscriptions[symbol].sequence.reconnected()
+            self._subscriptions[symbol].reconnected()
+
+    def _count_overlap(self, change: int) -> None:
+        self._repairer.overlaps += change
 
     def _receive(self, decoded: Received) -> None:
         """Everything that comes over any connection; synchronous, so nothing is half handled."""
         if isinstance(decoded, Refused):
-            self._tally.refuse(decoded)
             refusing = self._subscriptions.get(decoded.symbol or "")
-            if refusing is not None:
-                refusing.refused += 1
+            if refusing is None:
+                self._tally.refuse(decoded.reason, decoded.symbol)
+            else:
+                refusing.refuse(decoded.reason, trio.current_time())
             return
         subscription = self._subscriptions.get(decoded.symbol)
         if subscription is None:
             self._tally.drop(Reason.UNSUBSCRIBED)
-            return
-        if isinstance(decoded, Heard):
-            subscription.received = trio.current_time()
-            return
-        if self._is_news(decoded, subscription.sequence):
-            subscription.received = trio.current_time()
-            subscription.deliver(decoded)
-
-    def _is_news(self, event: MarketEvent, sequence: SymbolSequence) -> bool:
-        if isinstance(event, Trade):
-            missing = sequence.judge_trade(event)
-            if missing == DUPLICATE:
-                self._tally.drop(Reason.DUPLICATE)
-                return False
-            if missing:
-                self._tally.miss(event, missing)
-        elif isinstance(event, Quote):
-            if sequence.is_old_quote(event):
-                self._tally.drop(Reason.OUT_OF_ORDER)
-                return False
-        elif sequence.is_old_bar(event):
-            self._tally.drop(Reason.DUPLICATE)
-            return False
-        return True
-
-
-def _horizon(wall_clock: Callable[[], float]) -> int:
-    return round(wall_clock() * 1000) + MAX_AHEAD_MS
+        else:
+            subscription.take(decoded, trio.current_time())

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from levitrio.venues.binance.tls import TlsStream
+
 OpenStream = Callable[[str, int, bool], Awaitable[trio.abc.Stream]]
 """Host, port and whether to use TLS -> an open stream, which the caller closes."""
 
@@ -17,13 +19,5 @@ async def open_network_stream(host: str, port: int, tls: bool) -> trio.abc.Strea
     """
     if not tls:
         return await trio.open_tcp_stream(host, port)
-    stream = await trio.open_ssl_over_tcp_stream(
-        host, port, https_compatible=True, ssl_context=ssl.create_default_context()
-    )
-    try:
-        # Now, because the library would turn a bad certificate into silence.
-        await stream.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
-    return stream
+    context = ssl.create_default_context()
+    return await TlsStream.open(await trio.open_tcp_stream(host, port), context, host)

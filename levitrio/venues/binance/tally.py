@@ -1,14 +1,17 @@
 """What the feed refused, dropped and missed: counted by reason, and reported without a flood."""
 
-from collections.abc import Callable
+from typing import Protocol
 
-from levitrio.trading.market import Trade
+from levitrio.trading.market import Trade, utc
 from levitrio.venues.binance.checks import Reason
 from levitrio.venues.binance.sequence import RESTARTED
-from levitrio.venues.binance.wire import Refused
 
-OnEvent = Callable[[str, str], None]
-"""Kind and text, for the fleet's event log."""
+
+class OnEvent(Protocol):
+    """The fleet's event log, as the feed sees it."""
+
+    def __call__(self, kind: str, text: str, /, *, engine: str | None = None) -> None:
+        """One line; `engine` is the symbol it is about, when it is about one. Must not raise."""
 
 
 class Tally:
@@ -21,7 +24,16 @@ class Tally:
         """Places where trade ids jumped."""
         self.missing_trades = 0
         """Ids that were jumped over."""
+        self.missing_bars = 0
+        """Closed bars that did not come by themselves."""
         self._on_event = on_event
+
+    def tell(self, kind: str, text: str, symbol: str | None = None) -> None:
+        """One line of the event log."""
+        if symbol is None:
+            self._on_event(kind, text)
+        else:
+            self._on_event(kind, text, engine=symbol)
 
     def drop(self, reason: Reason) -> int:
         """Count an event that is delivered to nobody; returns how many so far."""
@@ -29,23 +41,32 @@ class Tally:
         self.dropped[reason.value] = count
         return count
 
-    def refuse(self, refused: Refused) -> None:
+    def refuse(self, reason: Reason, symbol: str | None) -> None:
         """Count unsound input, and report the first, the tenth, the hundredth of its reason."""
-        count = self.drop(refused.reason)
+        count = self.drop(reason)
         if _is_power_of_ten(count):
-            whose = refused.symbol or "no symbol"
-            self._on_event("feed_refused", f"{whose}: {refused.reason}, {count} times so far")
+            whose = symbol or "no symbol"
+            self.tell("feed_refused", f"{whose}: {reason}, {count} times so far", symbol)
 
     def miss(self, trade: Trade, missing: int) -> None:
         """Count and report what is missing before a trade, or that its ids begin anew."""
         if missing == RESTARTED:
             text = f"{trade.symbol}: trade ids begin anew at {trade.trade_id}"
-            self._on_event("feed_restarted", text)
+            self.tell("feed_restarted", text, trade.symbol)
             return
         self.gaps += 1
         self.missing_trades += missing
         text = f"{trade.symbol}: {missing} trades are missing before id {trade.trade_id}"
-        self._on_event("feed_gap", text)
+        self.tell("feed_gap", text, trade.symbol)
+
+    def miss_bars(self, symbol: str, interval: str, missing: int, open_time_ms: int) -> None:
+        """Count and report closed bars that are missing before the one that opened then."""
+        self.missing_bars += missing
+        text = (
+            f"{symbol}: {missing} bars of {interval} are missing before"
+            f" {utc(open_time_ms):%Y-%m-%d %H:%M:%S}"
+        )
+        self.tell("feed_gap", text, symbol)
 
 
 def _is_power_of_ten(count: int) -> bool:

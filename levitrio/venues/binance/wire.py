@@ -2,15 +2,15 @@
 
 A frame is `{"stream": "btcusdt@trade", "data": {...}}`. It is decoded in one pass by a decoder
 for its kind, guessed from its third last character: a trade's frame ends in a boolean, a quote's
-in a text, a kline's in an object. Whatever does not fit the guess (another order of keys, blanks,
-answers to requests, garbage) is read again the careful way, which finds out what it is. Nothing
-a venue can send makes `decode` raise.
+in a text, a depth update's in a list, a kline's in an object. Whatever does not fit the guess
+(another order of keys, blanks, answers to requests, garbage) is read again the careful way,
+which finds out what it is. Nothing a venue can send makes `decode` raise.
 """
 
-import attrs
 import msgspec
 
-from levitrio.trading.market import Bar, MarketEvent, Quote, Trade
+from levitrio.trading.depth import DepthUpdate
+from levitrio.trading.market import Bar, Quote, Trade
 from levitrio.venues.binance.checks import (
     EARLIEST_MS,
     INTERVALS,
@@ -21,49 +21,20 @@ from levitrio.venues.binance.checks import (
     check_bar,
     is_crossed,
 )
+from levitrio.venues.binance.depth_frames import STREAMS as DEPTH_STREAMS
+from levitrio.venues.binance.depth_frames import check_depth, decode_depth
+from levitrio.venues.binance.messages import (
+    Decoded,
+    Heard,
+    Refused,
+    Reply,
+    ServerShutdown,
+)
 
 MAX_FRAME = 1 << 20
 """Characters. The largest frame of the streams we take has about 300."""
 
 _MAX_SOUND = 65_536  # texts of at most 41 characters: a bound for memory, not for the market
-
-
-@attrs.frozen(kw_only=True)
-class Refused:
-    """Input that goes no further."""
-
-    reason: Reason
-    symbol: str | None = None
-    """Whose stream it came on, where that could be told."""
-
-
-@attrs.frozen(kw_only=True)
-class Heard:
-    """Proof that a symbol's stream is alive, without news: an update of an open candle."""
-
-    symbol: str
-
-
-@attrs.frozen(kw_only=True)
-class Reply:
-    """The answer to one of our control messages."""
-
-    id: int | str | None
-    result: object = None
-    error: str | None = None
-    """Code and text of the venue when it refused."""
-
-
-@attrs.frozen(kw_only=True)
-class ServerShutdown:
-    """The venue announces that it will close this connection."""
-
-
-Received = MarketEvent | Heard | Refused
-"""What concerns a symbol, or nobody."""
-
-Decoded = Received | Reply | ServerShutdown
-"""The last two concern the connection."""
 
 
 class _TradeFrame(msgspec.Struct, gc=False):
@@ -78,6 +49,7 @@ class _QuoteFrame(msgspec.Struct, gc=False):
 
 class _CandleState(msgspec.Struct, gc=False):
     x: bool
+    t: int
 
 
 class _CandleData(msgspec.Struct, gc=False):
@@ -121,6 +93,7 @@ _candle_frame = msgspec.json.Decoder(_CandleFrame).decode
 _bar_frame = msgspec.json.Decoder(_BarFrame).decode
 _any_frame = msgspec.json.Decoder(_AnyFrame).decode
 _event = msgspec.json.Decoder(_Event).decode
+_positive = POSITIVE.fullmatch
 
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError, IndexError)
 """What the decoder raises: RecursionError on nesting without end, UnicodeError on surrogates.
@@ -135,9 +108,12 @@ def stream_name(symbol: str, stream: str) -> str:
     Raises ValueError for a stream we cannot decode.
     """
     interval = stream.removeprefix("kline_")
-    if stream not in ("trade", "bookTicker") and (interval == stream or interval not in INTERVALS):
+    if stream not in ("trade", "bookTicker", *DEPTH_STREAMS) and (
+        interval == stream or interval not in INTERVALS
+    ):
         raise ValueError(
-            f"expected trade, bookTicker or kline_INTERVAL (kline_1m), got {stream[:64]!r}"
+            "expected trade, bookTicker, depth, depth@100ms or kline_INTERVAL (kline_1m), "
+            f"got {stream[:64]!r}"
         )
     return f"{symbol.lower()}@{stream}"
 
@@ -152,6 +128,7 @@ class FrameDecoder:
         self._quotes: dict[str, str] = {}
         self._candles: dict[str, tuple[str, str]] = {}
         """Stream -> symbol; for candles symbol and interval."""
+        self._depths: dict[str, str] = {}
         self._sound: set[str] = set()
         """Amounts checked before: prices repeat, and a lookup costs a tenth of the check."""
 
@@ -162,6 +139,8 @@ class FrameDecoder:
             self._trades[name] = symbol
         elif stream == "bookTicker":
             self._quotes[name] = symbol
+        elif stream in DEPTH_STREAMS:
+            self._depths[name] = symbol
         else:
             self._candles[name] = (symbol, stream.removeprefix("kline_"))
         return name
@@ -171,6 +150,7 @@ class FrameDecoder:
         self._trades.pop(name, None)
         self._quotes.pop(name, None)
         self._candles.pop(name, None)
+        self._depths.pop(name, None)
 
     def decode(self, frame: str | bytes) -> Decoded:
         """What a frame says; input that is refused is a value too."""
@@ -182,11 +162,12 @@ class FrameDecoder:
                 told = _trade_frame(frame)
                 trade = told.data
                 symbol = self._trades.get(told.stream)
+                price, quantity, sound = trade.raw_price, trade.raw_quantity, self._sound
                 # The usual case, spelled out: a call to the check costs as much as all of it.
                 if (
                     trade.symbol == symbol
-                    and trade.raw_price in self._sound
-                    and trade.raw_quantity in self._sound
+                    and (price in sound or self._is_sound(price))
+                    and (quantity in sound or self._is_sound(quantity))
                     and EARLIEST_MS < trade.time_ms < self.latest_ms
                     and 0 <= trade.trade_id <= LARGEST_ID
                 ):
@@ -198,6 +179,11 @@ class FrameDecoder:
                 symbol = self._quotes.get(quote.stream)
                 if symbol is not None:
                     return self._check_quote(quote.data, symbol)
+            elif end == "]":
+                changes = decode_depth(frame)
+                symbol = self._depths.get(changes.stream)
+                if symbol is not None:
+                    return self._check_depth(changes.data, symbol)
         except _UNREADABLE:
             pass  # the guess was wrong, or the frame is: the careful way tells
         return self._decode_carefully(frame)
@@ -218,6 +204,8 @@ class FrameDecoder:
                 return self._check_trade(_trade_frame(frame).data, symbol)
             if (symbol := self._quotes.get(stream)) is not None:
                 return self._check_quote(_quote_frame(frame).data, symbol)
+            if (symbol := self._depths.get(stream)) is not None:
+                return self._check_depth(decode_depth(frame).data, symbol)
             if (candle := self._candles.get(stream)) is not None:
                 symbol = candle[0]
                 return self._decode_candle(frame, *candle)
@@ -259,12 +247,18 @@ class FrameDecoder:
             return quote
         return Refused(reason=reason, symbol=symbol)
 
+    def _check_depth(self, update: DepthUpdate, symbol: str) -> DepthUpdate | Refused:
+        reason = check_depth(update, symbol, self.latest_ms)
+        return update if reason is None else Refused(reason=reason, symbol=symbol)
+
     def _decode_candle(self, frame: str, symbol: str, interval: str) -> Bar | Heard | Refused:
         candle = _candle_frame(frame).data
         if candle.s != symbol:
             return Refused(reason=Reason.WRONG_SYMBOL, symbol=symbol)
         if not candle.k.x:
-            return Heard(symbol=symbol)
+            if not EARLIEST_MS < candle.k.t < self.latest_ms:
+                return Refused(reason=Reason.TIME, symbol=symbol)
+            return Heard(symbol=symbol, interval=interval, open_time_ms=candle.k.t)
         bar = _bar_frame(frame).data.k
         if bar.symbol != symbol:
             return Refused(reason=Reason.WRONG_SYMBOL, symbol=symbol)
@@ -273,13 +267,14 @@ class FrameDecoder:
 
     def _is_sound(self, amount: str) -> bool:
         """Whether a text is a positive amount as the venue writes it."""
-        if amount in self._sound:
+        sound = self._sound
+        if amount in sound:
             return True
-        if POSITIVE.fullmatch(amount) is None:
+        if _positive(amount) is None:
             return False
-        if len(self._sound) >= _MAX_SOUND:
-            self._sound.clear()
-        self._sound.add(amount)
+        if len(sound) >= _MAX_SOUND:
+            sound.clear()
+        sound.add(amount)
         return True
 
 

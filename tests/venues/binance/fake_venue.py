@@ -170,9 +170,11 @@ def quote_frame(symbol: str, update_id: int, bid: str = "100.00", ask: str = "10
 
 def candle_frame(symbol: str, minute: int, *, closed: bool) -> str:
     start = 1723161240000 + minute * 60_000
+    price = "100"
     candle = {
-        "t": start, "T": start + 59_999, "s": symbol, "i": "1m", "f": 1, "L": 2, "o": "1", "c": "1",
-        "h": "1", "l": "1", "v": "1", "n": 2, "x": closed, "q": "1", "V": "1", "Q": "1", "B": "0",
+        "t": start, "T": start + 59_999, "s": symbol, "i": "1m", "f": 1, "L": 2, "o": price,
+        "c": price, "h": price, "l": price, "v": "1", "n": 2, "x": closed, "q": "1", "V": "1",
+        "Q": "1", "B": "0",
     }  # fmt: skip
     data = {"e": "kline", "E": start, "s": symbol, "k": candle}
     return frame_of(f"{symbol.lower()}@kline_1m", data)

@@ -1,8 +1,6 @@
 """The feed of a whole fleet, against a venue in memory and in virtual time."""
 
 import json
-from collections import defaultdict
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -16,8 +14,8 @@ from levitrio.trading.market import Bar, MarketEvent
 from levitrio.venues.base import Feed
 from levitrio.venues.binance.feed import BinanceFeed
 
+from .desk import Desk, on_desk
 from .fake_venue import (
-    FakeVenue,
     candle_frame,
     frame_of,
     quote_frame,
@@ -27,64 +25,16 @@ from .fake_venue import (
 )
 
 
-class Desk:
-    """A feed with a venue, what was delivered and what was reported."""
-
-    def __init__(self, nursery: trio.Nursery, symbols: list[str], **options: object) -> None:
-        self.venue = FakeVenue(nursery)
-        self.delivered: defaultdict[str, list[MarketEvent]] = defaultdict(list)
-        self.events: list[tuple[str, str]] = []
-        self.delays: list[int] = []
-        self.feed = BinanceFeed(
-            "ws://venue.example",
-            backoff=self.backoff,
-            chance=lambda: 0.5,
-            on_event=lambda kind, text: self.events.append((kind, text)),
-            open_stream=self.venue.open_stream,
-            **options,  # type: ignore[arg-type]
-        )
-        for symbol in symbols:
-            self.add(symbol)
-
-    def backoff(self, attempt: int, chance: float) -> float:
-        """None at first, then doubled up to a minute, as the restart policy's."""
-        self.delays.append(attempt)
-        return min(60.0, 2.0 ** min(attempt, 10)) if attempt else 0.0
-
-    def add(self, symbol: str) -> None:
-        self.feed.add(symbol, self.delivered[symbol].append)
-
-    def texts(self, kind: str) -> list[str]:
-        return [text for event_kind, text in self.events if event_kind == kind]
-
-
-def on_desk(
-    *symbols: str, **options: object
-) -> Callable[[Callable[[Desk], object]], Callable[[MockClock], object]]:
-    """Run a test with a desk whose feed has started."""
-
-    def decorate(test: Callable[[Desk], object]) -> Callable[[MockClock], object]:
-        async def run(autojump_clock: MockClock) -> None:
-            async with trio.open_nursery() as nursery:
-                desk = Desk(nursery, list(symbols), **options)
-                await nursery.start(desk.feed.run)
-                await test(desk)  # type: ignore[misc]
-                nursery.cancel_scope.cancel()
-
-        run.__name__ = test.__name__
-        run.__doc__ = test.__doc__
-        return run
-
-    return decorate
-
-
 def test_it_is_a_feed() -> None:
     """The class is what `venues.base` asks for."""
 
     def ask(feed: Feed) -> Feed:
         return feed
 
-    ask(BinanceFeed("ws://v", backoff=lambda *_: 0.0, chance=lambda: 0.0, on_event=print))
+    feed = BinanceFeed(
+        "ws://v", backoff=lambda *_: 0.0, chance=lambda: 0.0, on_event=lambda *_, **__: None
+    )
+    assert ask(feed) is feed
 
 
 @on_desk("BTCUSDT", "ETHUSDT")
@@ -313,8 +263,10 @@ async def test_age_of_data(desk: Desk) -> None:
         assert received is not None
         ages.append(trio.current_time() - received)
     assert ages == pytest.approx([0.0, 0.0, 1.0, 2.0])
-    assert feed.refused("BTCUSDT") == 1
-    assert feed.refused("XUSDT") == 0
+    state = feed.input_state("BTCUSDT")
+    assert state is not None
+    assert state.dropped == {"duplicate": 1, "price": 1}
+    assert feed.input_state("XUSDT") is None
 
 
 @on_desk("BTCUSDT")
@@ -400,7 +352,7 @@ async def test_cancelled_it_leaves_no_connection(autojump_clock: MockClock) -> N
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"streams": ("depth",)}, "expected trade, bookTicker or kline"),
+        ({"streams": ("depth20",)}, "expected trade, bookTicker, depth"),
         ({"streams": ()}, "at least one"),
         ({"streams": ("trade", "trade")}, "none twice"),
         ({"symbols_per_connection": 0}, "at least 1, got 0"),
@@ -443,7 +395,7 @@ async def test_over_a_real_socket() -> None:
                 f"ws://127.0.0.1:{server.port}",
                 backoff=lambda attempt, chance: 0.0,
                 chance=lambda: 0.0,
-                on_event=lambda kind, text: None,
+                on_event=lambda kind, text, **_: None,
                 streams=("trade",),
             )
             feed.add("BTCUSDT", inbox.put)

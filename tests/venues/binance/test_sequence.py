@@ -1,10 +1,13 @@
 """Trade ids, quote ids and candles that repeat, jump or begin anew."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levitrio.trading.market import Bar, Quote, Trade
+from levitrio.trading.market import Bar, Quote, Trade, utc
 from levitrio.venues.binance.sequence import (
+    ABSURD,
     DUPLICATE,
     RESTART_MARGIN_MS,
     RESTARTED,
@@ -49,6 +52,13 @@ def test_ids_that_begin_anew() -> None:
     assert sequence.judge_trade(trade(7, time=1_002 + RESTART_MARGIN_MS)) == 1
 
 
+def test_an_id_far_ahead_is_confirmed_by_the_next() -> None:
+    """One absurd id does not make the symbol deaf; two in a row are where the venue counts now."""
+    sequence = SymbolSequence()
+    verdicts = [sequence.judge_trade(trade(n)) for n in (1, 2**62, 2, 10**9, 10**9 + 1, 10**9 + 2)]
+    assert verdicts == [0, ABSURD, 0, ABSURD, 10**9 - 2, 0]
+
+
 def test_quotes_only_grow_on_one_connection() -> None:
     """An older quote is refused, the same id is not, and a reconnect forgets."""
     sequence = SymbolSequence()
@@ -61,14 +71,41 @@ def test_quotes_only_grow_on_one_connection() -> None:
     assert not is_old(1)
 
 
+def minute(number: int) -> Bar:
+    return Bar.of("BTCUSDT", "1", open_time=number * 60_000)
+
+
 def test_a_candle_closes_once() -> None:
-    """The same candle closed twice is delivered once, for each interval on its own."""
+    """The same candle closed twice is old, for each interval on its own."""
     sequence = SymbolSequence()
-    minute = Bar.of("BTCUSDT", "1", open_time=60_000)
     hour = Bar.of("BTCUSDT", "1", open_time=0, interval="1h")
-    assert [sequence.is_old_bar(bar) for bar in (minute, minute, hour, minute)] == [
-        False,
-        True,
-        False,
-        True,
-    ]
+    for bar in (minute(1), hour):
+        assert not sequence.is_old_bar(bar)
+        assert list(sequence.judge_bar(bar)) == []
+        assert sequence.is_old_bar(bar)
+    assert sequence.is_old_bar(minute(0))
+
+
+def test_bars_that_are_jumped_over() -> None:
+    """A closed bar, or the candle open now, shows which closed ones did not come."""
+    sequence = SymbolSequence()
+    sequence.judge_bar(minute(1))
+    assert list(sequence.judge_bar(minute(4))) == [120_000, 180_000]
+    assert list(sequence.judge_candle("1m", 5 * 60_000)) == []
+    assert list(sequence.judge_candle("1m", 7 * 60_000)) == [300_000, 360_000]
+    assert list(sequence.judge_candle("1m", 7 * 60_000)) == []
+    assert sequence.is_old_bar(minute(6))
+    assert list(sequence.judge_bar(minute(7))) == []
+    assert list(sequence.judge_candle("5m", 600_000)) == []
+    assert list(sequence.judge_candle("5m", 600_000)) == []
+    assert list(sequence.judge_candle("5m", 900_000)) == [600_000]
+
+
+def test_months_that_are_jumped_over() -> None:
+    """Months have no fixed length, and are counted all the same."""
+    sequence = SymbolSequence()
+    january = Bar.of("BTCUSDT", "1", open_time=datetime(2024, 1, 1, tzinfo=UTC), interval="1M")
+    april = datetime(2024, 4, 1, tzinfo=UTC)
+    sequence.judge_bar(january)
+    missing = sequence.judge_candle("1M", round(april.timestamp() * 1000))
+    assert [utc(opened).month for opened in missing] == [2, 3]

@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 
 from levitrio.trading.market import Bar, MarketEvent, Quote, Trade
 from levitrio.venues.binance.checks import INTERVALS, Reason, is_crossed
-from levitrio.venues.binance.wire import (
-    MAX_FRAME,
-    Decoded,
-    FrameDecoder,
-    Heard,
-    Refused,
-    Reply,
-    ServerShutdown,
-    stream_name,
-)
+from levitrio.venues.binance.messages import Decoded, Heard, Refused, Reply, ServerShutdown
+from levitrio.venues.binance.wire import MAX_FRAME, FrameDecoder, stream_name
 
 RECORDINGS = Path(__file__).resolve().parents[4] / "shared" / "data" / "hftbacktest"
 
@@ -147,7 +139,8 @@ def test_quote() -> None:
 
 def test_bar_only_when_closed() -> None:
     """An open candle is only a sign of life; closed, it is a bar."""
-    assert decode(candle_with(x=False)) == Heard(symbol="BTCUSDT")
+    alive = Heard(symbol="BTCUSDT", interval="1m", open_time_ms=1672515780000)
+    assert decode(candle_with(x=False)) == alive
     bar = decode(candle_with())
     assert isinstance(bar, Bar)
     assert (bar.open, bar.high, bar.low, bar.close) == tuple(
@@ -376,10 +369,10 @@ def test_shutdown_is_noticed(frame: str) -> None:
     assert decode(frame) == ServerShutdown()
 
 
-@pytest.mark.parametrize("stream", ["depth", "aggTrade", "kline_", "kline_7m", "kline_1M ", ""])
+@pytest.mark.parametrize("stream", ["depth20", "aggTrade", "kline_", "kline_7m", "kline_1M ", ""])
 def test_streams_we_cannot_decode(stream: str) -> None:
     """Asking for a stream we do not know is the caller's mistake, and says what is possible."""
-    with pytest.raises(ValueError, match="expected trade, bookTicker or kline"):
+    with pytest.raises(ValueError, match="expected trade, bookTicker, depth"):
         stream_name("BTCUSDT", stream)
 
 

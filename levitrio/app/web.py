@@ -1,0 +1,97 @@
+"""The page of this fleet, wired: what `[http]` asks for, as far as it is installed."""
+
+import socket
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+import trio
+
+from levitrio.app.operations import Operations
+from levitrio.errors import UsageError
+from levitrio.fleet.config import Http
+from levitrio.supervision.lifecycle import State
+
+if TYPE_CHECKING:
+    from levitrio.http.access import Access
+
+_NEEDED = ("hypercorn", "starlette", "prometheus_client")
+
+
+@attrs.define(eq=False, kw_only=True)
+class WebOperations(Operations):
+    """One running fleet, as a browser sees it. Implements the page's port."""
+
+    async def gather(self) -> Mapping[str, Any]:
+        return await self.assembly.board.gather()
+
+    async def scrape(self) -> bytes:
+        return await self.assembly.scraper.scrape()
+
+    def equity_curve(self) -> Mapping[str, Any]:
+        return self.assembly.observer.equity_curve()
+
+    def price_curve(self, symbol: str) -> Mapping[str, Any]:
+        return self.assembly.observer.price_curve(symbol)
+
+    def readiness(self) -> str:
+        assembly = self.assembly
+        if (trouble := assembly.journal.statistics().failed) is not None:
+            return f"the journal is unusable: {trouble}"
+        if assembly.feed is None or not assembly.feed.statistics().connections:
+            return "no connection to the market yet"
+        children = assembly.supervisor.children.values()
+        late = [c.name for c in children if c.state is State.STARTING and c.incarnation <= 1]
+        return f"engines are starting: {', '.join(late[:5])}" if late else ""
+
+    def report(self, kind: str, text: str) -> None:
+        self.assembly.tell(kind, text)
+
+
+@attrs.frozen(kw_only=True)
+class Web:
+    """The server's socket, open, and who may ask; closed at the end of its `with` block."""
+
+    listener: socket.socket
+    access: "Access"
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        host, port = self.listener.getsockname()[:2]
+        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+    async def run(
+        self,
+        operations: WebOperations,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled."""
+        from levitrio.http.server import WebServer
+
+        server = WebServer(fleet=operations, access=self.access)
+        await server.run(self.listener, task_status=task_status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+
+
+def open_web(config: Http) -> Web:
+    """Take the address and read the token, before anything of the fleet is started.
+
+    Raises UsageError: not installed, address taken, or a token file that cannot be trusted.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"[http] needs {', '.join(missing)}: pip install 'levitrio[http]'")
+    from levitrio.http.access import read_token
+    from levitrio.http.server import access_to, listen
+
+    token = None if config.token_file is None else read_token(config.token_file)
+    listener = listen(config.bind)
+    return Web(listener=listener, access=access_to(listener, token))

@@ -1,0 +1,124 @@
+"""`levi record`: what the feed of a fleet receives, in the recording format."""
+
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import trio
+
+from levitrio.app import settings
+from levitrio.app.assembly import BINANCE_STREAMS
+from levitrio.cli import render
+from levitrio.fleet.config import FleetConfig
+from levitrio.venues.binance.backfill import RestBackfill
+from levitrio.venues.binance.feed import BinanceFeed
+from levitrio.venues.binance.rest import RestClient, rest_url
+from levitrio.venues.recorder import Recorder, RecorderStatistics
+from levitrio.venues.simulator.server import Simulator
+
+PROGRESS_PERIOD = 1.0
+"""Seconds between two lines of progress on a terminal."""
+
+
+def record(config: FleetConfig, *, out: Path, seconds: float | None = None) -> int:
+    """Record until SIGINT or SIGTERM, the end of a tape, or for so many seconds; returns 0.
+
+    No engine runs and nothing is journaled: the symbols and streams of the file are all that
+    counts. Raises UsageError when the file is there already.
+    """
+    with Recorder(out, clock_ns=time.time_ns) as recorder:
+        trio.run(_Recording(config, recorder).main, seconds)
+    statistics = recorder.statistics()
+    render.write(f"{out}: {_describe(statistics)}")
+    if statistics.dropped:
+        render.complain(f"{statistics.dropped} frames were dropped: the disk could not follow", "")
+        return 1
+    return 0
+
+
+class _Recording:
+    """A feed without engines, with a recorder at its tap."""
+
+    def __init__(self, config: FleetConfig, recorder: Recorder) -> None:
+        self._config = config
+        self._recorder = recorder
+
+    async def main(self, seconds: float | None) -> None:
+        # A Ctrl-C inside a nursery would leave as a group: the signal is awaited instead.
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._run, nursery.cancel_scope)
+                with trio.move_on_after(float("inf") if seconds is None else seconds):
+                    await signals.__anext__()
+                nursery.cancel_scope.cancel()
+
+    async def _run(self, scope: trio.CancelScope) -> None:
+        config = self._config
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._recorder.run)
+            url = config.feed.url or BINANCE_STREAMS
+            simulator = self._make_simulator()
+            if simulator is not None:
+                url = await nursery.start(simulator.run)
+            nursery.start_soon(self._show_progress)
+            await nursery.start(self._make_feed(url).run)
+            if simulator is not None:
+                await simulator.ended.wait()
+                await trio.sleep(PROGRESS_PERIOD)  # what was sent last is still on its way
+                scope.cancel()
+
+    def _make_simulator(self) -> Simulator | None:
+        simulator = self._config.simulator
+        if simulator is None:
+            return None
+        return Simulator(
+            seed=simulator.seed,
+            speed=simulator.speed,
+            recordings=simulator.recording,
+            port=simulator.port,
+            expected_streams=settings.expected_streams(self._config),
+            wall_clock=time.time,
+            on_event=_tell,
+        )
+
+    def _make_feed(self, url: str) -> BinanceFeed:
+        feed = self._config.feed
+        made = BinanceFeed(
+            url,
+            streams=feed.streams,
+            symbols_per_connection=feed.symbols_per_connection,
+            backoff=settings.feed_backoff(self._config),
+            chance=random.random,
+            on_event=_tell,
+            wall_clock=time.time if feed.kind == "binance" else None,
+            backfill=RestBackfill(RestClient(rest_url(url)), on_snapshot=self._recorder.take),
+            stale_after=feed.stale_after,
+            tap=self._recorder.take,
+            reader=feed.reader,
+        )
+        for symbol in self._config.engines:
+            made.add(symbol, _ignore)
+        return made
+
+    async def _show_progress(self) -> None:
+        if not sys.stderr.isatty():
+            return
+        while True:
+            await trio.sleep(PROGRESS_PERIOD)
+            sys.stderr.write(f"\r\x1b[K{_describe(self._recorder.statistics())}")
+            sys.stderr.flush()
+
+
+def _describe(statistics: RecorderStatistics) -> str:
+    return f"{statistics.frames} frames, {statistics.bytes / 1e6:.1f} MB"
+
+
+def _tell(kind: str, text: str, /, **_: object) -> None:
+    lead = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{lead}{kind}: {render.neutral(text)}\n")
+
+
+def _ignore(event: object) -> None:
+    """Nobody trades while we record."""

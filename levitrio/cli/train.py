@@ -1,0 +1,212 @@
+"""`levi train`: from recordings or candle files to a model, with an honest word about it."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from levitrio.cli import render
+from levitrio.errors import UsageError
+
+if TYPE_CHECKING:
+    from levitrio.training.series import Series
+    from levitrio.training.train import Trained
+
+_PARTS = ("numpy", "onnx", "onnxruntime", "talib", "lightgbm")
+_MAX_REFUSALS = 5
+
+
+class ModelKind(StrEnum):
+    LOGISTIC = "logistic"
+    BOOSTED = "boosted"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(train)
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="MODEL.onnx, or MODEL.txt for LightGBM's own format.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Candle files or recordings.")
+    ] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="Only these symbols; repeat it for more.")
+    ] = None,
+    interval: Annotated[str, typer.Option(help="Of the bars; found from a candle file.")] = "",
+    model: Annotated[ModelKind, typer.Option(help="What to train.")] = ModelKind.LOGISTIC,
+    horizon: Annotated[int, typer.Option(min=1, max=1000, help="Bars ahead to predict.")] = 1,
+    folds: Annotated[int, typer.Option(min=1, max=100, help="Stretches to judge on.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+    fee: Annotated[float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.")] = 0.001,
+    slippage: Annotated[
+        float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.")
+    ] = 0.0005,
+    long_above: Annotated[float, typer.Option(min=0.0, max=1.0, help="Judged with it.")] = 0.55,
+    short_below: Annotated[float, typer.Option(min=0.0, max=1.0, help="Judged with it.")] = 0.45,
+    simulate: Annotated[
+        float, typer.Option(min=0.0, max=365.0, help="Days of the simulator's market instead.")
+    ] = 0.0,
+    market_seed: Annotated[int, typer.Option(min=0, help="Of the simulated market.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model card.")] = False,
+) -> int:
+    """Train a model, judge it walking forward, and write it with its card (MODEL.json)."""
+    check_installed()
+    from levitrio.training.judging import Costs
+    from levitrio.training.train import Recipe
+    from levitrio.training.train import train as train_model
+
+    form: Literal["onnx", "lightgbm"] = "lightgbm" if out.suffix in (".txt", ".lgb") else "onnx"
+    if out.suffix not in (".txt", ".lgb", ".onnx"):
+        raise UsageError(f"--out: expected a name that ends in .onnx, .txt or .lgb, got {out}")
+    if form == "lightgbm" and model is not ModelKind.BOOSTED:
+        raise UsageError(f"--out {out}: LightGBM's format holds trees: add --model boosted")
+    if short_below >= long_above:
+        raise UsageError("--short-below: expected less than --long-above")
+    if bool(files) == bool(simulate):
+        raise UsageError(
+            "expected candle files or recordings, or --simulate DAYS, got both or none"
+        )
+    bar = Bar()
+    symbols = [each.replace("/", "").replace("-", "").upper() for each in symbol or ()]
+    if simulate:
+        series, sources = _simulated(symbols or ["BTCUSDT"], market_seed, simulate, bar)
+    else:
+        series, sources = _read(files or (), interval, symbols, bar)
+    recipe = Recipe(
+        kind=model.value,
+        horizon=horizon,
+        folds=folds,
+        seed=seed,
+        costs=Costs(fee=fee, slippage=slippage),
+        long_above=long_above,
+        short_below=short_below,
+        form=form,
+    )
+    trained = train_model(series, recipe, sources=sources, progress=bar)
+    bar.close()
+    card_path = _write(out, trained)
+    if as_json:
+        render.write(json.dumps(trained.card))
+    else:
+        for line in report(out, card_path, trained.card):
+            render.write(line)
+    return 0
+
+
+def check_installed() -> None:
+    """Raises UsageError when the extra is not there."""
+    if any(find_spec(part) is None for part in _PARTS):
+        raise UsageError("levi train needs the extra: pip install 'levitrio[ml]'")
+
+
+class Bar:
+    """A progress bar on a terminal; elsewhere nothing."""
+
+    _WIDTH = 30
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr is not None and sys.stderr.isatty()
+
+    def __call__(self, step: str, share: float) -> None:
+        if self._shown:
+            done = round(self._WIDTH * min(1.0, share))
+            bar = "#" * done + "-" * (self._WIDTH - done)
+            sys.stderr.write(f"\r\x1b[K[{bar}] {step}")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Remove it."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _read(
+    files: Sequence[Path], interval: str, symbols: Sequence[str], bar: Bar
+) -> "tuple[list[Series], list[Mapping[str, Any]]]":
+    from levitrio.training.series import read_series
+
+    found: list[Series] = []
+    sources: list[Mapping[str, Any]] = []
+    refused = 0
+
+    def refuse(problem: str) -> None:
+        nonlocal refused
+        refused += 1
+        if refused <= _MAX_REFUSALS:
+            typer.echo(problem, err=True)
+
+    for number, path in enumerate(files):
+        bar(f"reading {path.name}", number / len(files))
+        part = read_series(path, interval=interval, symbols=symbols, on_refused=refuse)
+        interval = part[0].interval
+        found += part
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        bars = sum(len(series.bars) for series in part)
+        sources.append({"file": path.name, "sha256": digest, "bars": bars})
+    if refused > _MAX_REFUSALS:
+        typer.echo(f"{refused - _MAX_REFUSALS} more lines were refused", err=True)
+    return found, sources
+
+
+def _simulated(
+    symbols: Sequence[str], seed: int, days: float, bar: Bar
+) -> "tuple[list[Series], list[Mapping[str, Any]]]":
+    from levitrio.training.series import generated_series
+
+    found = [
+        generated_series(
+            symbol,
+            seed=seed,
+            days=days,
+            progress=lambda share, symbol=symbol: bar(f"simulating {symbol}", share),  # type: ignore[misc]
+        )
+        for symbol in symbols
+    ]
+    return found, [{"simulated_days": days, "market_seed": seed, "symbols": list(symbols)}]
+
+
+def _write(out: Path, trained: "Trained") -> Path:
+    from levitrio.training.graph import as_json
+
+    card_path = out.with_suffix(".json")
+    try:
+        out.write_bytes(trained.content)
+        card_path.write_bytes(as_json(trained.card))
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from None
+    return card_path
+
+
+def report(out: Path, card_path: Path, card: Mapping[str, Any]) -> list[str]:
+    """What a person wants to know, and what to put into fleet.toml."""
+    metrics, trading = card["metrics"], card["trading"]
+    low, high = metrics["auc_95"]
+    lines = [
+        f"{card['kind']} on {card['data']['rows']:,} rows of {', '.join(card['data']['symbols'])}",
+        f"bars of {card['interval']}, {card['horizon_bars']} ahead; judged on {metrics['rows']:,}",
+        f"AUC        {metrics['auc']:.4f}  (95 % {low:.4f} to {high:.4f}; a coin has 0.5)",
+        f"Brier      {metrics['brier']:.4f}  (base rate {metrics['brier_of_base_rate']:.4f})",
+        f"hit rate   {metrics['hit_rate']:.4f}  (majority {metrics['hit_rate_of_majority']:.4f})",
+        f"after a fee of {trading['fee']:g} and slippage of {trading['slippage']:g}:",
+    ]
+    everybody = {"model": trading["model"], **trading["baselines"]}
+    lines += [
+        f"  {name:<9} {each['net']:+9.2%} net {each['gross']:+9.2%} gross "
+        f"{each['changes']:8,.0f} orders  {each['exposure']:4.0%} of the time"
+        for name, each in everybody.items()
+    ]
+    lines += [
+        card["verdict"]["text"],
+        f"Written: {out}, {card_path}. In fleet.toml, as a member of an ensemble:",
+        f'  {{ model = "{out.name}", sha256 = "{card["sha256"]}" }}',
+    ]
+    return lines

@@ -1,0 +1,391 @@
+"""Orders at a venue that speaks the Binance protocol, over its WS API. Implements `Broker`.
+
+One session at a time carries everything; `presence` keeps it open. Nothing is ever sent twice,
+except what the venue refused for its timestamp.
+
+What was certainly not carried out is `REJECTED`. Everything else without a trustworthy answer is
+`UNKNOWN`, also what was not even sent because nobody could be asked: whoever gets it waits and
+asks, and does not pour more orders on a venue that is down.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+import trio
+
+from levitrio.errors import VenueError
+from levitrio.trading.filters import SymbolFilters
+from levitrio.trading.orders import Fill, Order, OrderStatus
+from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
+from levitrio.venues.binance.account_reading import WEIGHT_STATUS, AccountReading, decoded
+from levitrio.venues.binance.connection import Timing
+from levitrio.venues.binance.errors_table import Meaning, meaning
+from levitrio.venues.binance.fill_memory import FillMemory, Told
+from levitrio.venues.binance.lane import Backoff
+from levitrio.venues.binance.limits import TokenBucket, connect_bucket
+from levitrio.venues.binance.listing import Listing
+from levitrio.venues.binance.network import OpenStream, open_network_stream
+from levitrio.venues.binance.order_limits import AccountLimits
+from levitrio.venues.binance.order_wire import (
+    STATUSES,
+    Contradiction,
+    OrderAnswer,
+    check_about,
+    decode_execution,
+    decode_order,
+    named,
+    place_params,
+    placed_fills,
+    status_of,
+    total,
+)
+from levitrio.venues.binance.presence import Presence
+from levitrio.venues.binance.secrets import Credentials
+from levitrio.venues.binance.session import RECV_WINDOW_MS, RENEW_AFTER, RESEND_WITHIN, Session
+from levitrio.venues.binance.time_offset import VenueClock
+from levitrio.venues.binance.weight import WeightGovernor
+from levitrio.venues.binance.ws_api import Answer
+
+PROOF_MARGIN = 5.0
+"""Seconds between the venue's last look at an order's timestamp and the moment a question sees
+the order: its books and its history are different machines."""
+
+PATIENCE = 5.0
+"""Seconds in which a connection is made when nothing is wrong, at the start above all."""
+
+_NOT_SENT = "not sent: "
+
+
+class OnEvent(Protocol):
+    """Told what an operator should know: one line of the event log."""
+
+    def __call__(self, kind: str, text: str, *, engine: str | None = None) -> None:
+        """Must neither block nor raise."""
+
+
+class BinanceBroker:
+    """Implements `levitrio.venues.base.Broker`; nothing is connected before `run`."""
+
+    def __init__(
+        self,
+        *,
+        address: Callable[[], str],
+        venue: str,
+        credentials: Credentials,
+        on_event: OnEvent,
+        on_unauthorized: Callable[[str], None],
+        backoff: Backoff,
+        chance: Callable[[], float],
+        governor: WeightGovernor | None = None,
+        attempts: TokenBucket | None = None,
+        timing: Timing | None = None,
+        renew_after: float = RENEW_AFTER,
+        redact: Callable[[str], str] = str,
+        on_filters: Callable[[str, SymbolFilters], None] = lambda _symbol, _filters: None,
+        open_stream: OpenStream = open_network_stream,
+    ) -> None:
+        """Make a broker.
+
+        Args:
+            address: Asked before each connection: `wss://ws-api.binance.com/ws-api/v3`.
+            venue: Names the account's venue in fills.
+            credentials: What is signed with.
+            on_event: Told `broker_connected`, `broker_disconnected`, `broker_renewed`,
+                `broker_unauthorized`, `account_unread`, `order_malformed`, `quarantine`, `limits`.
+            on_unauthorized: Called with a reason when the venue accepts our key no more: trading
+                must stop. May be called again.
+            backoff: Attempt and chance -> seconds; attempt 0 is the first reconnect.
+            chance: A random number from 0 to 1.
+            governor: Shared with others who ask the venue from this address.
+            attempts: The bucket to share when others connect to the same venue.
+            timing: Deadlines of each connection.
+            renew_after: Seconds after which a connection is replaced while it works.
+            on_filters: Told a symbol's filters before it was first compared with the venue, and
+                after each reconnect. Must neither block nor raise.
+            redact: Blots out secrets in the venue's words, before anybody else sees them.
+            open_stream: The seam to the network.
+        """
+        self.venue = venue
+        self.proof_after = RECV_WINDOW_MS / 1000 + RESEND_WITHIN + PROOF_MARGIN
+        self._address = address
+        self._credentials = credentials
+        self._on_event = on_event
+        self._on_unauthorized = on_unauthorized
+        self._timing = timing
+        self._renew_after = renew_after
+        self._redact = redact
+        self._open_stream = open_stream
+        self._clock = VenueClock()
+        self._limits = AccountLimits(address=governor or WeightGovernor())
+        self._memory = FillMemory()
+        self._listing = Listing(on_filters)
+        self._reading = AccountReading(venue=venue, memory=self._memory)
+        self._presence = Presence(
+            self._new_session,
+            limits=self._limits,
+            attempts=attempts or connect_bucket(),
+            backoff=backoff,
+            chance=chance,
+            tell=self._tell,
+            on_ready=self._ready,
+            on_missed=lambda: self._lost(),
+        )
+        self._nursery: trio.Nursery | None = None
+        self._take: Callable[[str, OrderReport], None] = lambda _symbol, _report: None
+        self._lost: Callable[[], None] = lambda: None
+        self._asked_since: dict[str, int] = {}
+        """When a symbol without any trade of ours was first asked for, ms of the venue."""
+
+    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
+        """See `Broker.listen`."""
+        self._take, self._lost = take, lost
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """See `Broker.run`. Cancelled, the connection is closed; what was sent stays sent."""
+        task_status.started()
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await self._presence.run()
+            finally:
+                self._nursery = None
+
+    async def place(self, order: Order) -> OrderReport:
+        """See `Broker.place`. Cancelled, the order may have been sent.
+
+        Sent at once or not at all: nothing waits here for its turn.
+        """
+        session = self._presence.session
+        if session is None:
+            return _unknown(order, f"{_NOT_SENT}no connection to the venue")
+        now = trio.current_time()
+        venue_ms = self._clock.now_ms(now)
+        refusal = self._limits.refusal(now, venue_ms, is_exit=order.is_exit)
+        if refusal:
+            self._tell("limits", f"order {order.client_id}: {_NOT_SENT}{refusal}", order.symbol)
+            return _unknown(order, _NOT_SENT + refusal)
+        self._limits.sent(venue_ms)
+        try:
+            answer = await session.send("order.place", place_params(order))
+        except VenueError as error:
+            return _unknown(order, self._redact(str(error)))
+        if answer.error is not None:
+            report = self._refused(order, answer)
+            if report.status is OrderStatus.REJECTED:
+                self._limits.settled(venue_ms)
+            return report
+        report = await self._believe(session, order, "order.place", answer)
+        if report.fills:
+            self._limits.settled(venue_ms)
+        return report
+
+    async def cancel(self, order: Order) -> OrderReport:
+        """See `Broker.cancel`. Cancelled, the order may be."""
+        session = self._presence.session
+        if session is None:
+            return _unknown(order, f"{_NOT_SENT}no connection to the venue")
+        try:
+            answer = await session.send("order.cancel", named(order))
+        except VenueError as error:
+            return _unknown(order, self._redact(str(error)))
+        if answer.error is not None:
+            # Not open: done already, not there yet, or never to be. Only a question tells.
+            found = await self.query(order)
+            return found or _unknown(order, "the venue has no such order now")
+        return await self._believe(session, order, "order.cancel", answer)
+
+    async def query(self, order: Order) -> OrderReport | None:
+        """See `Broker.query`."""
+        session = self._presence.session
+        if session is None:
+            return _unknown(order, "no connection to the venue")
+        try:
+            answer = await session.ask("order.status", named(order), weight=WEIGHT_STATUS)
+        except VenueError as error:
+            return _unknown(order, self._redact(str(error)))
+        if answer.error is not None:
+            if self._meaning(answer) is Meaning.NO_SUCH_ORDER:
+                return None
+            return _unknown(order, self._words(answer))
+        return await self._believe(session, order, "order.status", answer)
+
+    async def standing(self, symbol: str, since: int | None) -> Standing:
+        """See `Broker.standing`.
+
+        For a symbol without any trade of ours, those count that were made after it was first
+        asked for: what the account did before is not the fleet's.
+        """
+        session = await self._ready_session()
+        began_ms = self._clock.now_ms(trio.current_time())
+        asked_since = self._asked_since.get(symbol)
+        try:
+            await self._listing.learn(session, symbol)
+            orders = await self._reading.open_orders(session, symbol)
+            trades: tuple[Fill, ...] = ()
+            if since is not None or asked_since is not None:
+                trades = await self._reading.trades(
+                    session, symbol, after=since, since_ms=asked_since
+                )
+        except VenueError as error:
+            raise self._unavailable(error, symbol) from None
+        self._asked_since.setdefault(symbol, began_ms)
+        return Standing(open_orders=orders, trades=trades)
+
+    async def balances(self) -> dict[str, Decimal]:
+        """What the account holds of each asset, free and locked. Raises BrokerUnavailable."""
+        session = await self._ready_session()
+        try:
+            found = await self._reading.account(session)
+        except VenueError as error:
+            raise self._unavailable(error, None) from None
+        return {each.asset: each.free + each.locked for each in found.balances}
+
+    # The session
+
+    async def _ready_session(self) -> Session:
+        with trio.move_on_after(PATIENCE):
+            return await self._presence.wait_session()
+        raise BrokerUnavailable(
+            f"expected a connection to the venue, there is none in {PATIENCE:g} s"
+        )
+
+    def _new_session(self) -> Session:
+        return Session(
+            self._address(),
+            credentials=self._credentials,
+            clock=self._clock,
+            limits=self._limits,
+            take=self._hear,
+            on_measured=self._measured,
+            on_unauthorized=self._unauthorized,
+            timing=self._timing,
+            renew_after=self._renew_after,
+            open_stream=self._open_stream,
+        )
+
+    def _ready(self, session: Session) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._look_at_account, session)
+
+    async def _look_at_account(self, session: Session) -> None:
+        try:
+            found = await self._reading.account(session)
+        except VenueError as error:
+            self._tell("account_unread", f"the account could not be looked at: {error}")
+            return
+        if not found.can_trade:
+            self._unauthorized("the account may not trade")
+
+    def _measured(self) -> None:
+        # What was sent before the newest measurement may carry the uncertainty of the last one.
+        margin = RESEND_WITHIN + PROOF_MARGIN + self._clock.uncertainty
+        self.proof_after = max(self.proof_after, RECV_WINDOW_MS / 1000 + margin)
+
+    def _unauthorized(self, words: str) -> None:
+        text = f"the venue does not accept our key: {self._redact(words)}"
+        if not self._presence.is_refused:
+            self._tell("broker_unauthorized", text)
+        self._presence.is_refused = True
+        self._on_unauthorized(text[:300])
+
+    # What the venue says
+
+    def _hear(self, kind: str, event: bytes) -> None:
+        """One user data event; what cannot be believed is told and left to questions."""
+        if kind != "executionReport":
+            return
+        try:
+            said = decode_execution.decode(event)
+            status = STATUSES.get(said.X)
+            if status is None:
+                raise Contradiction(f"expected a status of an order, got {said.X[:40]!r}")
+            fill = said.fill(self.venue)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            self._tell("quarantine", f"an event that is none: {error}")
+            return
+        except Contradiction as error:
+            self._tell("quarantine", str(error))
+            return
+        self._memory.name(said.s, said.i, said.client_id)
+        fills: tuple[Fill, ...] = ()
+        if fill is not None:
+            told = self._memory.hear(fill)
+            if told is Told.AGAIN:
+                return
+            if told is Told.OTHERWISE:
+                text = f"trade {fill.trade_id}: told again with other numbers, the first count"
+                self._tell("quarantine", text, said.s)
+                return
+            fills = (fill,)
+        reason = "" if said.r == "NONE" else self._redact(said.r)
+        self._take(
+            said.s,
+            OrderReport(client_id=said.client_id, status=status, fills=fills, reason=reason),
+        )
+
+    async def _believe(
+        self, session: Session, order: Order, method: str, answer: Answer
+    ) -> OrderReport:
+        """An answer about an order with all its fills; UNKNOWN if it cannot be believed."""
+        try:
+            said = decoded(method, decode_order, answer)
+            check_about(order, said)
+            status = status_of(said)
+            self._memory.name(said.symbol, said.order_id, said.client_id)
+            for fill in placed_fills(order, said, self.venue):
+                if self._memory.learn(fill) is Told.OTHERWISE:
+                    raise Contradiction(f"trade {fill.trade_id} was told otherwise before")
+            fills = await self._complete(session, said)
+        except Contradiction as error:
+            text = f"order {order.client_id}: {error}"
+            self._tell("quarantine", text, order.symbol)
+            return _unknown(order, self._redact(text))
+        except VenueError as error:
+            return _unknown(order, self._redact(str(error)))
+        if total(fills) < said.executed_qty:
+            reason = f"executed {said.executed_qty}, fills told of {total(fills)}"
+            return OrderReport(
+                client_id=order.client_id, status=OrderStatus.UNKNOWN, fills=fills, reason=reason
+            )
+        return OrderReport(client_id=order.client_id, status=status, fills=fills)
+
+    async def _complete(self, session: Session, said: OrderAnswer) -> tuple[Fill, ...]:
+        fills = self._memory.of(said.symbol, said.client_id)
+        if total(fills) < said.executed_qty:
+            fills = await self._reading.fills_of(session, said)
+        # Events may be ahead of an answer, but no order fills beyond what was asked for.
+        if total(fills) > said.orig_qty:
+            raise Contradiction(f"expected at most {said.orig_qty}, got fills of {total(fills)}")
+        return fills
+
+    def _refused(self, order: Order, answer: Answer) -> OrderReport:
+        words = self._words(answer)
+        match self._meaning(answer):
+            case Meaning.UNKNOWN | Meaning.NO_SUCH_ORDER | Meaning.NOT_OPEN:
+                return _unknown(order, words)
+            case Meaning.MALFORMED:
+                self._tell("order_malformed", f"order {order.client_id}: {words}", order.symbol)
+        return OrderReport(client_id=order.client_id, status=OrderStatus.REJECTED, reason=words)
+
+    def _meaning(self, answer: Answer) -> Meaning:
+        assert answer.error is not None
+        return meaning(answer.status, answer.error.code, answer.error.msg)
+
+    def _words(self, answer: Answer) -> str:
+        assert answer.error is not None
+        return self._redact(f"{answer.error.code} {answer.error.msg}")[:500]
+
+    def _unavailable(self, error: VenueError, symbol: str | None) -> BrokerUnavailable:
+        text = self._redact(str(error))
+        if isinstance(error, Contradiction):
+            self._tell("quarantine", text, symbol)
+        return BrokerUnavailable(text)
+
+    def _tell(self, kind: str, text: str, symbol: str | None = None) -> None:
+        self._on_event(kind, self._redact(text), engine=symbol)
+
+
+def _unknown(order: Order, reason: str) -> OrderReport:
+    return OrderReport(client_id=order.client_id, status=OrderStatus.UNKNOWN, reason=reason)

@@ -1,0 +1,74 @@
+"""What the feed does once a second: who is stale, who may be believed again, and whether this
+process stood still."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+import trio
+
+from levitrio.venues.binance.lane import Lane
+from levitrio.venues.binance.subscription import Subscription
+from levitrio.venues.binance.tally import Tally
+
+MAX_AHEAD_MS = 3_600_000
+"""An event time further than this ahead of the wall clock is refused; clocks differ by seconds."""
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at the clock."""
+STOOD_STILL = 10.0
+"""Seconds a look may be late. Later, the process was stopped: what waits in the sockets is old,
+and would be taken for the market of now."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Upkeep:
+    """Looks after lanes and subscriptions, which belong to the feed and change."""
+
+    lanes: Sequence[Lane]
+    subscriptions: Mapping[str, Subscription]
+    tally: Tally
+    wall_clock: Callable[[], float] | None
+    """Seconds since 1970; None: event times are not judged."""
+    is_resting: Callable[[], bool]
+    """Whether nothing is to be expected."""
+
+    async def run(self) -> None:
+        """Look, again and again, until cancelled."""
+        due = trio.current_time()
+        while True:
+            now = trio.current_time()
+            if now - due > STOOD_STILL:
+                for lane in self.lanes:
+                    lane.reconnect(f"this process stood still for {now - due:.0f} s")
+            for lane in self.lanes:
+                self.set_clock(lane)
+            for subscription in self.subscriptions.values():
+                self._look_at(subscription, now)
+            # Not a burst of missed looks, when some were missed.
+            due = max(due, now) + LOOK_INTERVAL
+            await trio.sleep_until(due)
+
+    def set_clock(self, lane: Lane) -> None:
+        """Tell a lane which event times lie too far ahead."""
+        if self.wall_clock is not None:
+            lane.refuse_after(round(self.wall_clock() * 1000) + MAX_AHEAD_MS)
+
+    def _look_at(self, subscription: Subscription, now: float) -> None:
+        symbol, suspicion = subscription.symbol, subscription.suspicion
+        if suspicion.is_suspended:
+            if suspicion.resume(now):
+                self.tally.tell("resumed", f"{symbol}: its input is believed again", symbol)
+            elif suspicion.ask_again(now):
+                subscription.resync()
+        if self.is_resting():
+            return
+        changed = subscription.watch.check(now)
+        if changed is None:
+            return
+        if subscription.watch.is_stale:
+            text = (
+                f"{symbol}: no data of {changed.stream} for {changed.age:.0f} s,"
+                f" usual are up to {changed.allowed:.0f} s"
+            )
+            self.tally.tell("stale", text, symbol)
+        else:
+            self.tally.tell("fresh", f"{symbol}: data comes again", symbol)

@@ -1,0 +1,118 @@
+"""A fleet whose orders go to a venue, with everything between them that can go wrong."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from levitrio.fleet.config import FleetConfig
+from levitrio.trading.risk import TradingState
+from levitrio.venues.simulator.accounts import Account, ApiKey
+from levitrio.venues.simulator.faults import Faults
+from tests.app.conftest import HOLDER
+from tests.app.virtual import VirtualFleet, running_fleet, write_fleet
+
+KEY = "K7hQ2mZp9XcV4bNw8RtY1uJs6LfD3gAe"
+SECRET = "S3xW8vBn5KqT2yHj7MdR9pGc4ZuF6aLe"
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+
+BROKER = """
+[broker]
+kind = "simulator"
+url = "ws://127.0.0.1:1"
+key_file = "simulator.key"
+cash = 10000
+"""
+
+
+def write(folder: Path, secret: str = SECRET) -> FleetConfig:
+    key_file = folder / "simulator.key"
+    key_file.write_text(f"{KEY}\n{secret}\n")
+    key_file.chmod(0o600)
+    return write_fleet(folder, SYMBOLS, engines=dict.fromkeys(SYMBOLS, HOLDER), extra=BROKER)
+
+
+@asynccontextmanager
+async def trading(config: FleetConfig, **faults: object) -> AsyncIterator[VirtualFleet]:
+    async with running_fleet(config, keys=[ApiKey.of(KEY, SECRET)]) as fleet:
+        fleet.simulator.venue.faults.replace(Faults.parse(faults))
+        yield fleet
+
+
+def account_of(fleet: VirtualFleet) -> Account:
+    (account,) = fleet.simulator.venue._accounts.values()
+    return account
+
+
+FAULTS: dict[str, dict[str, object]] = {
+    "nothing": {},
+    "timeout": {"timeout_every": 1},
+    "lost reply": {"lost_reply_every": 1},
+    "late": {"late_every": 1, "late_by": 3.0},
+    "events first": {"events_first": True},
+    "disconnects": {"disconnect_every": 20.0},
+    "other clock": {"clock_skew_ms": 7_200_000},
+}
+
+
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
+@pytest.mark.usefixtures("own_strategies")
+async def test_every_fill_is_booked_once(
+    faults: dict[str, object], tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Whatever happens to answers: one order for each symbol, and books equal to the venue's."""
+    config = write(tmp_path)
+    async with trading(config, **faults) as fleet:
+        await trio.sleep(120)
+        account = account_of(fleet)
+        assert {order.request.symbol for order in account.orders.values()} == set(SYMBOLS)
+        assert len(account.orders) == len(SYMBOLS)
+        for symbol in SYMBOLS:
+            bought = account.balance(symbol.removesuffix("USDT")).free
+            assert Decimal(fleet.row(symbol)["position"]) == bought
+            assert bought > 0
+            assert fleet.row(symbol)["trade_count"] == 1
+    with sqlite3.connect(config.fleet.data_dir / "journal.db") as journal:
+        ids = journal.execute("SELECT symbol, trade_id FROM fills").fetchall()
+    assert len(ids) == len(set(ids))
+    assert len(ids) == sum(len(trades) for trades in account.trades.values())
+
+
+@pytest.mark.usefixtures("own_strategies")
+async def test_a_refused_key_halts_the_fleet(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Engines live on and read data, trading is halted with the venue's words, no key in them."""
+    config = write(tmp_path, secret="WrongSecretOfTheRightLength12345")
+    async with trading(config) as fleet:
+        await trio.sleep(60)
+        account = fleet.assembly.account
+        assert account.trading_state is TradingState.HALTED
+        assert "-1022" in account.trading_reason
+        assert KEY not in repr([event.as_dict() for event in fleet.assembly.events.since(0).events])
+        assert fleet.kinds().count("broker_unauthorized") == 1
+        assert account_of(fleet).orders == {}
+
+
+@pytest.mark.usefixtures("own_strategies")
+async def test_a_strangers_order_stops_its_symbol(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A trade by hand on our account is told, and that symbol sends nothing more."""
+    config = write(tmp_path)
+    async with trading(config) as fleet:
+        await trio.sleep(30)
+        venue = fleet.simulator.venue
+        from levitrio.venues.simulator.order_request import read_order
+        from levitrio.venues.simulator.parameters import Parameters
+
+        by_hand = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+        venue.exchange.place(account_of(fleet), read_order(Parameters(by_hand)))
+        fleet.simulator._reception.tell_accounts()
+        await trio.sleep(5)
+        assert "foreign_order" in fleet.kinds("BTCUSDT")
+        assert "foreign_order" not in fleet.kinds("ETHUSDT")

@@ -1,0 +1,246 @@
+"""The broker when the venue or the line to it fails: what it believes, and what it sends."""
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from levitrio.trading.orders import OrderStatus, Side
+from levitrio.venues.base import BrokerUnavailable
+from levitrio.venues.binance.secrets import Credentials
+from levitrio.venues.binance.session import RECV_WINDOW_MS
+from levitrio.venues.simulator.accounts import ApiKey
+
+from .test_signing import PRIVATE, PUBLIC
+from .trading_floor import API_KEY, SYMBOL, trading_floor
+
+
+async def test_an_order_accepted_without_an_answer_is_unknown(autojump_clock: MockClock) -> None:
+    """-1007: the outcome is UNKNOWN, one question finds it, and it was sent once."""
+    async with trading_floor() as floor:
+        floor.fault(timeout_every=1)
+        order = floor.order()
+        report = await floor.broker.place(order)
+        assert report.status is OrderStatus.UNKNOWN
+        found = await floor.broker.query(order)
+        assert found is not None
+        assert found.status is OrderStatus.FILLED
+        assert sum(fill.quantity for fill in found.fills) == order.quantity
+        assert len(floor.account.orders) == 1
+
+
+async def test_a_lost_reply_is_unknown_at_once(autojump_clock: MockClock) -> None:
+    """A connection cut after the send does not let the order wait for a deadline."""
+    async with trading_floor() as floor:
+        floor.fault(lost_reply_every=1)
+        order = floor.order()
+        began = trio.current_time()
+        assert (await floor.broker.place(order)).status is OrderStatus.UNKNOWN
+        assert trio.current_time() - began < 1
+        floor.fault()
+        await floor.connected()
+        found = await floor.broker.query(order)
+        assert found is not None
+        assert found.status is OrderStatus.FILLED
+        assert sum(fill.quantity for fill in found.fills) == order.quantity
+
+
+async def test_an_order_that_arrives_late_is_found_before_the_proof(
+    autojump_clock: MockClock,
+) -> None:
+    """No such order yet, then it is there: what is absent is proof only after `proof_after`."""
+    async with trading_floor() as floor:
+        floor.fault(late_every=1, late_by=4.9)
+        order = floor.order()
+        sent = trio.current_time()
+        assert (await floor.broker.place(order)).status is OrderStatus.UNKNOWN
+        assert await floor.broker.query(order) is None
+        await trio.sleep_until(sent + floor.broker.proof_after)
+        found = await floor.broker.query(order)
+        assert found is not None
+        assert found.status is OrderStatus.FILLED
+
+
+async def test_nothing_arrives_after_the_proof(autojump_clock: MockClock) -> None:
+    """An order later than its window is dropped, so "no such order" stays true."""
+    async with trading_floor() as floor:
+        floor.fault(late_every=1, late_by=RECV_WINDOW_MS / 1000 + 0.5)
+        order = floor.order()
+        sent = trio.current_time()
+        await floor.broker.place(order)
+        await trio.sleep_until(sent + floor.broker.proof_after)
+        assert await floor.broker.query(order) is None
+        await trio.sleep(60)
+        assert await floor.broker.query(order) is None
+
+
+@pytest.mark.parametrize("skew_ms", [2_000, -2_000, 3_600_000, -30_000])
+async def test_a_clock_that_jumped_is_measured_again(
+    skew_ms: int, autojump_clock: MockClock
+) -> None:
+    """-1021 is a refusal that is certain: measured, sent again, and carried out once."""
+    async with trading_floor() as floor:
+        floor.fault(clock_skew_ms=skew_ms)
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
+        assert len(floor.account.orders) == 1
+
+
+@pytest.mark.parametrize("status", [429, 418])
+async def test_a_ban_is_honoured(status: int, autojump_clock: MockClock) -> None:
+    """Refused for too much: nothing is sent or asked until the venue's own time is over."""
+    async with trading_floor() as floor:
+        floor.fault(refuse=status, refuse_for=120.0)
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.REJECTED
+        refused_at = trio.current_time()
+        floor.fault()
+        window = floor.simulator.venue.weights.window
+        used = window.used(floor.simulator.venue.wall_ms())
+        second = await floor.broker.place(floor.order(is_exit=True))
+        assert second.status is OrderStatus.UNKNOWN
+        assert "not sent" in second.reason
+        with pytest.raises(BrokerUnavailable, match="may not be asked"):
+            await floor.broker.standing(SYMBOL, None)
+        assert window.used(floor.simulator.venue.wall_ms()) == used
+        await trio.sleep_until(refused_at + 121)
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
+
+
+async def test_a_server_error_is_unknown(autojump_clock: MockClock) -> None:
+    """5xx says nothing about whether it was carried out."""
+    async with trading_floor() as floor:
+        floor.fault(refuse=500)
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.UNKNOWN
+        found = await floor.broker.query(floor.order())
+        assert found is not None
+        assert found.status is OrderStatus.UNKNOWN
+
+
+async def test_events_before_the_answer_tell_a_fill_once_each(autojump_clock: MockClock) -> None:
+    """A fill by event and by answer is one fill with one id, and the event is handed on once."""
+    async with trading_floor() as floor:
+        floor.fault(events_first=True)
+        report = await floor.broker.place(floor.order())
+        await trio.testing.wait_all_tasks_blocked()
+        heard = [fill for _, each in floor.heard for fill in each.fills]
+        assert [fill.trade_id for fill in heard] == [fill.trade_id for fill in report.fills]
+
+
+async def test_a_broken_connection_is_replaced_and_told(autojump_clock: MockClock) -> None:
+    """After a reconnect somebody is told that events may have been missed; not before."""
+    async with trading_floor() as floor:
+        assert floor.missed == []
+        await floor.cut()
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.UNKNOWN
+        await floor.connected()
+        assert len(floor.missed) == 1
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
+        assert floor.kinds.count("broker_disconnected") == 1
+
+
+async def test_an_old_connection_is_replaced_while_it_works(autojump_clock: MockClock) -> None:
+    """Before the venue's 24 hours a successor takes over, and nothing was missed."""
+    async with trading_floor(renew_after=600) as floor:
+        await trio.sleep(660)
+        assert len(floor.streams) == 2
+        assert floor.missed == []
+        assert "broker_renewed" in floor.kinds
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
+
+
+async def test_a_shutdown_is_anticipated(autojump_clock: MockClock) -> None:
+    """serverShutdown: the successor listens before the venue closes."""
+    async with trading_floor() as floor:
+        floor.fault(cut_after=600.0, shutdown_notice=30.0)
+        await trio.sleep(580)
+        assert len(floor.streams) == 2
+        floor.fault()
+        await trio.sleep(60)
+        assert floor.missed == []
+        assert "broker_disconnected" not in floor.kinds
+
+
+async def test_a_venue_that_is_down_is_tried_again(autojump_clock: MockClock) -> None:
+    """Pauses grow; once it is up, everything works without anybody's help."""
+    async with trading_floor(connect=False) as floor:
+        floor.is_down = True
+        await trio.sleep(300)
+        tries = floor.kinds.count("broker_disconnected")
+        assert 5 <= tries <= 12
+        floor.is_down = False
+        await floor.connected()
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
+
+
+async def test_a_key_that_is_refused_stops_trading(autojump_clock: MockClock) -> None:
+    """A wrong secret: told once and loudly, tried again rarely, and the key is in no text."""
+    wrong = Credentials.of(API_KEY, "W" + "rongSecretOfTheRightLength123")
+    async with trading_floor(credentials=wrong, connect=False) as floor:
+        await trio.sleep(600)
+        assert floor.unauthorized
+        assert floor.kinds.count("broker_unauthorized") == 1
+        assert len(floor.streams) <= 11
+        told = repr(floor.events) + repr(floor.unauthorized)
+        assert API_KEY not in told
+        assert "-1022" in told
+
+
+async def test_ed25519_logs_on(autojump_clock: MockClock) -> None:
+    """With an Ed25519 key the session is logged on, and orders need no signature."""
+    pytest.importorskip("cryptography")
+    async with trading_floor(
+        credentials=Credentials.of(API_KEY, PRIVATE), keys=(ApiKey.of(API_KEY, PUBLIC),)
+    ) as floor:
+        report = await floor.broker.place(floor.order())
+        assert report.status is OrderStatus.FILLED
+        await trio.testing.wait_all_tasks_blocked()
+        assert floor.heard
+
+
+async def test_entries_leave_room_for_exits(autojump_clock: MockClock) -> None:
+    """Near the venue's order limit only what closes a position goes out."""
+    async with trading_floor() as floor:
+        reports = [await floor.broker.place(floor.resting()) for _ in range(45)]
+        sent = [each for each in reports if each.status is OrderStatus.NEW]
+        assert len(sent) == 40
+        assert all("exits" in each.reason for each in reports if each not in sent)
+        exit_order = floor.order(Side.SELL, is_exit=True)
+        assert (await floor.broker.place(exit_order)).status is OrderStatus.FILLED
+        await trio.sleep(10)
+        assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
+
+
+async def test_our_own_id_again_is_found_not_refused(autojump_clock: MockClock) -> None:
+    """ "Duplicate order sent." means the order is there: only a question tells what it is."""
+    async with trading_floor() as floor:
+        order = floor.resting()
+        await floor.broker.place(order)
+        assert (await floor.broker.place(order)).status is OrderStatus.UNKNOWN
+        found = await floor.broker.query(order)
+        assert found is not None
+        assert found.status is OrderStatus.NEW
+
+
+async def test_cancelled_while_an_answer_is_awaited(autojump_clock: MockClock) -> None:
+    """Cancelling `place` leaves the connection good, and the order where it is."""
+    async with trading_floor() as floor:
+        order = floor.resting()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await floor.broker.place(order)
+        other = floor.order()
+        assert (await floor.broker.place(other)).status is OrderStatus.FILLED
+
+
+async def test_a_slow_question_does_not_hold_an_order(autojump_clock: MockClock) -> None:
+    """While questions wait for their turn, an order goes out at once."""
+    async with trading_floor() as floor:
+        order = floor.resting()
+        await floor.broker.place(order)
+        async with trio.open_nursery() as nursery:
+            for _ in range(400):
+                nursery.start_soon(floor.broker.query, order)
+            await trio.testing.wait_all_tasks_blocked()
+            began = trio.current_time()
+            assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
+            assert trio.current_time() - began < 0.1
+            nursery.cancel_scope.cancel()
