@@ -54,6 +54,7 @@ from levitrio.venues.binance.rest import RestClient, rest_url
 from levitrio.venues.binance.secrets import Credentials
 from levitrio.venues.binance.standing import InputState
 from levitrio.venues.paper import PaperBroker
+from levitrio.venues.simulator.faults import Faults
 from levitrio.venues.simulator.server import Simulator
 
 BINANCE_STREAMS = "wss://stream.binance.com:9443"
@@ -374,6 +375,7 @@ class Assembly:
                 history.fills, quote=self.config.fleet.quote, cash=self.config.broker.cash
             ),
             fee=self.config.broker.fee,
+            faults=Faults.parse(config.faults),
         )
 
     async def _reserve_market_time(self, market_ms: int) -> None:
@@ -410,7 +412,7 @@ class Assembly:
                 redact=self.redactor.text,
                 open_stream=self.seams.open_stream,
             )
-        return PaperBroker(
+        broker = PaperBroker(
             markets=self.markets,
             quote_asset=config.fleet.quote,
             market_ms=self.market_clock.now_ms,
@@ -418,6 +420,9 @@ class Assembly:
             slippage=config.broker.slippage,
             latency=config.broker.latency,
         )
+        for seat in self.seats.values():
+            seat.also = broker.see
+        return broker
 
     def _learn_filters(self, symbol: str, filters: SymbolFilters) -> None:
         desk = self.desks.get(symbol)

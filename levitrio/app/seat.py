@@ -1,5 +1,6 @@
 """Everything of one symbol that outlives its engines."""
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -26,11 +27,15 @@ class Seat:
     """The newest incarnation, alive or not."""
     restored_state: Any = None
     """What the strategy had saved in the last run of the fleet."""
+    also: Callable[[MarketEvent], None] | None = None
+    """Sees every event too: the paper broker, whose orders rest in this market."""
 
     def deliver(self, event: MarketEvent) -> None:
         """The way of a tick, once it is decoded: no await, no copy."""
         self.market_clock.see(event)
         self.market.see(event)
+        if self.also is not None:
+            self.also(event)
         self.inbox.put(event)
 
     @property

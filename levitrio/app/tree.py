@@ -13,6 +13,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
+from levitrio.app.alerting import make_alerts
 from levitrio.app.assembly import BINANCE_STREAMS, Assembly
 from levitrio.app.operations import Operations
 from levitrio.app.web import Web, WebOperations
@@ -87,6 +88,9 @@ class FleetRun:
             if self.watchdog is not None:
                 await records.start(self.watchdog.run)
             records.start_soon(self.notifier.feed_watchdog)
+            if (alerts := make_alerts(assembly)) is not None:
+                assembly.events.add_sink(alerts)
+                await records.start(alerts.run)
             assembly.restore(self.history, self.states)
             await self._trade()
             with trio.move_on_after(LAST_WORDS):

@@ -78,7 +78,7 @@ class Simulator:
     port: Annotated[int, Whole(0, 65_535)] = 0
     """TCP port on 127.0.0.1; 0 takes a free one."""
     faults: Annotated[dict[str, Any], PlainTable()] = attrs.field(factory=dict)
-    """Faults to inject. None exist yet, so anything in it is refused."""
+    """Faults to inject, such as disconnect_every = 60; see docs/simulator.md."""
 
 
 @attrs.frozen(kw_only=True)

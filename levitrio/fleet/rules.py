@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from levitrio.errors import UsageError
 from levitrio.fleet.config import FleetFile
 from levitrio.fleet.durations import format_duration
 from levitrio.fleet.kinds import is_local
 from levitrio.fleet.problems import KeyPath, Problem, dotted, printable
+from levitrio.venues.simulator.faults import Faults
 
 Rule = Callable[[FleetFile], Iterator[Problem]]
 
@@ -74,10 +76,11 @@ def feed_and_simulator(file: FleetFile) -> Iterator[Problem]:
             "expected no url beside [simulator], whose address is known, came one",
             (kind,),
         )
-    if file.simulator is not None and file.simulator.faults:
-        yield Problem(
-            ("simulator", "faults"), "expected nothing (no faults exist yet), came a table"
-        )
+    if file.simulator is not None:
+        try:
+            Faults.parse(file.simulator.faults)
+        except UsageError as exc:
+            yield Problem(("simulator", "faults"), f"expected faults of the simulator: {exc}")
 
 
 def streams(file: FleetFile) -> Iterator[Problem]:

@@ -30,9 +30,13 @@ class Account:
 
     def equity(self) -> Decimal:
         """Cash and every book's total PnL."""
-        return self.cash + sum(
-            (desk.book.total_pnl(desk.market.quote) for desk in self.desks.values()), ZERO
-        )
+        total = self.cash
+        for desk in self.desks.values():
+            book = desk.book
+            total += book.realized_pnl
+            if book.position:  # most are flat, and this is asked for each order
+                total += book.unrealized_pnl(desk.market.quote)
+        return total
 
     def day_start_equity(self) -> Decimal:
         """Equity at the market clock's last 00:00 UTC."""
@@ -72,15 +76,19 @@ class Account:
         self, desk: Desk, order: Order, *, now: float, data: DataState, is_flatten: bool
     ) -> Exposure:
         """Everything risk wants to know about `order` at this moment."""
-        held = desk.book.notional(desk.market.quote)
-        others = [other for other in self.desks.values() if other is not desk]
+        held = gross = desk.book.notional(desk.market.quote)
+        others_open = 0
+        for other in self.desks.values():
+            if other is not desk and (other.book.position or other.under_way is not None):
+                others_open += 1
+                gross += self._notional(other)
         return Exposure(
             trading_state=self.trading_state,
             permission=desk.permission,
             equity=self.equity(),
             symbol_notional=held,
-            gross_notional=held + sum((self._notional(other) for other in others), ZERO),
-            open_positions=sum(other.holds for other in others),
+            gross_notional=gross,
+            open_positions=others_open,
             orders_last_minute=self.orders_last_minute(now),
             since_last_order=None if desk.last_order_at is None else now - desk.last_order_at,
             data=data,

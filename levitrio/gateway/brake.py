@@ -1,11 +1,13 @@
 """The loss brake: rolls the day and stops the fleet when a loss limit is reached."""
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 
 import attrs
 import trio
 
 from levitrio.gateway.account import Account
+from levitrio.gateway.execution import Report
 from levitrio.trading.clock import utc_day
 from levitrio.trading.risk import RiskRules, TradingState, loss_limit_reached
 
@@ -28,6 +30,7 @@ class LossBrake:
     flatten_all: Callable[[], None]
     record_day: Callable[[list[str], str], Awaitable[None]]
     """record_day(symbols, day): these books began a day."""
+    report: Report
     _day_number: int = 0
     """Days since 1970 of the last roll."""
     _symbols: int = 0
@@ -62,6 +65,15 @@ class LossBrake:
         if rules.on_loss == "flatten":
             self.flatten_all()
 
+    def _summary(self, before: Decimal, day: str) -> str:
+        """One line about the day that ended."""
+        now = self.account.day_start_equity()
+        trades = sum(desk.book.trade_count for desk in self.account.desks.values())
+        return (
+            f"until {day}: equity {now:.2f}, {now - before:+.2f} in the day, "
+            f"{self.account.open_positions()} positions, {trades} trades since the beginning"
+        )
+
     async def _roll_day(self) -> None:
         now_ms = self.market_ms()
         seen = now_ms // DAY_MS, len(self.account.desks)
@@ -73,9 +85,12 @@ class LossBrake:
         if not rolled:
             return
         is_new_day = any(desk.book.day for desk in rolled)
+        before = self.account.day_start_equity()
         for desk in rolled:
             desk.book.roll_day(day, desk.market.quote)
         await self.record_day([desk.symbol for desk in rolled], day)
+        if is_new_day:
+            self.report("summary", self._summary(before, day))
         account = self.account
         if (
             is_new_day

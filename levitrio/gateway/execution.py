@@ -79,7 +79,9 @@ class Execution:
                         text = f"order {order.client_id}: {answer.status} after {proven}"
                         self.report("quarantine", text, engine=desk.symbol)
                 if answer.fills or status is not told:
-                    await self.settle(desk, attrs.evolve(answer, status=status))
+                    is_as_told = status is answer.status
+                    told_now = answer if is_as_told else attrs.evolve(answer, status=status)
+                    await self.settle(desk, told_now)
                 told = status
                 if status is not OrderStatus.UNKNOWN:
                     proven = status
@@ -107,8 +109,13 @@ class Execution:
         if desk is None:
             await self.journal.append(outcome)
             return
-        # What the venue tells unasked may bring the same fill meanwhile: one at a time.
-        async with desk.settling:
+        # What the venue tells unasked may bring the same fill meanwhile: one at a time. A free
+        # lock is taken at once: `acquire` would cost a pass of the scheduler for every order.
+        try:
+            desk.settling.acquire_nowait()
+        except trio.WouldBlock:
+            await desk.settling.acquire()
+        try:
             known: Sequence[Fill] = ()
             try:
                 known = await self.journal.append(outcome)
@@ -118,6 +125,8 @@ class Execution:
             for fill in answer.fills:
                 if fill not in known and not desk.has_booked(fill):
                     self._book(desk, fill)
+        finally:
+            desk.settling.release()
         if answer.status is OrderStatus.REJECTED:
             desk.refused += 1
             self.report("rejected", answer.reason, engine=desk.symbol, client_id=answer.client_id)

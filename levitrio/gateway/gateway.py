@@ -82,6 +82,7 @@ class Gateway:
             set_state=self._brake,
             flatten_all=self.flatten_all,
             record_day=self._record_day,
+            report=self.report,
         )
         self.broker.listen(self._heard, self.reconcile_all)
 
