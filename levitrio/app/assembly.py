@@ -53,6 +53,7 @@ from levitrio.venues.binance.network import OpenStream, open_network_stream
 from levitrio.venues.binance.rest import RestClient, rest_url
 from levitrio.venues.binance.secrets import Credentials
 from levitrio.venues.binance.standing import InputState
+from levitrio.venues.binance.weight import WeightGovernor
 from levitrio.venues.paper import PaperBroker
 from levitrio.venues.simulator.faults import Faults
 from levitrio.venues.simulator.server import Simulator
@@ -126,6 +127,8 @@ class Assembly:
         self.account = Account(
             desks=self.desks, cash=config.broker.cash, slippage=config.broker.slippage
         )
+        self._governor = WeightGovernor()
+        """Of our address at the venue: a ban of prices is one of orders."""
         self.feed: BinanceFeed | None = None
         self.past_bars: PastBars | None = None
         """Where a strategy's warm-up comes from; known with the venue's address."""
@@ -197,6 +200,31 @@ class Assembly:
             return DataState(age=None, is_suspended=state is not None and state.is_suspended)
         silence = state.silence
         return DataState(age=silence.age, allowed=silence.allowed, is_suspended=state.is_suspended)
+
+    def ailment(self, symbol: str) -> str | None:
+        """Why an engine is of no use though it lives: nobody tells it anything.
+
+        Only when the rest of the fleet is told something, because a feed that is down is nobody's
+        fault; and only after ten times the usual patience, counted from the engine's start, because
+        a restart cures less here than elsewhere.
+        """
+        allowed = self._patience_for(symbol)
+        if allowed is None or self.supervisor.children[symbol].uptime <= allowed:
+            return None
+        age = self.data_state(symbol).age
+        if age is None or age <= allowed:
+            return None
+        others = [self.data_age(other) for other in self.seats if other != symbol]
+        fresh = sum(a is not None and a <= self.config.feed.stale_after for a in others)
+        if fresh * 2 < len(others) or not others:
+            return None
+        return f"no data for {age:.0f} s while the others have theirs, allowed {allowed:.0f} s"
+
+    def _patience_for(self, symbol: str) -> float | None:
+        if self.feed is None or self._is_tape_over():
+            return None
+        usual = self.data_state(symbol).allowed
+        return 10.0 * max(self.config.feed.stale_after, usual)
 
     def _is_tape_over(self) -> bool:
         return self.simulator is not None and self.simulator.ended.is_set()
@@ -301,7 +329,9 @@ class Assembly:
     def make_feed(self, url: str) -> BinanceFeed:
         """The feed of all seats, at the venue's address, which is known late."""
         feed = self.config.feed
-        backfill = RestBackfill(RestClient(rest_url(url), open_stream=self.seams.open_stream))
+        backfill = RestBackfill(
+            RestClient(rest_url(url), governor=self._governor, open_stream=self.seams.open_stream)
+        )
         self.past_bars = backfill
         self.feed = BinanceFeed(
             url,
@@ -408,6 +438,7 @@ class Assembly:
                 on_event=self.tell,
                 on_unauthorized=self._stop_trading,
                 on_filters=self._learn_filters,
+                governor=self._governor,
                 chance=self.seams.chance,
                 redact=self.redactor.text,
                 open_stream=self.seams.open_stream,
@@ -446,6 +477,7 @@ class Assembly:
             chance=self.seams.chance,
             policy=settings.restart_policy(config),
             health=settings.health_limits(config),
+            ailment=self.ailment,
             grace=config.fleet.grace,
             groups={name: GroupRule(group.restart) for name, group in config.groups.items()},
         )

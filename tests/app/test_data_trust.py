@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from levitrio.trading.risk import DataState
 from levitrio.venues.binance.checks import Reason
 from tests.app.virtual import running_fleet, write_fleet
 
@@ -89,3 +90,26 @@ async def test_before_there_is_a_feed(autojump_clock: MockClock, tmp_path: Path)
         assert fleet.row("BTCUSDT")["dropped_input"] == {}
         assert fleet.assembly.data_state("BTCUSDT").age is None
         fleet.assembly.feed = feed
+
+
+async def test_an_engine_nobody_tells_anything_is_ill(
+    autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silent for ten times the patience while the others are told: a crash with cause `stale`."""
+    async with running_fleet(write_fleet(tmp_path)) as fleet:
+        await trio.sleep(5)
+        assembly = fleet.assembly
+        real = assembly.data_state
+
+        def silent(symbol: str) -> DataState:
+            state = real(symbol)
+            return DataState(age=1_000.0) if symbol == "BTCUSDT" else state
+
+        monkeypatch.setattr(assembly, "data_state", silent)
+        await trio.sleep(250)
+        assert fleet.row("BTCUSDT")["incarnation"] == 1
+        await trio.sleep(60)
+        row = fleet.row("BTCUSDT")
+        assert row["incarnation"] == 2
+        assert row["last_error"].startswith("Stale: no data for 1000 s while the others")
+        assert fleet.row("ETHUSDT")["incarnation"] == 1
