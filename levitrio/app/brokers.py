@@ -18,6 +18,7 @@ from levitrio.venues.binance.broker import BinanceBroker, OnEvent
 from levitrio.venues.binance.network import OpenStream
 from levitrio.venues.binance.secrets import Credentials, read_key_file
 from levitrio.venues.binance.signing import HmacKey
+from levitrio.venues.binance.weight import WeightGovernor
 from levitrio.venues.simulator.accounts import ApiKey
 
 BINANCE_ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
@@ -91,6 +92,7 @@ def make_binance(
     on_event: OnEvent,
     on_unauthorized: Callable[[str], None],
     on_filters: Callable[[str, SymbolFilters], None],
+    governor: WeightGovernor,
     chance: Callable[[], float],
     redact: Callable[[str], str],
     open_stream: OpenStream,
@@ -113,6 +115,7 @@ def make_binance(
         on_event=on_event,
         on_unauthorized=on_unauthorized,
         on_filters=on_filters,
+        governor=governor,
         backoff=settings.feed_backoff(config),
         chance=chance,
         redact=redact,

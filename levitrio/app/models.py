@@ -95,8 +95,7 @@ def strategy_check(file: Path) -> CheckStrategy:
         try:
             read_models(kind, params, file.resolve().parent)
         except (UsageError, ValueError) as exc:
-            text = str(exc)
-            return text if "'" in text.partition(":")[0] else f"'members': {text}"
+            return f"'members': {exc}"
         return None
 
     return check

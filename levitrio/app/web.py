@@ -35,6 +35,12 @@ class WebOperations(Operations):
     def price_curve(self, symbol: str) -> Mapping[str, Any]:
         return self.assembly.observer.price_curve(symbol)
 
+    def lateness(self) -> Mapping[str, int]:
+        histogram = self.assembly.observer.lateness
+        looks = sum(histogram.counts)
+        within = sum(histogram.counts[: histogram.bounds.index(0.01) + 1])
+        return {"looks": looks, "over_10_ms": looks - within}
+
     def readiness(self) -> str:
         assembly = self.assembly
         if (trouble := assembly.journal.statistics().failed) is not None:

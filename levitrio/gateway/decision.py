@@ -9,6 +9,7 @@ import attrs
 from levitrio.gateway.account import Account
 from levitrio.gateway.desk import Desk
 from levitrio.strategies.base import Signal
+from levitrio.trading.amounts import plain
 from levitrio.trading.filters import round_down
 from levitrio.trading.orders import Order, Side
 from levitrio.trading.risk import DataState, Denial, RiskRules, judge
@@ -61,29 +62,40 @@ def decide(
 
 
 def _towards(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Order | Denial | None:
-    position = desk.book.position
-    if position > 0:
+    if desk.side > 0:
         return None if signal.side == "long" else _exit(desk)
-    if position < 0:
+    if desk.side < 0:
         if signal.side == "short":
             return None
         if signal.side == "long":
             desk.target = signal
         return _exit(desk)
+    if signal.side == "long":
+        return _entry(desk, account, rules, signal)
+    if desk.is_dust:
+        return _dust(desk)
     if signal.side == "short":
         return Denial(reason="short_on_spot", detail="on a spot venue short means flat")
-    return _entry(desk, account, rules, signal) if signal.side == "long" else None
+    return None
 
 
-def _exit(desk: Desk) -> Order | None:
+def _dust(desk: Desk) -> Denial:
+    """Said once, never retried for ever: the venue takes no order this small."""
+    wants = f"the venue wants {plain(desk.rules.min_notional)} in steps of {desk.rules.step:f}"
+    return Denial(reason="dust", detail=f"{plain(desk.book.position)} is left; {wants}")
+
+
+def _exit(desk: Desk) -> Order | Denial | None:
     position = desk.book.position
     if position == 0:
         return None
+    if desk.is_dust:
+        return _dust(desk)
     return Order(
         client_id="",
         symbol=desk.symbol,
         side=Side.SELL if position > 0 else Side.BUY,
-        quantity=abs(position),
+        quantity=desk.closable,
         is_exit=True,
     )
 

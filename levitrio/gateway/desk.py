@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from enum import StrEnum
 
 import attrs
@@ -9,7 +10,7 @@ import trio
 
 from levitrio.strategies.base import Signal
 from levitrio.trading.book import Book
-from levitrio.trading.filters import SymbolRules
+from levitrio.trading.filters import SymbolRules, round_down
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order
 from levitrio.trading.risk import Permission
@@ -114,14 +115,34 @@ class Desk:
         return waits and Block.RECONCILING not in self.blocks
 
     @property
+    def closable(self) -> Decimal:
+        """How much of the position an order may close: whole steps of the venue."""
+        return round_down(abs(self.book.position), self.rules.step)
+
+    @property
+    def is_dust(self) -> bool:
+        """What is held is too little for the venue to take: a fee's remainder, not a position."""
+        if self.book.is_flat:
+            return False
+        value = self.closable * self.book.mark(self.market.quote)
+        return value == 0 or value < self.rules.min_notional
+
+    @property
+    def side(self) -> int:
+        """+1 long, -1 short, 0 flat; dust is flat."""
+        position = self.book.position
+        if position == 0 or self.is_dust:
+            return 0
+        return 1 if position > 0 else -1
+
+    @property
     def holds(self) -> bool:
         """It has a position, or an order under way that may give it one."""
-        return not self.book.is_flat or self.under_way is not None
+        return self.side != 0 or self.under_way is not None
 
     def is_settled(self) -> bool:
         """The waiting target is what the book holds already, and nothing else is asked."""
         if self.flatten or self.target is None:
             return False
-        position = self.book.position
         side = self.target.side
-        return (side == "long" and position > 0) or (side == "flat" and position == 0)
+        return (side == "long" and self.side > 0) or (side == "flat" and self.book.is_flat)

@@ -83,6 +83,10 @@ class RecentEvents:
         return tuple(self._of.get(engine, ()))
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class EventLog:
     """The stream. `emit` is called on the loop only, also before and after a trio run."""
 
@@ -92,12 +96,15 @@ class EventLog:
         wall_clock_ms: Callable[[], int],
         capacity: int = CAPACITY,
         sinks: Sequence[Sink] = (),
+        redact: Callable[[Any], Any] = _as_it_is,
     ) -> None:
+        """`redact` takes secrets out of every text and every value, before anybody sees it."""
         self._wall_clock_ms = wall_clock_ms
         self._capacity = capacity
         self._sinks = list(sinks)
         self._ring: list[Event] = []
         self._last_seq = 0
+        self._redact = redact
         self._lot = trio.lowlevel.ParkingLot()
 
     @property
@@ -117,8 +124,8 @@ class EventLog:
             wall_ms=self._wall_clock_ms(),
             engine=engine,
             kind=kind,
-            text=text,
-            data=MappingProxyType(data),
+            text=self._redact(text),
+            data=MappingProxyType(self._redact(data)),
         )
         if len(self._ring) < self._capacity:
             self._ring.append(event)

@@ -61,12 +61,15 @@ class LogWriter:
         terminal: Terminal | None = None,
         buffer: int = BUFFER,
         level: str = "info",
+        redact: Callable[[LogRecord], LogRecord] | None = None,
     ) -> None:
+        """`redact` takes secrets out of each record, on the writer's thread."""
         self._files = LogFiles(directory)
         self._wall_clock_ms = wall_clock_ms
         self._terminal = terminal
         self._limit = buffer
         self._level = level
+        self._redact = redact
         self._buffer: deque[LogRecord] = deque()
         self._change = threading.Condition()
         self._closing = False
@@ -165,6 +168,8 @@ class LogWriter:
             fields = {"count": lost, "reason": self._trouble or "buffer full"}
             at = self._wall_clock_ms()
             batch.append(LogRecord(at, "warning", None, "log_records_dropped", fields, True))
+        if self._redact is not None:
+            batch = deque(map(self._redact, batch))
         if self._terminal is not None:
             self._terminal.show(record for record in batch if record.terminal)
         lines: dict[str, list[bytes]] = defaultdict(list)

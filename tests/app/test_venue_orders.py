@@ -14,6 +14,8 @@ from levitrio.fleet.config import FleetConfig
 from levitrio.trading.risk import TradingState
 from levitrio.venues.simulator.accounts import Account, ApiKey
 from levitrio.venues.simulator.faults import Faults
+from levitrio.venues.simulator.order_request import read_order
+from levitrio.venues.simulator.parameters import Parameters
 from tests.app.conftest import HOLDER
 from tests.app.virtual import VirtualFleet, running_fleet, write_fleet
 
@@ -107,9 +109,6 @@ async def test_a_strangers_order_stops_its_symbol(
     async with trading(config) as fleet:
         await trio.sleep(30)
         venue = fleet.simulator.venue
-        from levitrio.venues.simulator.order_request import read_order
-        from levitrio.venues.simulator.parameters import Parameters
-
         by_hand = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
         venue.exchange.place(account_of(fleet), read_order(Parameters(by_hand)))
         fleet.simulator._reception.tell_accounts()

@@ -90,8 +90,8 @@ async def running_fleet(
 ) -> AsyncIterator[VirtualFleet]:
     """Run a fleet on a simulator in memory; ends it gracefully after the block.
 
-    `keys` are those the simulator knows, for a fleet whose orders go there.
-    Leaving the block with an error cancels everything at once, as a kill would.
+    Leaving the block with an error cancels everything at once, as a kill would. `keys` are those
+    the simulator knows, for a fleet whose orders go there.
     """
 
     def wall_clock() -> float:

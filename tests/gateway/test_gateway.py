@@ -23,6 +23,7 @@ from levitrio.records.entries import (
 )
 from levitrio.strategies import Signal
 from levitrio.trading.book import Book
+from levitrio.trading.filters import SymbolRules
 from levitrio.trading.market import Quote
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order, OrderStatus, Side
@@ -304,6 +305,36 @@ async def test_halt_is_in_force_before_it_is_durable(autojump_clock: MockClock) 
             await bench.gateway.drain()
     assert bench.broker.placed == []
     assert bench.desk.denials == {"halted": 1}
+
+
+async def test_an_exit_keeps_to_the_venues_steps(autojump_clock: MockClock) -> None:
+    """After a fee in coins only whole steps are sold; the dust is said once and is no position."""
+    bench = Bench()
+    bench.desk.rules = SymbolRules(step=Decimal("0.1"), min_notional=Decimal(5))
+    fee = Decimal("0.02")
+
+    def answer(order: Order) -> OrderReport:
+        report = bench.broker.filled(order)
+        paid = attrs.evolve(report.fills[0], fee=fee, fee_asset="BTC")
+        return attrs.evolve(report, fills=(paid if order.side is Side.BUY else report.fills[0],))
+
+    bench.broker.answer = answer
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        assert bench.desk.book.position == Decimal("19.98")
+        for _ in range(3):
+            submit(FLAT)
+            await bench.gateway.drain()
+        assert bench.broker.placed[-1].quantity == Decimal("19.9")
+        assert bench.desk.book.position == Decimal("0.08")
+        assert bench.desk.denials == {"dust": 2}
+        assert len(bench.report.of("denied")) == 1
+        assert bench.gateway.account.open_positions() == 0
+        submit(LONG)
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 3
 
 
 async def test_the_operator_can_flatten_while_halted(autojump_clock: MockClock) -> None:

@@ -43,6 +43,9 @@ WEIGHT_STATUS, WEIGHT_ALL_OPEN, WEIGHT_TRADES, WEIGHT_TRADES_OF_ORDER, WEIGHT_AC
     20,
 )
 
+_GONE = (-2013, -2026)
+"""The order of a trade is not told any more: no such order, or archived."""
+
 T = TypeVar("T")
 
 
@@ -162,8 +165,8 @@ class AccountReading:
     async def _client_id(self, session: Session, row: TradeRow) -> str:
         params: dict[str, Parameter] = {"symbol": row.symbol, "orderId": row.order_id}
         answer = await session.ask("order.status", params, weight=WEIGHT_STATUS)
-        if answer.error is not None and 400 <= answer.status < 429:
-            # Archived, or not to be told: the trade is there, and it is not known to be ours.
+        if answer.error is not None and answer.error.code in _GONE:
+            # The trade is there, and it is not known to be ours.
             return ""
         order = decoded("order.status", decode_order, answer)
         if order.order_id != row.order_id or order.symbol != row.symbol:

@@ -12,41 +12,28 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Protocol
 
-import msgspec
 import trio
 
 from levitrio.errors import VenueError
 from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import Fill, Order, OrderStatus
 from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
-from levitrio.venues.binance.account_reading import WEIGHT_STATUS, AccountReading, decoded
+from levitrio.venues.binance.account_reading import WEIGHT_STATUS, AccountReading
 from levitrio.venues.binance.connection import Timing
-from levitrio.venues.binance.errors_table import Meaning, meaning
-from levitrio.venues.binance.fill_memory import FillMemory, Told
+from levitrio.venues.binance.errors_table import Meaning
+from levitrio.venues.binance.fill_memory import FillMemory
+from levitrio.venues.binance.hearing import Hearing, meaning_of, unknown
 from levitrio.venues.binance.lane import Backoff
 from levitrio.venues.binance.limits import TokenBucket, connect_bucket
 from levitrio.venues.binance.listing import Listing
 from levitrio.venues.binance.network import OpenStream, open_network_stream
 from levitrio.venues.binance.order_limits import AccountLimits
-from levitrio.venues.binance.order_wire import (
-    STATUSES,
-    Contradiction,
-    OrderAnswer,
-    check_about,
-    decode_execution,
-    decode_order,
-    named,
-    place_params,
-    placed_fills,
-    status_of,
-    total,
-)
+from levitrio.venues.binance.order_wire import Contradiction, named, place_params
 from levitrio.venues.binance.presence import Presence
 from levitrio.venues.binance.secrets import Credentials
 from levitrio.venues.binance.session import RECV_WINDOW_MS, RENEW_AFTER, RESEND_WITHIN, Session
 from levitrio.venues.binance.time_offset import VenueClock
 from levitrio.venues.binance.weight import WeightGovernor
-from levitrio.venues.binance.ws_api import Answer
 
 PROOF_MARGIN = 5.0
 """Seconds between the venue's last look at an order's timestamp and the moment a question sees
@@ -119,9 +106,16 @@ class BinanceBroker:
         self._open_stream = open_stream
         self._clock = VenueClock()
         self._limits = AccountLimits(address=governor or WeightGovernor())
-        self._memory = FillMemory()
+        memory = FillMemory()
         self._listing = Listing(on_filters)
-        self._reading = AccountReading(venue=venue, memory=self._memory)
+        self._reading = AccountReading(venue=venue, memory=memory)
+        self._hearing = Hearing(
+            venue=venue,
+            memory=memory,
+            reading=self._reading,
+            tell=self._tell,
+            redact=redact,
+        )
         self._presence = Presence(
             self._new_session,
             limits=self._limits,
@@ -159,24 +153,24 @@ class BinanceBroker:
         """
         session = self._presence.session
         if session is None:
-            return _unknown(order, f"{_NOT_SENT}no connection to the venue")
+            return unknown(order, f"{_NOT_SENT}no connection to the venue")
         now = trio.current_time()
         venue_ms = self._clock.now_ms(now)
         refusal = self._limits.refusal(now, venue_ms, is_exit=order.is_exit)
         if refusal:
             self._tell("limits", f"order {order.client_id}: {_NOT_SENT}{refusal}", order.symbol)
-            return _unknown(order, _NOT_SENT + refusal)
+            return unknown(order, _NOT_SENT + refusal)
         self._limits.sent(venue_ms)
         try:
             answer = await session.send("order.place", place_params(order))
         except VenueError as error:
-            return _unknown(order, self._redact(str(error)))
+            return unknown(order, self._redact(str(error)))
         if answer.error is not None:
-            report = self._refused(order, answer)
+            report = self._hearing.refusal(order, answer)
             if report.status is OrderStatus.REJECTED:
                 self._limits.settled(venue_ms)
             return report
-        report = await self._believe(session, order, "order.place", answer)
+        report = await self._hearing.answer(session, order, "order.place", answer)
         if report.fills:
             self._limits.settled(venue_ms)
         return report
@@ -185,31 +179,31 @@ class BinanceBroker:
         """See `Broker.cancel`. Cancelled, the order may be."""
         session = self._presence.session
         if session is None:
-            return _unknown(order, f"{_NOT_SENT}no connection to the venue")
+            return unknown(order, f"{_NOT_SENT}no connection to the venue")
         try:
             answer = await session.send("order.cancel", named(order))
         except VenueError as error:
-            return _unknown(order, self._redact(str(error)))
+            return unknown(order, self._redact(str(error)))
         if answer.error is not None:
             # Not open: done already, not there yet, or never to be. Only a question tells.
             found = await self.query(order)
-            return found or _unknown(order, "the venue has no such order now")
-        return await self._believe(session, order, "order.cancel", answer)
+            return found or unknown(order, "the venue has no such order now")
+        return await self._hearing.answer(session, order, "order.cancel", answer)
 
     async def query(self, order: Order) -> OrderReport | None:
         """See `Broker.query`."""
         session = self._presence.session
         if session is None:
-            return _unknown(order, "no connection to the venue")
+            return unknown(order, "no connection to the venue")
         try:
             answer = await session.ask("order.status", named(order), weight=WEIGHT_STATUS)
         except VenueError as error:
-            return _unknown(order, self._redact(str(error)))
+            return unknown(order, self._redact(str(error)))
         if answer.error is not None:
-            if self._meaning(answer) is Meaning.NO_SUCH_ORDER:
+            if meaning_of(answer) is Meaning.NO_SUCH_ORDER:
                 return None
-            return _unknown(order, self._words(answer))
-        return await self._believe(session, order, "order.status", answer)
+            return unknown(order, self._hearing.words(answer))
+        return await self._hearing.answer(session, order, "order.status", answer)
 
     async def standing(self, symbol: str, since: int | None) -> Standing:
         """See `Broker.standing`.
@@ -269,6 +263,11 @@ class BinanceBroker:
         if self._nursery is not None:
             self._nursery.start_soon(self._look_at_account, session)
 
+    def _hear(self, kind: str, event: bytes) -> None:
+        said = self._hearing.event(kind, event)
+        if said is not None:
+            self._take(*said)
+
     async def _look_at_account(self, session: Session) -> None:
         try:
             found = await self._reading.account(session)
@@ -290,93 +289,6 @@ class BinanceBroker:
         self._presence.is_refused = True
         self._on_unauthorized(text[:300])
 
-    # What the venue says
-
-    def _hear(self, kind: str, event: bytes) -> None:
-        """One user data event; what cannot be believed is told and left to questions."""
-        if kind != "executionReport":
-            return
-        try:
-            said = decode_execution.decode(event)
-            status = STATUSES.get(said.X)
-            if status is None:
-                raise Contradiction(f"expected a status of an order, got {said.X[:40]!r}")
-            fill = said.fill(self.venue)
-        except (msgspec.DecodeError, UnicodeError) as error:
-            self._tell("quarantine", f"an event that is none: {error}")
-            return
-        except Contradiction as error:
-            self._tell("quarantine", str(error))
-            return
-        self._memory.name(said.s, said.i, said.client_id)
-        fills: tuple[Fill, ...] = ()
-        if fill is not None:
-            told = self._memory.hear(fill)
-            if told is Told.AGAIN:
-                return
-            if told is Told.OTHERWISE:
-                text = f"trade {fill.trade_id}: told again with other numbers, the first count"
-                self._tell("quarantine", text, said.s)
-                return
-            fills = (fill,)
-        reason = "" if said.r == "NONE" else self._redact(said.r)
-        self._take(
-            said.s,
-            OrderReport(client_id=said.client_id, status=status, fills=fills, reason=reason),
-        )
-
-    async def _believe(
-        self, session: Session, order: Order, method: str, answer: Answer
-    ) -> OrderReport:
-        """An answer about an order with all its fills; UNKNOWN if it cannot be believed."""
-        try:
-            said = decoded(method, decode_order, answer)
-            check_about(order, said)
-            status = status_of(said)
-            self._memory.name(said.symbol, said.order_id, said.client_id)
-            for fill in placed_fills(order, said, self.venue):
-                if self._memory.learn(fill) is Told.OTHERWISE:
-                    raise Contradiction(f"trade {fill.trade_id} was told otherwise before")
-            fills = await self._complete(session, said)
-        except Contradiction as error:
-            text = f"order {order.client_id}: {error}"
-            self._tell("quarantine", text, order.symbol)
-            return _unknown(order, self._redact(text))
-        except VenueError as error:
-            return _unknown(order, self._redact(str(error)))
-        if total(fills) < said.executed_qty:
-            reason = f"executed {said.executed_qty}, fills told of {total(fills)}"
-            return OrderReport(
-                client_id=order.client_id, status=OrderStatus.UNKNOWN, fills=fills, reason=reason
-            )
-        return OrderReport(client_id=order.client_id, status=status, fills=fills)
-
-    async def _complete(self, session: Session, said: OrderAnswer) -> tuple[Fill, ...]:
-        fills = self._memory.of(said.symbol, said.client_id)
-        if total(fills) < said.executed_qty:
-            fills = await self._reading.fills_of(session, said)
-        # Events may be ahead of an answer, but no order fills beyond what was asked for.
-        if total(fills) > said.orig_qty:
-            raise Contradiction(f"expected at most {said.orig_qty}, got fills of {total(fills)}")
-        return fills
-
-    def _refused(self, order: Order, answer: Answer) -> OrderReport:
-        words = self._words(answer)
-        match self._meaning(answer):
-            case Meaning.UNKNOWN | Meaning.NO_SUCH_ORDER | Meaning.NOT_OPEN:
-                return _unknown(order, words)
-            case Meaning.MALFORMED:
-                self._tell("order_malformed", f"order {order.client_id}: {words}", order.symbol)
-        return OrderReport(client_id=order.client_id, status=OrderStatus.REJECTED, reason=words)
-
-    def _meaning(self, answer: Answer) -> Meaning:
-        assert answer.error is not None
-        return meaning(answer.status, answer.error.code, answer.error.msg)
-
-    def _words(self, answer: Answer) -> str:
-        assert answer.error is not None
-        return self._redact(f"{answer.error.code} {answer.error.msg}")[:500]
-
     def _unavailable(self, error: VenueError, symbol: str | None) -> BrokerUnavailable:
         text = self._redact(str(error))
         if isinstance(error, Contradiction):
@@ -385,7 +297,3 @@ class BinanceBroker:
 
     def _tell(self, kind: str, text: str, symbol: str | None = None) -> None:
         self._on_event(kind, self._redact(text), engine=symbol)
-
-
-def _unknown(order: Order, reason: str) -> OrderReport:
-    return OrderReport(client_id=order.client_id, status=OrderStatus.UNKNOWN, reason=reason)
