@@ -72,16 +72,37 @@ class Reloader:
             if positions == "flatten":
                 assembly.gateway.flatten(symbol)
             assembly.retire(symbol)
-        for symbol in changes.added:
-            assembly.enlist(config.engines[symbol])
+        moved = [symbol for symbol in changes.changed if self._is_moved(config, symbol)]
+        known = {symbol: await self._take_out(symbol) for symbol in moved}
         for symbol in changes.changed:
             await self._change(config, symbol)
+        # Whoever others wait for comes first; all that moved are out, so there is no cycle.
+        for symbol in _in_start_order(config, [*changes.added, *moved]):
+            if symbol in known:
+                wanted, failed = known[symbol]
+                engine = config.engines[symbol]
+                assembly.supervisor.add(
+                    symbol, wanted=wanted, failed=failed, after=engine.after, group=engine.group
+                )
+            else:
+                assembly.enlist(config.engines[symbol])
         text = ", ".join(
             f"{name} {' '.join(found)}"
             for name, found in attrs.asdict(changes).items()
             if found and name != "unchanged"
         )
         assembly.tell("reloaded", text or "nothing changed")
+
+    def _is_moved(self, config: FleetConfig, symbol: str) -> bool:
+        old, new = self.assembly.seats[symbol].config, config.engines[symbol]
+        return (old.after, old.group) != (new.after, new.group)
+
+    async def _take_out(self, symbol: str) -> tuple[Wanted, str | None]:
+        """End a child for its new place in the start order; what is wanted of it is kept."""
+        child = self.assembly.supervisor.children[symbol]
+        known = child.wanted, child.failed
+        await self.assembly.supervisor.remove(symbol)
+        return known
 
     async def _change(self, config: FleetConfig, symbol: str) -> None:
         assembly = self.assembly
@@ -91,13 +112,26 @@ class Reloader:
         seat.desk.signals_only = new.signals_only
         if new.inbox != old.inbox:
             seat.inbox.resize(new.inbox)
-        child = supervisor.children[symbol]
-        if (old.after, old.group) != (new.after, new.group):
-            wanted, failed = child.wanted, child.failed
-            await supervisor.remove(symbol)
-            supervisor.add(symbol, wanted=wanted, failed=failed, after=new.after, group=new.group)
-        elif child.wanted is not Wanted.STOPPED and child.state is not State.FAILED:
+        child = supervisor.children.get(symbol)
+        if child is None:
+            return  # it moved, and begins anew in its new place
+        if child.wanted is not Wanted.STOPPED and child.state is not State.FAILED:
             await supervisor.restart(symbol)
+
+
+def _in_start_order(config: FleetConfig, symbols: list[str]) -> list[str]:
+    """The same symbols, each behind those of them it starts after. The file has no cycle."""
+    ordered: dict[str, None] = {}
+
+    def visit(symbol: str) -> None:
+        for other in config.engines[symbol].after:
+            if other in symbols and other not in ordered:
+                visit(other)
+        ordered[symbol] = None
+
+    for symbol in symbols:
+        visit(symbol)
+    return list(ordered)
 
 
 def describe(changes: Changes, *, dry_run: bool, holding: list[str]) -> dict[str, Any]:

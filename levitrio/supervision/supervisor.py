@@ -134,7 +134,7 @@ class Supervisor(Commands):
             child.state = State.FAILED
         nursery = self._tending.nursery
         if nursery is not None:
-            self._check_order([*self._children.values(), child])
+            self._check_order([child])
         self._children[name] = child
         for other in child.after:
             self._tending.followers.setdefault(other, []).append(child)
@@ -241,11 +241,15 @@ class Supervisor(Commands):
         if child.group is not None:
             self._tending.groups[child.group].members.remove(child)
 
-    def _check_order(self, children: Iterable[Child]) -> None:
-        after = {child.name: child.after for child in children}
-        for name, others in after.items():
-            if unknown := [other for other in others if other not in after]:
-                raise UsageError(f"{name}: after: expected known children, got {unknown[0]!r}")
+    def _check_order(self, newcomers: Iterable[Child]) -> None:
+        """Newcomers must name known children; an older one may outlive whom it started after."""
+        newcomers = tuple(newcomers)
+        after = {child.name: child.after for child in (*self._children.values(), *newcomers)}
+        for child in newcomers:
+            if unknown := [other for other in child.after if other not in after]:
+                raise UsageError(
+                    f"{child.name}: after: expected known children, got {unknown[0]!r}"
+                )
         if cycle := find_cycle(after):
             raise UsageError(f"after: expected an order, got a cycle: {' after '.join(cycle)}")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
@@ -146,8 +147,9 @@ def run_soak(folder: Path, *, seconds: float, seed: int) -> SoakReport:
     does it for trio.
     """
     _dice.seed(seed)
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]
-    trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
+    scheduler: Any = trio._core._run
+    scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True
+    scheduler._r.seed(seed)
     path = folder / "fleet.toml"
     path.write_text(FLEET + "\n".join(f"[engines.{symbol}]" for symbol in SYMBOLS))
     config = load(path)

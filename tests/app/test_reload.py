@@ -124,3 +124,21 @@ async def test_limits_change_without_a_restart(autojump_clock: MockClock, tmp_pa
         assert fleet.assembly.config.broker.fee == Decimal("0.001")
         assert [fleet.row(symbol)["incarnation"] for symbol in ALL] == [1, 1, 1]
         assert (await reload(fleet))["sections"] == []
+
+
+async def test_a_new_start_order(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """Turned round, with a newcomer in between: no engine is lost, and wishes are kept."""
+    config = write_fleet(tmp_path, engines={"ETHUSDT": 'after = ["BTCUSDT"]'})
+    async with running_fleet(config) as fleet:
+        await trio.sleep(5)
+        await fleet.operations.command("pause", ["BTCUSDT"], PEER)
+        write_fleet(
+            tmp_path,
+            (*ALL, "ADAUSDT"),
+            engines={"BTCUSDT": 'after = ["ADAUSDT"]', "ADAUSDT": 'after = ["ETHUSDT"]'},
+        )
+        answer = await reload(fleet)
+        assert answer["added"] == ["ADAUSDT"]
+        await trio.sleep(10)
+        states = [fleet.row(symbol)["status"] for symbol in (*ALL, "ADAUSDT")]
+        assert states == ["paused", "running", "running", "running"]
