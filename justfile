@@ -25,11 +25,15 @@ type:
 
 # The fast suite, with coverage.
 test *args:
-    {{python}} -m pytest --cov --cov-report=term {{args}}
+    {{python}} -m pytest -n auto --dist worksteal --cov --cov-report=term {{args}}
 
 # What foreign programs and long kill loops say; minutes.
 judges *args:
     {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov {{args}}
+
+# What it costs, beside the least that anybody could pay: one table, one JSON document; minutes.
+bench *args:
+    {{python}} -m tests.bench {{args}}
 
 # The fifteen engines of the example, on the built-in simulator.
 run *args:

@@ -5,6 +5,7 @@ The rooms of the house, from the street to the cellar; imports only ever go down
 
     cli                     Typer commands, thin
     app                     the composition root: assembles the concrete classes
+    http                    REST, metrics and the page, when fleet.toml has [http]
     control                 JSON-RPC on a Unix socket: protocol, methods, server, client
     engine, gateway         market events to signals; signals to orders
     records, fleet, inbox   what is remembered; fleet.toml; the queue between feed and engine

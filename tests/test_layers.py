@@ -10,11 +10,15 @@ PACKAGE = Path(__file__).parents[1] / "levitrio"
 
 LAYERS = (
     {"cli"},
+    {"training"},
+    {"replay"},
     {"app"},
+    {"http"},
     {"control"},
+    {"testing"},
     {"engine", "gateway"},
     {"records", "fleet", "inbox"},
-    {"venues"},
+    {"venues", "inference"},
     {"strategies"},
     {"trading", "supervision"},
     {"errors"},

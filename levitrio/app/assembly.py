@@ -492,6 +492,7 @@ class Assembly:
             policy=lambda: self.supervisor.policy,
             data_age=self.data_age,
             input_state=self.input_state,
+            models=self.models.statistics,
             redact=self.redactor.text,
             wall_ms=self.wall_ms,
             market_ms=self.market_clock.now_ms,

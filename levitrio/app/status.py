@@ -15,6 +15,7 @@ import trio
 
 from levitrio.app.seat import Seat
 from levitrio.gateway.account import Account
+from levitrio.inference.port import InferenceStatistics
 from levitrio.records.events import iso_ms
 from levitrio.records.process import ProcessFigures
 from levitrio.records.registry import EngineSnapshot, RegistrySnapshot
@@ -62,6 +63,7 @@ class StatusBoard:
     data_age: Callable[[str], float | None]
     input_state: Callable[[str], InputState | None]
     """What became of a symbol's input; None before there is a feed."""
+    models: Callable[[], InferenceStatistics]
     wall_ms: Callable[[], int]
     market_ms: Callable[[], int]
     redact: Callable[[str], str] = str
@@ -105,6 +107,7 @@ class StatusBoard:
             "daily_pnl": plain(equity - account.day_start_equity()),
             "drawdown": plain(drawdown(equity, account.peak_equity)),
             "process": self.process.document(),
+            "models": attrs.asdict(self.models()),
             "market_time": iso_ms(self.market_ms()) if self.market_ms() else None,
             "total": len(self.children),
             **counts,

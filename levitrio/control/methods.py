@@ -149,6 +149,11 @@ def events(request: Request) -> Result:
     return attrs.asdict(request.fleet.events(params.since, params.limit))
 
 
+async def metrics(request: Request) -> Result:
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+    return {"content_type": content_type, "text": await request.fleet.metrics()}
+
+
 async def halt(request: Request) -> Result:
     return await request.fleet.halt(printable(request.params.reason, 500), request.peer)
 
@@ -222,10 +227,7 @@ METHODS: Mapping[str, Method] = {
     ),
     "metrics": Method(
         summary="Prometheus text.",
-        answer=lambda request: {
-            "content_type": "text/plain; version=0.0.4; charset=utf-8",
-            "text": request.fleet.metrics(),
-        },
+        carry_out=metrics,
     ),
     "shutdown": Method(
         summary="End the fleet gracefully.",

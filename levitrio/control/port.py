@@ -95,7 +95,7 @@ class Fleet(Protocol):
     async def wait_event(self, since: int) -> None:
         """Return as soon as there is an event after `since`."""
 
-    def metrics(self) -> str:
+    async def metrics(self) -> str:
         """Prometheus text."""
 
     async def shutdown(self, grace: float | None, peer: Peer) -> None:

@@ -48,6 +48,7 @@ class SnapshotWriter:
         self._writing = trio.Lock()
         self._failures = 0
         self._generation = 0
+        self._last_write_seconds = 0.0
 
     @property
     def generation(self) -> int:
@@ -58,6 +59,11 @@ class SnapshotWriter:
     def failing(self) -> bool:
         """The last write failed."""
         return self._failures > 0
+
+    @property
+    def last_write_seconds(self) -> float:
+        """How long the newest write took, off the loop; 0 before the first."""
+        return self._last_write_seconds
 
     def request(self) -> None:
         """Something worth remembering changed; any number of calls become one write."""
@@ -88,6 +94,7 @@ class SnapshotWriter:
             self._dirty = False
             snapshot = self._capture()
             failure = ""
+            begun = trio.current_time()
             try:
                 self._generation = await self._offload(partial(_save, self._store, snapshot))
             except (OSError, DamagedRecord, TypeError, ValueError, OverflowError) as error:
@@ -97,6 +104,7 @@ class SnapshotWriter:
             except BaseException:
                 self._dirty = True  # cancelled before it began
                 raise
+            self._last_write_seconds = trio.current_time() - begun
             if not failure:
                 self._failures = 0
                 return True

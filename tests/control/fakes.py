@@ -137,7 +137,8 @@ class FakeFleet:
             await self._changed.wait()
         await trio.lowlevel.checkpoint()
 
-    def metrics(self) -> str:
+    async def metrics(self) -> str:
+        await trio.lowlevel.checkpoint()
         return "levitrio_engines 2\n"
 
     async def shutdown(self, grace: float | None, peer: Peer) -> None:

@@ -107,7 +107,11 @@ def test_example_is_a_fleet_of_fifteen() -> None:
     assert config.simulator is not None
     assert (config.simulator.seed, config.simulator.speed) == (7, 1.0)
     assert (config.feed.kind, config.broker.kind) == ("simulator", "paper")
-    assert {engine.strategy for engine in config.engines.values()} == {"ema_cross", "breakout", "ensemble"}
+    assert {engine.strategy for engine in config.engines.values()} == {
+        "ema_cross",
+        "breakout",
+        "ensemble",
+    }
 
 
 def test_template_loads_with_every_comment_taken_away(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def checksum(table: str, position: int, values: Iterable[Value]) -> int:
 
 def _stored(value: object) -> Value:
     """`value` as SQLite keeps it; raises ValueError for what it could not give back."""
+    if type(value) is str and value.isascii():
+        return value  # most of what is journaled
     match value:
         case None:
             return None

@@ -1,0 +1,156 @@
+"""The OpenAPI document of the REST calls, made from the same tables that serve them."""
+
+from functools import cache
+from typing import Any
+
+from levitrio.http import schemas
+
+VERSION = "1"
+"""Of the interface, not of the package."""
+
+_VERBS = {
+    "start": ("started", "Start an engine; refused when it was given up."),
+    "stop": ("stopped", "Stop an engine: its orders are cancelled, its position stays."),
+    "restart": ("restarted", "A new incarnation; refused when it was given up."),
+    "pause": ("paused", "Let an engine read data and open nothing new."),
+    "resume": ("resumed", "Undo a pause."),
+    "reset": ("reset", "Forget an engine's crashes and start it."),
+}
+_TRADING = {
+    "halt": ("HaltParams", "No new order leaves until `unhalt`, also after a restart."),
+    "unhalt": ("NoParams", "Trade again."),
+}
+_LOOKING = {
+    "/engines/status": ("Status", "The whole fleet."),
+    "/risk": ("Risk", "Trading state, limits and their use."),
+    "/risk/equity": ("EquityCurve", "Equity and drawdown since the fleet started."),
+    "/healthz": ("Health", "The process lives and its loop turns."),
+    "/readyz": ("Ready", "Every part of the fleet is up."),
+}
+_LOOKING_AT_ONE = {
+    "/engines/status/{symbol}": ("Engine", "One engine."),
+    "/engines/incidents/{symbol}": ("Incidents", "Its incidents, newest first."),
+    "/engines/prices/{symbol}": ("PriceCurve", "Its recent price, and the fills of this run."),
+}
+_OTHER = {
+    "/metrics": ("text/plain", "Prometheus text."),
+    "/events": ("text/event-stream", "What happens, at most twice a second; never ends."),
+    "/charts/plotly.js": (
+        "text/javascript",
+        "The script of the installed plotly, or an empty one.",
+    ),
+    "/": ("text/html", "The page."),
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Plain data, OpenAPI 3.1."""
+    paths: dict[str, Any] = {}
+    for path, (schema, summary) in _LOOKING.items():
+        paths[path] = {"get": _get(summary, schema, *(("503",) if path == "/readyz" else ()))}
+    for path, (schema, summary) in _LOOKING_AT_ONE.items():
+        more = ("404", "409") if path.startswith("/engines/incidents") else ("404",)
+        paths[path] = {"parameters": [_SYMBOL], "get": _get(summary, schema, *more)}
+    for verb, (done, summary) in _VERBS.items():
+        post = _post(summary, "NoParams", _done(done), "404", "409")
+        paths[f"/engines/{verb}/{{symbol}}"] = {"parameters": [_SYMBOL], "post": post}
+    for what, (params, summary) in _TRADING.items():
+        paths[f"/risk/{what}"] = {"post": _post(summary, params, _ref("Trading"), "409")}
+    for path, (media, summary) in _OTHER.items():
+        refused = {"/metrics": ("409",), "/events": ("503",)}
+        paths[path] = {
+            "get": {
+                "summary": summary,
+                "responses": {
+                    "200": {
+                        "description": summary,
+                        "content": {media: {"schema": {"type": "string"}}},
+                    },
+                    **_refusals("403", *refused.get(path, ())),
+                },
+            }
+        }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "levitrio",
+            "version": VERSION,
+            "description": "A fleet of trading engines. Money and quantities are decimal strings.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas.COMPONENTS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+_SYMBOL = {
+    "name": "symbol",
+    "in": "path",
+    "required": True,
+    "description": "In any spelling: SOLUSDT, sol-usdt.",
+    "schema": {"type": "string"},
+}
+
+_MEANING = {
+    "400": "The body is not what it should be.",
+    "401": "No token, or not the right one.",
+    "403": "A foreign Host or Origin; or this fleet cannot be changed by HTTP.",
+    "404": "No such engine.",
+    "408": "The body did not come in time.",
+    "409": "Refused in this state.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "503": "Not now.",
+}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _refusals(*statuses: str) -> dict[str, Any]:
+    return {
+        status: {"description": _MEANING[status], "content": _json(_ref("Problem"))}
+        for status in statuses
+    }
+
+
+def _get(summary: str, schema: str, *refusals: str) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "responses": {
+            "200": {"description": summary, "content": _json(_ref(schema))},
+            **_refusals("403", *refusals),
+        },
+    }
+
+
+def _done(status: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["ok", "symbol", "status"],
+        "properties": {
+            "ok": {"const": True},
+            "symbol": {"type": "string"},
+            "status": {"const": status},
+        },
+    }
+
+
+def _post(summary: str, params: str, done: dict[str, Any], *refusals: str) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "security": [{"token": []}],
+        "requestBody": {"required": False, "content": _json(_ref(params))},
+        "responses": {
+            "200": {"description": "Done, and durable.", "content": _json(done)},
+            **_refusals("400", "401", "403", "408", "413", "415", *refusals),
+        },
+    }

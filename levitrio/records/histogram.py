@@ -1,0 +1,34 @@
+"""How long things took, as counts by size: what a percentile is read from."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import attrs
+
+
+@attrs.define(eq=False)
+class Histogram:
+    """Counts of observations in buckets, as Prometheus wants them."""
+
+    bounds: tuple[float, ...]
+    """Upper bounds, inclusive, rising; beyond the last there is one more bucket."""
+    counts: list[int] = attrs.field(init=False)
+    """Of each bucket alone, not of those below it."""
+    total: float = attrs.field(default=0.0, init=False)
+    """Sum of everything observed."""
+
+    def __attrs_post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def cumulative(self) -> Sequence[tuple[str, float]]:
+        """Upper bound as text, and how many were at or below it; the last is `+Inf`."""
+        found, count = [], 0
+        for bound, here in zip((*self.bounds, None), self.counts, strict=True):
+            count += here
+            found.append(("+Inf" if bound is None else repr(bound), float(count)))
+        return found

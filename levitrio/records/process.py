@@ -1,0 +1,65 @@
+"""What this process costs the machine: CPU, memory, descriptors."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+MAX_AGE = 1.0
+"""Seconds a figure is good for: asking the kernel costs more than all the rest of a status."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_STATM = Path("/proc/self/statm")
+_DESCRIPTORS = Path("/proc/self/fd")
+_TASKS = Path("/proc/self/task")
+
+
+@attrs.define(eq=False)
+class ProcessFigures:
+    """Reads the kernel's books, at most once a second."""
+
+    now: Callable[[], float]
+    """Seconds, monotonic."""
+    _figures: dict[str, Any] = attrs.field(factory=dict)
+    _taken_at: float = 0.0
+    _cpu: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Plain data; what the system does not tell is None.
+
+        `cpu_percent` is of one core, since the last look.
+        """
+        now = self.now()
+        age = now - self._taken_at
+        if self._figures and age < MAX_AGE:
+            return self._figures
+        times = os.times()
+        cpu = times.user + times.system
+        percent = 100 * (cpu - self._cpu) / age if self._figures else 0.0
+        self._figures = {
+            "cpu_seconds": round(cpu, 2),
+            "cpu_percent": round(percent, 1),
+            "memory_bytes": resident_bytes(),
+            "descriptors": _count(_DESCRIPTORS),
+            "threads": _count(_TASKS),
+        }
+        self._taken_at, self._cpu = now, cpu
+        return self._figures
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process that is in RAM; None where the system has no /proc."""
+    try:
+        return int(_STATM.read_text().split()[1]) * _PAGE
+    except OSError:
+        return None
+
+
+def _count(folder: Path) -> int | None:
+    try:
+        # The listing itself holds a descriptor while it is read.
+        return len(os.listdir(folder)) - (folder is _DESCRIPTORS)  # noqa: PTH208  no Path each
+    except OSError:
+        return None

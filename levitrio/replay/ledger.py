@@ -1,0 +1,83 @@
+"""What a replay remembers: the journal, and the orders and fills for the report."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import attrs
+
+from levitrio.records.entries import Entry, IntentEntry, OutcomeEntry
+from levitrio.records.journal import Journal
+from levitrio.records.offload import inline
+from levitrio.trading.orders import Fill, OrderStatus
+
+
+def in_passing(_uri: str) -> sqlite3.Connection:
+    """A database that nobody else sees and that ends with its connection.
+
+    SQLite keeps it in memory as far as its cache goes and in an unnamed file beyond that, so a
+    year of orders does not fill the memory.
+    """
+    return sqlite3.connect("", isolation_level=None, check_same_thread=False)
+
+
+@attrs.define(kw_only=True)
+class OrderLine:
+    """One order and what became of it."""
+
+    client_id: str
+    symbol: str
+    side: str
+    quantity: str
+    is_exit: bool
+    reason: str
+    time_ms: int
+    """Market time of the decision, ms since 1970."""
+    status: str = OrderStatus.INTENDED.value
+
+
+@attrs.define(eq=False)
+class Ledger:
+    """Stands before the journal: the gateway's appends go through to it.
+
+    Nothing waits for the disk here, because there is none: entries are collected and written
+    together, in order, with `flush`.
+    """
+
+    journal: Journal = attrs.field(
+        factory=lambda: Journal(None, offload=inline, connect=in_passing)
+    )
+    orders: dict[str, OrderLine] = attrs.field(factory=dict)
+    """By client id, in the order of the decisions."""
+    fills: list[Fill] = attrs.field(factory=list)
+    """In the order of the book."""
+    _unwritten: list[Entry] = attrs.field(factory=list)
+
+    def reserve(self) -> int:
+        """The journal's next sequence number."""
+        return self.journal.reserve()
+
+    async def append(self, *entries: Entry) -> Sequence[Fill]:
+        """Collect the entries; returns no fills, for none can come twice."""
+        self._unwritten += entries
+        for entry in entries:
+            if type(entry) is IntentEntry:
+                order = entry.order
+                self.orders[order.client_id] = OrderLine(
+                    client_id=order.client_id,
+                    symbol=order.symbol,
+                    side=order.side.value,
+                    quantity=format(order.quantity, "f"),
+                    is_exit=order.is_exit,
+                    reason=entry.reason,
+                    time_ms=entry.market_ms,
+                )
+            elif type(entry) is OutcomeEntry:
+                self.orders[entry.client_id].status = entry.status.value
+                self.fills += entry.fills
+        return ()
+
+    def flush(self) -> None:
+        """Hand what was collected to the journal, as one transaction."""
+        if self._unwritten:
+            self.journal.append_nowait(*self._unwritten)
+            self._unwritten.clear()

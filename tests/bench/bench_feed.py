@@ -1,0 +1,216 @@
+"""What a tick costs: decoding it, queueing it, and all the way from the socket to an engine."""
+
+import json
+import ssl
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import trio
+import trio.testing
+
+from levitrio.inbox import Inbox
+from levitrio.trading.market import Trade
+from levitrio.venues.binance.connection import READERS
+from levitrio.venues.binance.wire import FrameDecoder
+from tests.bench import receiving
+from tests.bench.frames import generated, recorded, symbols
+from tests.bench.measurement import Goal, Row, measures
+from tests.bench.receiving import SYMBOLS, Cost
+from tests.bench.sampling import REPETITIONS, interleaved, medians, no_gc
+
+_ENGINES = 200
+_BATCH = 400
+"""Events of one read of the socket, over all engines."""
+_BATCHES = 100
+
+
+class _Frame(msgspec.Struct, gc=False):
+    stream: str
+    data: Trade
+
+
+def _decode_all(decode: Callable[[str], object], frames: list[str]) -> float:
+    with no_gc():
+        begun = time.perf_counter()
+        for frame in frames:
+            decode(frame)
+        return (time.perf_counter() - begun) / len(frames)
+
+
+def _checked(frames: list[str]) -> float:
+    """With all checks, by a decoder that has seen none of these prices."""
+    decoder = FrameDecoder()
+    for symbol in [*symbols(SYMBOLS), "BTCUSDT"]:
+        decoder.add(symbol, "trade")
+    assert isinstance(decoder.decode(frames[0]), Trade)
+    return _decode_all(decoder.decode, frames)
+
+
+@measures
+def decode_trade() -> Iterable[Row]:
+    """One frame to one `Trade`, every check included."""
+    struct = msgspec.json.Decoder(_Frame).decode
+    for source, frames in (
+        ("generated", generated(symbols(SYMBOLS), 20_000)),
+        ("recorded", recorded("btcusdt_20240808.gz")),
+    ):
+        if not frames:
+            continue
+        us = {
+            name: seconds * 1e6
+            for name, seconds in medians(
+                {
+                    "json.loads": partial(_decode_all, json.loads, frames),
+                    "struct": partial(_decode_all, struct, frames),
+                    "checked": partial(_checked, frames),
+                },
+                REPETITIONS,
+            ).items()
+        }
+        for name, text, goal in (
+            ("checked", "with all checks", Goal(limit=0.2)),
+            ("struct", "msgspec alone", None),
+        ):
+            yield Row(
+                name=f"decode one trade ({source}), {text}",
+                value=us[name],
+                unit="us",
+                floor_name="json.loads",
+                floor=us["json.loads"],
+                goal=goal,
+            )
+
+
+async def _through_inboxes(events: list[Trade]) -> float:
+    """Events a second into 200 inboxes and out of them."""
+    inboxes = [Inbox() for _ in range(_ENGINES)]
+    seen = 0
+
+    async def consume(inbox: Inbox) -> None:
+        nonlocal seen
+        while True:
+            await inbox.wait()
+            for _ in inbox.drain():
+                seen += 1
+
+    async with trio.open_nursery() as nursery:
+        for inbox in inboxes:
+            nursery.start_soon(consume, inbox)
+        await trio.testing.wait_all_tasks_blocked()
+        begun = time.perf_counter()
+        for _ in range(_BATCHES):
+            for number, event in enumerate(events):
+                inboxes[number % _ENGINES].put(event)
+            await trio.lowlevel.checkpoint()
+        while seen < _BATCHES * len(events):
+            await trio.lowlevel.checkpoint()
+        rate = seen / (time.perf_counter() - begun)
+        nursery.cancel_scope.cancel()
+    return rate
+
+
+async def _through_channels(events: list[Trade]) -> float:
+    """The same with trio's memory channels."""
+    channels = [trio.open_memory_channel[Trade](65_536) for _ in range(_ENGINES)]
+    seen = 0
+
+    async def consume(receive: trio.MemoryReceiveChannel[Trade]) -> None:
+        nonlocal seen
+        async for _ in receive:
+            seen += 1
+
+    async with trio.open_nursery() as nursery:
+        for _, receive in channels:
+            nursery.start_soon(consume, receive)
+        await trio.testing.wait_all_tasks_blocked()
+        begun = time.perf_counter()
+        for _ in range(_BATCHES):
+            for number, event in enumerate(events):
+                channels[number % _ENGINES][0].send_nowait(event)
+            await trio.lowlevel.checkpoint()
+        while seen < _BATCHES * len(events):
+            await trio.lowlevel.checkpoint()
+        rate = seen / (time.perf_counter() - begun)
+        nursery.cancel_scope.cancel()
+    return rate
+
+
+@measures
+def inbox_throughput() -> Iterable[Row]:
+    """Events from one producer to 200 consumers, two for each at a time."""
+    events = [Trade.of("BTCUSDT", "1.0", time=0, trade_id=number) for number in range(_BATCH)]
+    rates = medians(
+        {
+            "channel": lambda: trio.run(_through_channels, events),
+            "inbox": lambda: trio.run(_through_inboxes, events),
+        }
+    )
+    yield Row(
+        name=f"inbox, {_ENGINES} engines",
+        value=rates["inbox"],
+        unit="1/s",
+        floor_name="memory channel, send_nowait",
+        floor=rates["channel"],
+        goal=Goal(limit=1.3, at_least=True),
+    )
+
+
+def _certificate(folder: Path) -> Path | None:
+    """Key and certificate of `localhost` in one file; None where nothing can make one."""
+    path = folder / "venue.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(path), "-out", "-"]
+    try:
+        done = subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    with path.open("ab") as file:
+        file.write(done.stdout)
+    return path
+
+
+@measures
+def socket_to_engines() -> Iterable[Row]:
+    """From a real socket through feed and inbox to a strategy, for each reader."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _receive("", None)
+        certificate = _certificate(Path(folder))
+        if certificate is not None:
+            yield from _receive(", TLS", certificate)
+
+
+def _receive(suffix: str, certificate: Path | None) -> Iterable[Row]:
+    tls = None if certificate is None else ssl.create_default_context(cafile=str(certificate))
+    with receiving.running_venue(certificate) as port:
+        subjects: dict[str, Callable[[], Cost]] = {
+            "bare": lambda: trio.run(receiving.bare, port, tls)
+        }
+        for reader in READERS:
+            subjects[reader] = partial(trio.run, receiving.full, port, tls, reader)
+        costs = interleaved(subjects, 5)
+    floors = costs.pop("bare")
+    rate = 1 / statistics.median(cost.wall for cost in floors)
+    cpu = statistics.median(cost.cpu for cost in floors)
+    for reader, found in costs.items():
+        is_fast = reader == "fast" and certificate is None
+        yield Row(
+            name=f"socket to {SYMBOLS} engines, {reader}{suffix}",
+            value=1 / statistics.median(cost.wall for cost in found),
+            unit="1/s",
+            floor_name=f"bare trio-websocket loop{suffix}",
+            floor=rate,
+            goal=Goal(limit=4, at_least=True) if is_fast else None,
+        )
+        yield Row(
+            name=f"CPU of it, for each message, {reader}{suffix}",
+            value=statistics.median(cost.cpu for cost in found) * 1e6,
+            unit="us",
+            floor_name=f"bare trio-websocket loop{suffix}",
+            floor=cpu * 1e6,
+        )

@@ -1,0 +1,152 @@
+"""A fleet for a browser, and a browser for a fleet: no socket, no clock."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import trio
+from starlette.types import ASGIApp
+
+from levitrio.http.access import Access
+from levitrio.http.application import make_application
+from levitrio.http.live import LiveBoard
+from levitrio.http.status_cache import StatusCache
+from tests.control.fakes import FakeFleet
+
+TOKEN = "a-token-of-sixteen-letters-and-more"
+HOST = "127.0.0.1:8787"
+
+
+@attrs.define(eq=False)
+class FakeWebFleet(FakeFleet):
+    """Implements the page's port; `rows` may be changed between two gatherings."""
+
+    rows: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    gathered: int = 0
+    waiting: str = ""
+    reported: list[tuple[str, str]] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        for symbol in self.wanted:
+            self.rows.setdefault(symbol, make_row(symbol))
+
+    async def gather(self) -> Mapping[str, Any]:
+        self.gathered += 1
+        await trio.lowlevel.checkpoint()
+        if self.bug is not None:
+            raise self.bug
+        rows = [dict(row) for row in self.rows.values()]
+        return {"schema": 1, "fleet": self.name, "total": len(rows), "engines": rows}
+
+    async def scrape(self) -> bytes:
+        return (await self.metrics()).encode()
+
+    def equity_curve(self) -> Mapping[str, Any]:
+        return {"time": [1.0], "equity": [10_000.0], "drawdown": [0.0]}
+
+    def price_curve(self, symbol: str) -> Mapping[str, Any]:
+        return {"symbol": symbol, "time": [1.0], "price": [2.0], "fills": []}
+
+    def lateness(self) -> Mapping[str, int]:
+        return {"looks": 1000, "over_10_ms": 1}
+
+    def readiness(self) -> str:
+        return self.waiting
+
+    def report(self, kind: str, text: str) -> None:
+        self.reported.append((kind, text))
+
+
+def make_row(symbol: str, **changes: Any) -> dict[str, Any]:
+    """A row of the status document with what the page shows."""
+    row = {"symbol": symbol, "status": "running", "wanted": "running", "price": "100.0", "ticks": 1}
+    return {**row, **changes}
+
+
+def make_fleet(*symbols: str) -> FakeWebFleet:
+    """Every engine running."""
+    return FakeWebFleet(dict.fromkeys(symbols or ("BTCUSDT", "SOLUSDT"), "running"))
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@attrs.define(eq=False)
+class Browser:
+    """Asks an application as a server would."""
+
+    application: ASGIApp
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        token: str | None = None,
+        host: str | None = HOST,
+        **headers: str,
+    ) -> Answer:
+        """One request and its whole answer. Header names with `_` for `-`."""
+        sent = [
+            (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+        ]
+        if host is not None:
+            sent.append((b"host", host.encode()))
+        if token is not None:
+            sent.append((b"authorization", f"Bearer {token}".encode()))
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": sent,
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 8787),
+        }
+        messages: list[dict[str, Any]] = []
+        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if waiting:
+                return waiting.pop()
+            await trio.sleep_forever()
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+
+        await self.application(scope, receive, send)
+        return Answer(
+            status=messages[0]["status"],
+            headers={name.decode(): value.decode() for name, value in messages[0]["headers"]},
+            body=b"".join(message.get("body", b"") for message in messages[1:]),
+        )
+
+
+@asynccontextmanager
+async def browsing(fleet: FakeWebFleet, token: str | None = TOKEN) -> AsyncIterator[Browser]:
+    """An application around a fleet, and somebody who asks it."""
+    access = Access(hosts=frozenset({HOST.encode(), b"localhost:8787"}), token=token)
+    async with trio.open_nursery() as nursery:
+        live = LiveBoard(fleet, StatusCache(fleet))
+        nursery.start_soon(live.run)
+        yield Browser(make_application(fleet, access, live, nursery))
+        nursery.cancel_scope.cancel()
