@@ -28,12 +28,23 @@ test *args:
     {{python}} -m pytest -n auto --dist worksteal --cov --cov-report=term {{args}}
 
 # What foreign programs and long kill loops say; minutes.
-judges *args:
+judges *args: _judges-tools
     {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov {{args}}
 
 # What it costs, beside the least that anybody could pay: one table, one JSON document; minutes.
 bench *args:
     {{python}} -m tests.bench {{args}}
+
+# A browser and Prometheus' own tool, where that is possible; judges that miss theirs say so.
+_judges-tools:
+    #!/usr/bin/env bash
+    for program in chromium chromedriver promtool; do
+        command -v "$program" > /dev/null || missing=1
+    done
+    if [ -n "${missing:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+        (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+            chromium chromium-driver prometheus fonts-dejavu-core) > /dev/null || true
+    fi
 
 # The fifteen engines of the example, on the built-in simulator.
 run *args:

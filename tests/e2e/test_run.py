@@ -134,7 +134,7 @@ def test_a_second_run_is_refused(fleet: FleetProcess) -> None:
         began = time.monotonic()
         second = FleetProcess(fleet.home, fleet.file).start()
         assert second.wait() == 1
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 10.0
         assert "is in use by process" in fleet.output
         assert "Traceback" not in fleet.output
         assert fleet.rows()["BTCUSDT"]["uptime_seconds"] > before
