@@ -27,9 +27,10 @@ type:
 test *args:
     {{python}} -m pytest -n auto --dist worksteal --cov --cov-report=term {{args}}
 
-# What foreign programs and long kill loops say; minutes.
-judges *args: _judges-tools
-    {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov {{args}}
+# What foreign programs, virtual days and long kill loops say; many minutes.
+judges *args:
+    {{python}} -m pytest tests --ignore=tests/bench --ignore=tests/judges -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long {{args}}
+    {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov --durations=10 {{args}}
 
 # What it costs, beside the least that anybody could pay: one table, one JSON document; minutes.
 bench *args:
