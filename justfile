@@ -28,9 +28,14 @@ test *args:
     {{python}} -m pytest -n auto --dist worksteal --cov --cov-report=term {{args}}
 
 # What foreign programs, virtual days and long kill loops say; many minutes.
-judges *args:
+judges *args: _judges-tools
     {{python}} -m pytest tests --ignore=tests/bench --ignore=tests/judges -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long {{args}}
     {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov --durations=10 {{args}}
+
+# The judges without those that measure this machine.
+judges-of-behaviour: _judges-tools
+    {{python}} -m pytest tests --ignore=tests/bench --ignore=tests/judges -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long
+    {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov --durations=10 -m "not timing"
 
 # What it costs, beside the least that anybody could pay: one table, one JSON document; minutes.
 bench *args:

@@ -102,7 +102,8 @@ class PageFleet:
             time.sleep(0.05)
 
 
-def thousand(engines: int = 1000) -> str:
+def thousand(engines: int = 1000, *, speed: float = 1.0) -> str:
     """A fleet.toml with as many engines, on the built-in simulator."""
     tables = "".join(f"[engines.S{number:04}USDT]\n" for number in range(engines))
-    return f'[fleet]\nname = "thousand"\n[simulator]\n[defaults]\nsignals_only = true\n{tables}'
+    simulator = f"[simulator]\nspeed = {speed}\n"
+    return f'[fleet]\nname = "thousand"\n{simulator}[defaults]\nsignals_only = true\n{tables}'

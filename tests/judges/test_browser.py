@@ -227,6 +227,7 @@ def test_it_comes_back_by_itself(page: Page) -> None:
     assert all("ERR_" in complaint for complaint in page.complaints())
 
 
+@pytest.mark.timing
 def test_a_thousand_engines(driver: Any, tmp_path: Path, home: Path) -> None:
     """The document holds the rows in sight only, and the page answers while they move."""
     with PageFleet(home, tmp_path, thousand()) as fleet:

@@ -109,9 +109,10 @@ function drawLines(host, panels, times) {
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
   const [first, last] = [times[0], times[times.length - 1]];
   const x = (ms) => ((ms - first) / Math.max(1, last - first)) * (width - right);
+  const gap = panels.length > 1 ? 22 : 8; // so that labels of two panels do not meet
   let top = 4;
   for (const panel of panels) {
-    const tall = (height - bottom) * panel.share - 8;
+    const tall = (height - bottom) * panel.share - gap;
     const low = Math.min(...panel.values), high = Math.max(...panel.values);
     const y = (value) => top + tall - ((value - low) / (high - low || 1)) * tall;
     for (const edge of [low, high]) {
@@ -133,7 +134,7 @@ function drawLines(host, panels, times) {
       const tip = `${px},${py - 6 * way} ${px - 6},${py + 5 * way} ${px + 6},${py + 5 * way}`;
       root.append(svg("polygon", { points: tip, fill: color(fill.side === "buy" ? "--up" : "--down"), stroke: color("--card") }));
     }
-    top += tall + 8;
+    top += tall + gap;
   }
   for (const [ms, anchor] of [[first, "start"], [last, "end"]]) {
     const text = svg("text", { x: x(ms), y: height - 4, class: "axis", "text-anchor": anchor });
