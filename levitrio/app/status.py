@@ -100,7 +100,7 @@ class StatusBoard:
             "fleet": self.fleet,
             "reachable": True,
             "pid": os.getpid(),
-            "data_dir": str(self.data_dir),
+            "data_dir": os.path.normpath(self.data_dir),
             "trading_state": account.trading_state.value,
             "trading_reason": account.trading_reason,
             "equity": plain(equity),

@@ -194,7 +194,7 @@ class FleetRun:
         assembly.tell(
             "fleet_started",
             f"{config.fleet.name}: {len(config.engines)} engines, market data from {market}, "
-            f"{config.broker.kind} orders, data in {config.fleet.data_dir}; "
+            f"{config.broker.kind} orders, data in {os.path.normpath(config.fleet.data_dir)}; "
             "see it with `levi ctl status`",
             trading_state=assembly.account.trading_state.value,
             url=url,
