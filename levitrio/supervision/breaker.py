@@ -26,7 +26,7 @@ class BreakerPolicy:
     """A wave is never fewer children than this."""
     window: float = 60.0
     """Seconds within which they crash."""
-    pause_base: float = 0.1
+    pause_base: float = 0.05
     """Seconds restarts rest after the first wave."""
     pause_factor: float = 5.0
     pause_max: float = 300.0
