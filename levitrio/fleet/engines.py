@@ -220,8 +220,10 @@ def _blamed(
 ) -> KeyPath:
     """The key the trouble comes from: a param it quotes, else where the strategy is named."""
     own: Mapping[str, Any] = tables["engines"][engine.key].get("params", {})
-    for name in config.params:
-        if repr(name) in trouble:
-            home = engine.path if name in own else ("defaults",)
-            return (*home, "params", name)
+    quoted_names = [name for name in config.params if repr(name) in trouble]
+    if quoted_names:
+        # The first one is meant; a later one may be what is suggested instead.
+        name = min(quoted_names, key=lambda name: trouble.index(repr(name)))
+        home = engine.path if name in own else ("defaults",)
+        return (*home, "params", name)
     return _origin(tables, engine, "strategy") or engine.path

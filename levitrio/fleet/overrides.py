@@ -27,7 +27,11 @@ class Override:
 
     def blames(self, problem: Problem) -> bool:
         """Whether a problem of the file is one of this override."""
-        return problem.path[: len(self.path)] == self.path
+        path = problem.path
+        made_a_table = 1 < len(path) < len(self.path) and path[0] != "engines"
+        return path[: len(self.path)] == self.path or (
+            made_a_table and self.path[: len(path)] == path
+        )
 
 
 def parse_override(text: str) -> Override:

@@ -61,6 +61,11 @@ class TapeTime(trio.abc.Clock):
             self._jumps = False
 
 
+def until_next_deadline() -> float:
+    """Seconds until some task wants to wake up by itself; infinity when none does."""
+    return trio.lowlevel.current_statistics().seconds_to_next_deadline
+
+
 def _waiting_outside() -> int:
     """Tasks that wait for a thread or a file descriptor: real time brings their answers."""
     io = trio.lowlevel.current_statistics().io_statistics

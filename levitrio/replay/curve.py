@@ -82,6 +82,16 @@ class Curve:
         if len(self.points) > MOST_POINTS and self.interval_ms != GRID_MS[-1]:
             self._coarsen()
 
+    def finish(self) -> None:
+        """Fit the grid to the data: days for daily bars, not seconds without an event."""
+        while self.interval_ms != GRID_MS[-1] and self._intervals() > min(
+            MOST_POINTS, 2 * len(self.points)
+        ):
+            self._coarsen()
+
+    def _intervals(self) -> int:
+        return (self.points[-1][0] - self.points[0][0]) // self.interval_ms if self.points else 0
+
     def _coarsen(self) -> None:
         self.interval_ms = GRID_MS[GRID_MS.index(self.interval_ms) + 1]
         grid = {

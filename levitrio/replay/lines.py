@@ -45,10 +45,13 @@ class LineFile:
     def lines(self) -> Iterator[str]:
         """Line by line, for whoever is in no hurry."""
         for block in self.blocks():
-            yield from block
+            yield from block.split("\n")
 
-    def blocks(self) -> Iterator[list[str]]:
-        """Lines without their ends, block by block. Raises UsageError when it cannot be opened."""
+    def blocks(self) -> Iterator[str]:
+        """Whole lines, block by block, without the end of the last one.
+
+        Raises UsageError when the file cannot be opened.
+        """
         try:
             with self.path.open("rb") as raw:
                 self._raw = raw
@@ -59,7 +62,7 @@ class LineFile:
         except OSError as error:
             raise UsageError(f"{self.path}: expected a readable file, got: {error}") from None
 
-    def _split(self, file: BinaryIO) -> Iterator[list[str]]:
+    def _split(self, file: BinaryIO) -> Iterator[str]:
         rest = b""
         while True:
             try:
@@ -70,7 +73,7 @@ class LineFile:
                 block = b""
             if not block:
                 if rest:
-                    yield [rest.decode("utf-8", "replace")]
+                    yield rest.decode("utf-8", "replace")
                 return
             end = block.rfind(b"\n")
             if end < 0:
@@ -81,4 +84,4 @@ class LineFile:
                 continue
             whole = rest + block[:end]
             rest = block[end + 1 :]
-            yield whole.decode("utf-8", "replace").split("\n")
+            yield whole.decode("utf-8", "replace")

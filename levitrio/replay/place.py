@@ -71,6 +71,8 @@ class Place:
         self.engine = engine
         handlers = engine.handlers
         self.on_trade, self.on_quote, self.on_bar = map(handlers.get, (Trade, Quote, Bar))
+        if self.on_bar is None:
+            self.warm_up = 0  # nothing to warm up with
         self.started_ms = now_ms
         self.restart_ms = NEVER
         if self.incarnation > 1:

@@ -38,7 +38,7 @@ def document(
     equity = account.equity()
     cash = config.broker.cash
     fees = sum((fill.fee for fill in fills), ZERO)
-    curve = replay.curve
+    curve = replay.valuation.curve
     held = _buy_and_hold(replay)
     return {
         "schema": SCHEMA,
@@ -46,9 +46,9 @@ def document(
         "recording": list(recording),
         "set": list(overrides),
         "quote_asset": config.fleet.quote,
-        "start": _time(replay.start_ms),
+        "start": _time(replay.valuation.start_ms),
         "end": _time(replay.end_ms),
-        "days": round((replay.end_ms - replay.start_ms) / 86_400_000, 6),
+        "days": round((replay.end_ms - replay.valuation.start_ms) / 86_400_000, 6),
         "notes": [*replay.tape.notes(), *_notes(replay)],
         "cash": plain(cash),
         "equity": plain(equity),
@@ -105,13 +105,13 @@ def _ratios(ratios: Ratios) -> dict[str, Any]:
 
 def _notes(replay: Replay) -> list[str]:
     notes = []
-    days = (replay.end_ms - replay.start_ms) / 86_400_000
-    if not replay.start_ms:
+    days = (replay.end_ms - replay.valuation.start_ms) / 86_400_000
+    if not replay.valuation.start_ms:
         notes.append("nothing happened on the tape")
     elif days < 30:
         notes.append("less than 30 days of data: annualised figures say little")
     listening = [place for place in replay.places.values() if place.trades or place.signals]
-    if replay.start_ms and not listening:
+    if replay.valuation.start_ms and not listening:
         notes.append(
             "no trades on the tape and no signals: a built-in strategy that listens to bars wants"
             " --set defaults.params.source=bar"
@@ -171,7 +171,7 @@ def _symbol(
 
 def _time_in_market(replay: Replay, fills: Sequence[Fill]) -> float | None:
     """Share of the tape's time with a position; average-cost books hold one or none."""
-    span = replay.end_ms - replay.start_ms
+    span = replay.end_ms - replay.valuation.start_ms
     if span <= 0:
         return None
     held, position, since = 0, ZERO, 0
@@ -190,7 +190,7 @@ def _buy_and_hold(replay: Replay) -> dict[str, Any]:
     broker = replay.config.broker
     worth: dict[str, float] = {}
     for symbol in replay.places:
-        first, last = replay.first.get(symbol), replay.assembly.markets[symbol].quote
+        first, last = replay.valuation.first.get(symbol), replay.assembly.markets[symbol].quote
         if first is not None and last is not None:
             worth[symbol] = float(_held(first, last, broker.fee, broker.slippage))
     mean = sum(worth.values()) / len(worth) if worth else None

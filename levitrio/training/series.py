@@ -10,7 +10,7 @@ import msgspec
 
 from levitrio.errors import UsageError
 from levitrio.inference.observation import Observation, Observer, spread_of
-from levitrio.replay.candles import CandleFile
+from levitrio.replay.candle_file import CandleFile
 from levitrio.replay.lines import LineFile
 from levitrio.replay.recording import RecordingTape
 from levitrio.trading.candles import FIXED_INTERVALS

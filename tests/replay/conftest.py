@@ -55,7 +55,8 @@ class Poison(Strategy):
     def on_trade(self, trade):
         self.left -= 1
         if self.left == 0:
-            raise {"RuntimeError": RuntimeError, "SystemExit": SystemExit}[self.error]("poisoned")
+            import builtins
+            raise getattr(builtins, self.error)("poisoned")
 
 class Holder(Strategy):
     """Buys once, sells when told by its fill that it holds, and says so."""

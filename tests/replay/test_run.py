@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from levitrio.errors import UsageError
 from levitrio.replay.opening import open_tape
 from levitrio.replay.report import document
 from levitrio.replay.run import Options, Replay
@@ -184,6 +185,24 @@ def test_a_crash_restarts_by_the_policy(tmp_path: Path, error: str) -> None:
     assert place.has_failed
     assert place.crashes[0].error == f"{error}: poisoned"
     assert "replayed.py" in place.crashes[0].place
+
+
+def test_ctrl_c_ends_the_replay(tmp_path: Path) -> None:
+    """It is nobody's crash, and comes out as itself."""
+    params = 'params = { nth = 1, error = "KeyboardInterrupt" }'
+    path = write_lines(tmp_path / "r.jsonl", [QUIET, trade_line(100, at=1, number=1)])
+    with pytest.raises(KeyboardInterrupt):
+        play(write_fleet(tmp_path, own("Poison", params)), path)
+
+
+def test_a_tape_that_goes_away_is_told_plainly(tmp_path: Path) -> None:
+    """An error of the tape is one of the user's, not a group of them."""
+    path = write_lines(tmp_path / "r.jsonl", [QUIET, trade_line(100, at=1, number=1)])
+    config = write_fleet(tmp_path)
+    replay = Replay(config, open_tape(config, [str(path)]))
+    path.unlink()
+    with pytest.raises(UsageError, match="expected a readable file"):
+        replay.run()
 
 
 def test_what_is_no_signal_is_a_crash(tmp_path: Path) -> None:

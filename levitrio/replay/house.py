@@ -1,0 +1,52 @@
+"""The fleet that is replayed: assembled as a live one is, with other seams."""
+
+from collections.abc import Callable
+
+import attrs
+
+from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.models import local_models
+from levitrio.fleet.config import FleetConfig
+from levitrio.records.entries import History
+from levitrio.records.events import EventLog
+from levitrio.records.offload import inline
+from levitrio.replay.ledger import Ledger
+
+
+def assemble(
+    config: FleetConfig, ledger: Ledger, history: History, chance: Callable[[], float]
+) -> Assembly:
+    """The same engines, gateway, risk and paper broker; the wall clock is the market's."""
+    market: list[Assembly] = []
+
+    def wall_clock() -> float:
+        return market[0].market_clock.now_ms() / 1000 if market else 0.0
+
+    assembly = Assembly(
+        attrs.evolve(
+            config,
+            simulator=None,
+            feed=attrs.evolve(config.feed, kind="simulator", url=None),
+            broker=attrs.evolve(config.broker, kind="paper"),
+        ),
+        journal=ledger.journal,
+        history=history,
+        events=EventLog(wall_clock_ms=lambda: int(wall_clock() * 1000)),
+        seams=Seams(
+            wall_clock=wall_clock,
+            chance=chance,
+            offload=lambda: inline,
+            make_models=local_models,
+        ),
+    )
+    market.append(assembly)
+    gateway = assembly.gateway
+    # The ledger is the journal, and remembers besides what the report will tell.
+    gateway.journal = gateway.execution.journal = ledger
+    # Nobody follows the events of a replay, and a fill in words costs more than the fill.
+    gateway.report = gateway.execution.report = _tell_nobody
+    return assembly
+
+
+def _tell_nobody(kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
+    pass

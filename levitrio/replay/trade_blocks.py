@@ -1,0 +1,67 @@
+"""Trades of many recorded lines, decoded and checked in one go: half the cost of one by one.
+
+The checks are those of the live feed. Where a trade of the block does not pass them, or a line is
+not written as the venue writes it, each line is read by the feed's own decoder, which says which.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+
+import attrs
+import msgspec
+
+from levitrio.replay.frames import FRAME_AT
+from levitrio.trading.market import Trade
+from levitrio.venues.binance.checks import EARLIEST_MS, LARGEST_ID, POSITIVE
+from levitrio.venues.binance.wire import FrameDecoder
+
+_decode_lines = msgspec.json.Decoder(Trade).decode_lines
+
+_SYMBOL, _PRICE, _QUANTITY, _TIME_MS, _ID = map(
+    attrgetter, ("symbol", "raw_price", "raw_quantity", "time_ms", "trade_id")
+)
+
+_ALL_POSITIVE = re.compile(rf"(?:{POSITIVE.pattern}\n)+")
+
+
+@attrs.define(eq=False)
+class TradeBlocks:
+    """Decodes the trades of a block of lines."""
+
+    decoder: FrameDecoder
+    """Has the streams of all symbols."""
+
+    def __call__(
+        self, lines: Sequence[str], payloads: Sequence[str], symbols: Sequence[str]
+    ) -> Iterator[Trade | None]:
+        """The trades in order, None for one to refuse.
+
+        Of each line comes what is its payload if it is a usual one, and its stream's symbol.
+        """
+        if not lines:
+            return iter(())
+        try:
+            trades = _decode_lines("\n".join(payloads))
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            trades = []
+        if list(map(_SYMBOL, trades)) == symbols and self._are_sound(trades):
+            return iter(trades)
+        return map(self._careful, lines)
+
+    def _careful(self, line: str) -> Trade | None:
+        trade = self.decoder.decode(line[FRAME_AT:].rstrip())
+        return trade if type(trade) is Trade else None
+
+    def _are_sound(self, trades: Sequence[Trade]) -> bool:
+        """Amounts, times and ids of all at once."""
+        amounts = "\n".join([*map(_PRICE, trades), *map(_QUANTITY, trades), ""])
+        times, ids = list(map(_TIME_MS, trades)), list(map(_ID, trades))
+        return bool(
+            _ALL_POSITIVE.fullmatch(amounts)
+            and amounts.count("\n") == 2 * len(trades)
+            and min(times) > EARLIEST_MS
+            and max(times) < self.decoder.latest_ms
+            and min(ids) >= 0
+            and max(ids) <= LARGEST_ID
+        )
