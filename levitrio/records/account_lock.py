@@ -4,7 +4,6 @@ The lock is the kernel's, as that of a data directory is, and lies in the user's
 because two fleets have two data directories. Its name is a fingerprint; the key is not in it.
 """
 
-import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +11,7 @@ from typing import Self
 
 import attrs
 
-from levitrio.errors import FleetLocked, UsageError
-from levitrio.records.lock import checked_directory
+from levitrio.records.lock import checked_directory, hold
 
 
 @attrs.define(eq=False)
@@ -32,27 +30,14 @@ class AccountLock:
 
     def __enter__(self) -> Self:
         checked_directory(self.directory)
-        path = self.directory / f"{self.fingerprint}.lock"
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise UsageError(f"{path}: expected a lock file: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 100, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise FleetLocked(
+        self._descriptor = hold(
+            self.directory / f"{self.fingerprint}.lock",
+            f"fleet {self.fleet}, process {os.getpid()}",
+            lambda holder: (
                 f"this API key is in use by {holder or 'another fleet'}: one account serves one"
                 " fleet; end that one with `levi ctl shutdown`, or give this one a key of its own"
-            ) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"fleet {self.fleet}, process {os.getpid()}\n".encode("ascii"), 0)
-        self._descriptor = descriptor
+            ),
+        )
         return self
 
     def __exit__(

@@ -8,6 +8,7 @@ a lock on a different file of the same name.
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,6 +46,31 @@ def checked_directory(directory: Path) -> Path:
     return directory
 
 
+def hold(path: Path, holder: str, refusal: Callable[[str], str]) -> int:
+    """Lock a file at once and write `holder` into it; returns the descriptor that holds the lock.
+
+    Raises FleetLocked with `refusal(whoever holds it)`, having touched nothing; UsageError when
+    there can be no such file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise UsageError(f"{path}: expected a lock file: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.pread(descriptor, 100, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise FleetLocked(refusal(other)) from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{holder}\n".encode("ascii"), 0)
+    return descriptor
+
+
 @attrs.define(eq=False)
 class DataDirLock:
     """Holds a data directory for this process; a context manager.
@@ -58,28 +84,15 @@ class DataDirLock:
     def acquire(self) -> None:
         """Take the lock at once or raise; `release` gives it back."""
         checked_directory(self.data_dir)
-        path = self.data_dir / LOCK_NAME
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise UsageError(f"{path}: expected a lock file: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise FleetLocked(
+        self._descriptor = hold(
+            self.data_dir / LOCK_NAME,
+            f"{os.getpid()}",
+            lambda holder: (
                 f"{self.data_dir} is in use by process {holder or 'unknown'}:"
                 " one data directory serves one fleet;"
                 " see it with `levi ctl status`, end it with `levi ctl shutdown`"
-            ) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        self._descriptor = descriptor
+            ),
+        )
 
     def release(self) -> None:
         """Give the directory back; harmless when it is not held."""
