@@ -2,6 +2,9 @@
 
 python := env_var_or_default("PYTHON", ".venv/bin/python")
 
+# Rewritten asserts are kept from run to run, whatever the shell says: half of the start of a suite.
+export PYTHONDONTWRITEBYTECODE := ""
+
 # List the recipes.
 default:
     @just --list
@@ -23,8 +26,12 @@ lint:
 type:
     {{python}} -m mypy
 
-# The fast suite, with coverage.
+# The fast suite: under a minute, so that it is run before every commit.
 test *args:
+    {{python}} -m pytest -n auto --dist worksteal {{args}}
+
+# The same tests, and how much of the code they reach: measuring doubles their time.
+coverage *args:
     {{python}} -m pytest -n auto --dist worksteal --cov --cov-report=term {{args}}
 
 # What foreign programs, virtual days and long kill loops say; many minutes.

@@ -96,6 +96,7 @@ def test_the_example_fleet(tmp_path: Path, home: Path) -> None:
     assert {row["status"] for row in registry["registry"]["engines"]} == {"stopped"}
 
 
+@pytest.mark.long
 def test_a_poisoned_engine_and_kill_9(fleet: FleetProcess) -> None:
     """Restarted at once, with backoff, then failed; killed right then, all of it is remembered."""
     with fleet:
