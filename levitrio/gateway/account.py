@@ -32,10 +32,7 @@ class Account:
         """Cash and every book's total PnL."""
         total = self.cash
         for desk in self.desks.values():
-            book = desk.book
-            total += book.realized_pnl
-            if book.position:  # most are flat, and this is asked for each order
-                total += book.unrealized_pnl(desk.market.quote)
+            total += desk.book.total_pnl(desk.market.quote)
         return total
 
     def day_start_equity(self) -> Decimal:
@@ -76,16 +73,21 @@ class Account:
         self, desk: Desk, order: Order, *, now: float, data: DataState, is_flatten: bool
     ) -> Exposure:
         """Everything risk wants to know about `order` at this moment."""
-        held = gross = desk.book.notional(desk.market.quote)
-        others_open = 0
-        for other in self.desks.values():
-            if other is not desk and (other.book.position or other.under_way is not None):
+        equity, held, gross, others_open = self.cash, ZERO, ZERO, 0
+        # One look at each book, and none for an exit, which no limit of money refuses.
+        for other in () if order.is_exit else self.desks.values():
+            worth, pnl = other.book.valued(other.market.quote)
+            equity += pnl
+            if other is desk:
+                held = worth
+            elif other.book.position or other.under_way is not None:
                 others_open += 1
-                gross += self._notional(other)
+                worth += self._entering(other)
+            gross += worth
         return Exposure(
             trading_state=self.trading_state,
             permission=desk.permission,
-            equity=self.equity(),
+            equity=equity,
             symbol_notional=held,
             gross_notional=gross,
             open_positions=others_open,
@@ -98,8 +100,11 @@ class Account:
         )
 
     def _notional(self, desk: Desk) -> Decimal:
-        held = desk.book.notional(desk.market.quote)
+        return desk.book.notional(desk.market.quote) + self._entering(desk)
+
+    def _entering(self, desk: Desk) -> Decimal:
+        """What an entry that is under way will add."""
         order = desk.under_way
         if order is None or order.is_exit:
-            return held
-        return held + order.quantity * self.expected_price(desk, order.side)
+            return ZERO
+        return order.quantity * self.expected_price(desk, order.side)

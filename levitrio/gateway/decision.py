@@ -58,13 +58,14 @@ def decide(
     denial = judge(rules.risk, wanted, facts)
     if denial is None and desk.signals_only:
         denial = Denial(reason="signals_only", detail=f"would {wanted.side} {wanted.quantity}")
-    return denial or attrs.evolve(wanted, client_id=client_id())
+    return denial or wanted.named(client_id())
 
 
 def _towards(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Order | Denial | None:
-    if desk.side > 0:
+    side = desk.side
+    if side > 0:
         return None if signal.side == "long" else _exit(desk)
-    if desk.side < 0:
+    if side < 0:
         if signal.side == "short":
             return None
         if signal.side == "long":

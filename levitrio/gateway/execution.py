@@ -54,6 +54,8 @@ class Execution:
     broker: Broker
     report: Report
     wall_ms: Callable[[], int]
+    tells_fills: bool = True
+    """False where nobody reads them: a fill in words costs as much as the fill."""
 
     async def send(self, desk: Desk, order: Order) -> None:
         """Send an order whose intent is durable, and return when its end is in the book."""
@@ -136,11 +138,12 @@ class Execution:
     def _book(self, desk: Desk, fill: Fill) -> None:
         booked = desk.apply(fill)
         desk.forget_denial()
-        text = (
-            f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}, "
-            f"position {plain(booked.position)}"
-        )
-        self.report("fill", text, engine=desk.symbol, client_id=fill.client_id)
+        if self.tells_fills:
+            text = (
+                f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}, "
+                f"position {plain(booked.position)}"
+            )
+            self.report("fill", text, engine=desk.symbol, client_id=fill.client_id)
         if desk.on_fill is not None:
             desk.on_fill(booked)
 

@@ -88,8 +88,9 @@ class Engines:
 
     def _fills_of(self, place: Place, take: Callable[[Fill], None]) -> Callable[[Fill], None]:
         def on_fill(fill: Fill) -> None:
-            take(fill)
-            self.filled.append(place)
+            if place.wants_fills:
+                take(fill)
+                self.filled.append(place)
 
         return on_fill
 

@@ -43,8 +43,9 @@ def assemble(
     gateway = assembly.gateway
     # The ledger is the journal, and remembers besides what the report will tell.
     gateway.journal = gateway.execution.journal = ledger
-    # Nobody follows the events of a replay, and a fill in words costs more than the fill.
+    # Nobody follows the events of a replay.
     gateway.report = gateway.execution.report = _tell_nobody
+    gateway.execution.tells_fills = False
     return assembly
 
 

@@ -12,6 +12,7 @@ from levitrio.supervision.crash import Crash, capture
 from levitrio.supervision.restart import CrashLog, Restart, RestartPolicy
 from levitrio.trading.market import Bar, Quote, Trade
 from levitrio.trading.market_view import MarketView
+from levitrio.trading.orders import Fill
 
 Handler = Callable[[Any], Reply]
 
@@ -45,6 +46,8 @@ class Place:
     on_trade: Handler | None = None
     on_quote: Handler | None = None
     on_bar: Handler | None = None
+    wants_fills: bool = False
+    """Its strategy has `on_fill`."""
     incarnation: int = 0
     started_ms: int = 0
     restart_ms: int = NEVER
@@ -71,6 +74,7 @@ class Place:
         self.engine = engine
         handlers = engine.handlers
         self.on_trade, self.on_quote, self.on_bar = map(handlers.get, (Trade, Quote, Bar))
+        self.wants_fills = Fill in handlers
         if self.on_bar is None:
             self.warm_up = 0  # nothing to warm up with
         self.started_ms = now_ms

@@ -4,7 +4,7 @@ Two replays of the same tape give the same document to the byte, so nothing in i
 machine's time, its speed or the name of a temporary thing.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -40,6 +40,7 @@ def document(
     fees = sum((fill.fee for fill in fills), ZERO)
     curve = replay.valuation.curve
     held = _buy_and_hold(replay)
+    ordered = Counter(line.symbol for line in replay.ledger.orders.values())
     return {
         "schema": SCHEMA,
         "fleet": config.fleet.name,
@@ -66,7 +67,7 @@ def document(
         "buy_and_hold": held,
         "trades": _trades_summary(trips),
         "symbols": [
-            _symbol(replay, place, fills_of, trips_of, held["symbols"])
+            _symbol(replay, place, ordered[place.symbol], fills_of, trips_of, held["symbols"])
             for place, fills_of, trips_of in _by_symbol(replay, fills, trips)
         ],
         "crashes": [
@@ -139,6 +140,7 @@ def _by_symbol(
 def _symbol(
     replay: Replay,
     place: Place,
+    orders: int,
     fills: Sequence[Fill],
     trips: Sequence[RoundTrip],
     held: Mapping[str, Any],
@@ -156,7 +158,7 @@ def _symbol(
         "turnover": plain(sum((fill.price * fill.quantity for fill in fills), ZERO)),
         "position": plain(book.position),
         "average_entry": plain(book.average_entry),
-        "orders": sum(1 for o in replay.ledger.orders.values() if o.symbol == place.symbol),
+        "orders": orders,
         "fills": len(fills),
         "signals": place.signals,
         "ticks": place.trades,

@@ -212,10 +212,14 @@ class Replay:
         assert engine is not None
         assert reply is not None
         self._set_time()
-        self.valuation.mark(place.symbol)
         if isinstance(reply, Signal):
+            if reply.side == "flat":  # an exit is not sized: its own quote will do
+                self.valuation.mark_only(place.symbol)
+            else:
+                self.valuation.mark(place.symbol)
             engine.submit(reply)
         else:
+            self.valuation.mark(place.symbol)
             try:
                 with self.time.waiting():
                     await engine.take(reply, source)

@@ -34,6 +34,10 @@ class Valuation:
         held = [symbol for symbol, desk in desks.items() if desk.book.position]
         self.tape.mark(self.assembly.markets, {*held, *symbols})
 
+    def mark_only(self, symbol: str) -> None:
+        """Bring the quote of this symbol up to date, of no other."""
+        self.tape.mark(self.assembly.markets, (symbol,))
+
     def mark_unseen(self) -> None:
         """`mark`, and look for the first quote of symbols that had none yet."""
         self.mark(*(self.assembly.seats.keys() - self.first))

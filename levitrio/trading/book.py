@@ -69,7 +69,7 @@ class Book:
             self._last_client_id = fill.client_id
             self.trade_count += 1
         self.last_price = fill.price
-        return attrs.evolve(fill, position=self.position, average_entry=self.average_entry)
+        return fill.booked(self.position, self.average_entry)
 
     def _pay(self, fill: Fill) -> None:
         if fill.fee == ZERO:
@@ -97,6 +97,14 @@ class Book:
         if self.position == ZERO:
             return ZERO
         return (self.mark(quote) - self.average_entry) * self.position
+
+    def valued(self, quote: Quote | None) -> tuple[Decimal, Decimal]:
+        """`notional` and `total_pnl` of the same mark, which is read once."""
+        if not self.position:
+            return ZERO, self.realized_pnl
+        mark = self.mark(quote)
+        gain = (mark - self.average_entry) * self.position
+        return abs(self.position) * mark, self.realized_pnl + gain
 
     def total_pnl(self, quote: Quote | None) -> Decimal:
         """Realized and unrealized since the first fill."""

@@ -75,6 +75,18 @@ class Order:
     is_exit: bool = False
     """It only brings the position nearer to flat."""
 
+    def named(self, client_id: str) -> "Order":
+        """The same order under its id."""
+        return Order(
+            client_id=client_id,
+            symbol=self.symbol,
+            side=self.side,
+            type=self.type,
+            quantity=self.quantity,
+            price=self.price,
+            is_exit=self.is_exit,
+        )
+
 
 @attrs.frozen(kw_only=True)
 class Fill:
@@ -99,3 +111,20 @@ class Fill:
     """The venue's; None from the paper broker, whose fills are keyed by the journal's sequence."""
     position: Decimal = Decimal(0)
     average_entry: Decimal = Decimal(0)
+
+    def booked(self, position: Decimal, average_entry: Decimal) -> "Fill":
+        """The same fill, telling the book after it; `attrs.evolve` takes three times as long."""
+        return Fill(
+            client_id=self.client_id,
+            symbol=self.symbol,
+            side=self.side,
+            price=self.price,
+            quantity=self.quantity,
+            fee=self.fee,
+            fee_asset=self.fee_asset,
+            time_ms=self.time_ms,
+            venue=self.venue,
+            trade_id=self.trade_id,
+            position=position,
+            average_entry=average_entry,
+        )

@@ -78,7 +78,11 @@ class DataState:
 
 @attrs.frozen(kw_only=True)
 class Exposure:
-    """The facts of one moment, orders under way included. Amounts in the quote asset."""
+    """The facts of one moment, orders under way included. Amounts in the quote asset.
+
+    Of an exit `equity`, `symbol_notional`, `gross_notional` and `open_positions` are not looked up:
+    no limit of money refuses one.
+    """
 
     trading_state: TradingState
     permission: Permission

@@ -49,10 +49,17 @@ def checksum(table: str, position: int, values: Iterable[Value]) -> int:
     return zlib.crc32(msgspec.json.encode([table, position, *values]))
 
 
+_WORDS: dict[type, dict[object, str]] = {
+    kind: {word: word.value for word in kind} for kind in (Side, OrderType, OrderStatus)
+}
+
+
 def _stored(value: object) -> Value:
     """`value` as SQLite keeps it; raises ValueError for what it could not give back."""
     if type(value) is str and value.isascii():
         return value  # most of what is journaled
+    if (words := _WORDS.get(type(value))) is not None:
+        return words[value]
     match value:
         case None:
             return None
@@ -76,7 +83,7 @@ def _stored(value: object) -> Value:
 
 
 def _row(table: str, *values: object, fill: Fill | None = None) -> Row:
-    return Row(table, tuple(_stored(value) for value in values), fill)
+    return Row(table, tuple(map(_stored, values)), fill)
 
 
 def _fill_row(fill: Fill) -> Row:

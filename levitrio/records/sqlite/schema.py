@@ -8,6 +8,8 @@ but not a flipped digit. Decimals are TEXT. Version 1 of the layout; a change of
 STRICT tables would be nicer; systems with Python 3.11 and an SQLite older than 3.37 exist.
 """
 
+import functools
+
 APPLICATION_ID = 0x4C455649
 """'LEVI', in the header of the file: tells our journal from anybody else's database."""
 
@@ -103,6 +105,7 @@ STATEMENTS: tuple[str, ...] = (
 )
 
 
+@functools.cache
 def insert(table: str) -> str:
     """The INSERT of one row: position, values, crc."""
     columns = COLUMNS[table]
