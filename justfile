@@ -35,14 +35,18 @@ coverage *args:
     {{python}} -m pytest -n auto --dist worksteal --cov --cov-report=term {{args}}
 
 # What foreign programs, virtual days and long kill loops say; many minutes.
-judges *args: _judges-tools
+judges *args: _judges-tools models
     {{python}} -m pytest tests --ignore=tests/bench --ignore=tests/judges -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long {{args}}
     {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov --durations=10 {{args}}
 
 # The judges without those that measure this machine.
-judges-of-behaviour: _judges-tools
+judges-of-behaviour: _judges-tools models
     {{python}} -m pytest tests --ignore=tests/bench --ignore=tests/judges -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long
     {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov --durations=10 -m "not timing"
+
+# Features, worker pool and `levi train`, with the extra [ml]: it is fetched if it is not here.
+models *args: _models-tools
+    {{python}} -m pytest tests/inference tests/training tests/app/test_models.py tests/cli/test_train.py -n auto --dist worksteal {{args}}
 
 # What it costs, beside the least that anybody could pay: one table, one JSON document; minutes.
 bench *args:
@@ -58,6 +62,13 @@ _judges-tools:
         (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
             chromium chromium-driver prometheus fonts-dejavu-core) > /dev/null || true
     fi
+
+# The extra [ml], about 350 MB, in the same environment; where it cannot be had, its tests are skipped.
+_models-tools:
+    #!/usr/bin/env bash
+    {{python}} -c "import lightgbm, numpy, onnx, onnxruntime, talib, trio_parallel" 2> /dev/null && exit
+    {{python}} -m pip install -q -e '.[dev,ml]' -c config/constraints.txt ||
+        echo "[ml] cannot be installed here: the tests that need it are skipped, see below" >&2
 
 # The fifteen engines of the example, on the built-in simulator.
 run *args:
