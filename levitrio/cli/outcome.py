@@ -5,7 +5,7 @@ import json
 from levitrio.cli import render
 from levitrio.control import codes
 from levitrio.control.client import Refusal
-from levitrio.errors import ControlError, FleetUnreachable, LevitrioError, UsageError
+from levitrio.errors import ConfigError, ControlError, FleetUnreachable, LevitrioError, UsageError
 
 FINE = 0
 FAILED = 1
@@ -37,7 +37,9 @@ def report(error: LevitrioError, *, as_json: bool, is_status: bool = False) -> i
     hint = getattr(error, "hint", "")
     code = exit_code(error)
     if not as_json:
-        render.complain(str(error), hint)
+        # What is wrong with a fleet.toml is told at once, each on a line of its own.
+        for text in error.problems if isinstance(error, ConfigError) else (str(error),):
+            render.complain(text, hint)
         return code
     document: dict[str, object]
     if is_status:

@@ -74,6 +74,7 @@ def train(
         raise UsageError(
             "expected candle files or recordings, or --simulate DAYS, got both or none"
         )
+    _make_room(out)
     bar = Bar()
     symbols = [each.replace("/", "").replace("-", "").upper() for each in symbol or ()]
     if simulate:
@@ -174,6 +175,14 @@ def _simulated(
     return found, [{"simulated_days": days, "market_seed": seed, "symbols": list(symbols)}]
 
 
+def _make_room(out: Path) -> None:
+    """The folder of the model; before the training, which takes minutes."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from None
+
+
 def _write(out: Path, trained: "Trained") -> Path:
     from levitrio.training.graph import as_json
 
@@ -207,6 +216,6 @@ def report(out: Path, card_path: Path, card: Mapping[str, Any]) -> list[str]:
     lines += [
         card["verdict"]["text"],
         f"Written: {out}, {card_path}. In fleet.toml, as a member of an ensemble:",
-        f'  {{ model = "{out.name}", sha256 = "{card["sha256"]}" }}',
+        f'  {{ model = "{out.as_posix()}", sha256 = "{card["sha256"]}" }}',
     ]
     return lines

@@ -40,8 +40,8 @@ def sweep_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         (
             " ".join(row["set"]),
             percent(row["return"]),
-            _money(row["fees"]),
-            _share(row["max_drawdown"]),
+            money(row["fees"]),
+            share(row["max_drawdown"]),
             figure(row["sharpe"]),
             figure(row["sortino"]),
             str(row["orders"]),
@@ -81,10 +81,10 @@ def _summary(report: Mapping[str, Any]) -> list[str]:
     trades = report["trades"]
     held = report["buy_and_hold"]
     rows = [
-        ("equity", f"{_money(report['equity'])} {asset}, began with {_money(report['cash'])}"),
-        ("profit", f"{_money(report['pnl'])} {asset}, {percent(report['return'])}"),
+        ("equity", f"{money(report['equity'])} {asset}, began with {money(report['cash'])}"),
+        ("profit", f"{money(report['pnl'])} {asset}, {percent(report['return'])}"),
         ("buy and hold", f"{percent(held['return'])}: {held['rule']}"),
-        ("fees", f"{_money(report['fees'])} {asset}"),
+        ("fees", f"{money(report['fees'])} {asset}"),
         ("max drawdown", f"{report['max_drawdown']:.2%} of the peak"),
         ("exposure", f"{report['mean_exposure']:.2%} of equity on average"),
         ("Sharpe", f"{figure(report['sharpe'])} = {ratios['sharpe']}"),
@@ -105,7 +105,7 @@ def _summary(report: Mapping[str, Any]) -> list[str]:
             "trades",
             (
                 f"{trades['count']} closed, {trades['won']} won, {trades['lost']} lost"
-                f" ({_share(trades['win_rate'])}), profit factor {figure(trades['profit_factor'])}"
+                f" ({share(trades['win_rate'])}), profit factor {figure(trades['profit_factor'])}"
             ),
         ),
     ]
@@ -122,12 +122,12 @@ def _symbols(symbols: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (
             row["symbol"],
-            _money(row["pnl"]),
-            _money(row["fees"]),
+            money(row["pnl"]),
+            money(row["fees"]),
             percent(row["buy_and_hold"]),
-            _share(row["time_in_market"]),
+            share(row["time_in_market"]),
             str(row["trades"]["count"]),
-            _share(row["trades"]["win_rate"]),
+            share(row["trades"]["win_rate"]),
             str(row["orders"]),
             str(row["signals"]),
             str(sum(row["denials"].values())),
@@ -149,8 +149,8 @@ def _trades(trips: Sequence[Mapping[str, Any]]) -> list[str]:
             trip["quantity"],
             trip["entry"],
             trip["exit"],
-            _money(trip["fees"]),
-            _money(trip["pnl"]),
+            money(trip["fees"]),
+            money(trip["pnl"]),
             percent(trip["return"]),
         )
         for trip in shown
@@ -181,11 +181,12 @@ def _signed(value: float | None) -> str:
     return "-" if value is None else f"{value:+.2f}"
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """A part of a whole, without a sign."""
     return "-" if value is None else f"{value:.1%}"
 
 
-def _money(text: str) -> str:
+def money(text: str) -> str:
     """Two decimals, or four digits that count of what is smaller."""
     value = float(text)
     return f"{value:,.2f}" if abs(value) >= 1 or not value else f"{value:.4g}"

@@ -1,12 +1,14 @@
 """`levi replay` as it is typed."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from levitrio.cli.commands import run_command_line
 from levitrio.cli.progress import Progress
+from levitrio.replay.report import SHARPE, SORTINO
 from tests.replay.files import quote_line, trade_line, write_fleet, write_lines
 
 
@@ -59,6 +61,10 @@ def test_the_report_as_a_page(tape: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "Plotly.newPlot" in pages[0]
     assert "<script src=" not in pages[0]
     assert "Drawdown" in pages[0]
+    for wanted in ('name="viewport"', "prefers-color-scheme: dark", SHARPE, SORTINO):
+        assert wanted in pages[0], wanted
+    without_script = re.sub(r"<script.*?</script>", "", pages[0], flags=re.DOTALL)
+    assert "http" not in without_script  # nothing is fetched, nothing leads away
     capsys.readouterr()
     assert levi(tape, "--html", str(tape.parent / "no" / "a.html")) == 2
     assert "cannot be written" in capsys.readouterr().err
@@ -83,6 +89,17 @@ def test_mistakes_are_one_line(
     assert says in capsys.readouterr().err
     assert levi(tape, *words, "--json") == 2
     assert says in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_every_mistake_of_the_file_has_a_line(
+    tape: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `levi check` tells them, not one line with their ends spelled out."""
+    assert levi(tape, "--set", "broker.fe=0", "--set", "risk.max_drawdon=1") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "broker.fe" in lines[0]
+    assert "risk.max_drawdon" in lines[1]
 
 
 @pytest.mark.slow

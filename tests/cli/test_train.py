@@ -51,6 +51,18 @@ def test_the_command_writes_model_and_card(tmp_path: Path) -> None:
     assert (tmp_path / "n.json").read_bytes() == (tmp_path / "m.json").read_bytes()
 
 
+def test_a_folder_that_is_missing_is_made_first(tmp_path: Path) -> None:
+    """As docs/models.md types it; a place that cannot be written is found before the training."""
+    candles = write_candles(tmp_path / "c.csv.gz", 1_500)
+    found = levi(candles.name, "--out", "models/m.onnx", "--folds", "3", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert '{ model = "models/m.onnx", sha256 = ' in found.stdout
+    (tmp_path / "file").write_text("")
+    found = levi("none.csv", "--out", "file/m.onnx", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "--out file/m.onnx: cannot be written" in found.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
