@@ -205,7 +205,7 @@ def report(out: Path, card_path: Path, card: Mapping[str, Any]) -> list[str]:
         f"AUC        {metrics['auc']:.4f}  (95 % {low:.4f} to {high:.4f}; a coin has 0.5)",
         f"Brier      {metrics['brier']:.4f}  (base rate {metrics['brier_of_base_rate']:.4f})",
         f"hit rate   {metrics['hit_rate']:.4f}  (majority {metrics['hit_rate_of_majority']:.4f})",
-        f"after a fee of {trading['fee']:g} and slippage of {trading['slippage']:g}:",
+        f"mean per symbol, not compounded; fee {trading['fee']:g}, slippage {trading['slippage']:g}",
     ]
     everybody = {"model": trading["model"], **trading["baselines"]}
     lines += [

@@ -6,6 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +14,15 @@ import msgspec
 
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.reading import load
+from levitrio.records.entries import Entry, IntentEntry, OutcomeEntry
+from levitrio.records.requests import rows_of_all
+from levitrio.records.sqlite.file import JournalFile
+from levitrio.replay.ledger import in_passing
 from levitrio.replay.opening import open_tape
 from levitrio.replay.report import document
 from levitrio.replay.run import Replay
 from levitrio.trading.market import Quote, Trade
+from levitrio.trading.orders import Fill, Order, OrderStatus, Side
 from tests.bench.frames import RECORDINGS, symbols
 from tests.bench.measurement import Goal, Row, measures
 from tests.bench.sampling import medians
@@ -90,13 +96,14 @@ def _shifted(shift_ms: int) -> Callable[[re.Match[str]], str]:
     return lambda match: f'"{match[1]}":{int(match[2]) - shift_ms}'
 
 
-def write_fleet(folder: Path, names: list[str]) -> FleetConfig:
+def write_fleet(folder: Path, names: list[str], slow: int = 26) -> FleetConfig:
     """Fifteen times the EMA crossover 12/26 on trades, as everybody else is measured with."""
     path = folder / "fleet.toml"
     engines = "".join(f"[engines.{name}]\n" for name in names)
     path.write_text(
         "[simulator]\n[risk]\nmax_symbol_exposure = 0.01\nmax_open_positions = 15\n"
-        f"max_daily_loss = 1\nmax_drawdown = 1\nmax_orders_per_minute = 100000\n{engines}"
+        f"max_daily_loss = 1\nmax_drawdown = 1\nmax_orders_per_minute = 100000\n"
+        f"[defaults]\nparams = {{ slow = {slow} }}\n{engines}"
     )
     return load(path)
 
@@ -139,6 +146,76 @@ def replay_beside_decoding() -> Iterable[Row]:
             yield _beside_decoding(config, copies, "a real minute under 15 names", goal)
         write_walk(walk, names, LINES)
         yield _beside_decoding(config, walk, "a random walk, as many orders as can be", None)
+
+
+@measures
+def order_of_a_replay() -> Iterable[Row]:
+    """From the signal to the report, beside its records alone: made, journaled, nothing decided."""
+    names = symbols(ENGINES)
+    with tempfile.TemporaryDirectory() as name:
+        walk = Path(name, "walk.jsonl")
+        write_walk(walk, names, LINES)
+        silent = write_fleet(Path(name), names, slow=LINES)
+        config = write_fleet(Path(name), names)
+        orders = len(replay_all(config, walk)[1].ledger.orders)
+        seconds = medians(
+            {
+                "trading": lambda: replay_all(config, walk)[0],
+                "silent": lambda: replay_all(silent, walk)[0],
+                "records": partial(_record_all, orders),
+            },
+            5,
+        )
+    yield Row(
+        name="order of a replay, 15 engines, half of them holding",
+        value=(seconds["trading"] - seconds["silent"]) / orders * 1e6,
+        unit="us",
+        floor_name="its intent, outcome and fill as values and rows of the same journal",
+        floor=seconds["records"] / orders * 1e6,
+    )
+
+
+def _record_all(orders: int) -> float:
+    """Seconds to make the records of so many orders and to write them, a batch at a time."""
+    price, quantity, fee = Decimal("60000.12"), Decimal("0.00166"), Decimal("0.0996")
+    file = JournalFile.open(None, in_passing)
+    begun = time.perf_counter()
+    for first in range(0, orders, 300):
+        entries: list[Entry] = []
+        for seq in range(first, min(first + 300, orders)):
+            client_id = f"levi-0-{seq:x}-0"
+            order = Order(client_id=client_id, symbol="BTCUSDT", side=Side.BUY, quantity=quantity)
+            fill = Fill(
+                client_id=client_id,
+                symbol="BTCUSDT",
+                side=Side.BUY,
+                price=price,
+                quantity=quantity,
+                fee=fee,
+                fee_asset="USDT",
+                time_ms=_START_MS,
+                venue="paper",
+            )
+            entries += (
+                IntentEntry(
+                    seq=seq,
+                    order=order,
+                    incarnation=1,
+                    reason="signal",
+                    wall_ms=_START_MS,
+                    market_ms=_START_MS,
+                ),
+                OutcomeEntry(
+                    client_id=client_id,
+                    status=OrderStatus.FILLED,
+                    fills=(fill,),
+                    wall_ms=_START_MS,
+                ),
+            )
+        file.write([rows_of_all(entries)])
+    taken = time.perf_counter() - begun
+    file.close()
+    return taken
 
 
 def _beside_decoding(config: FleetConfig, path: Path, text: str, goal: Goal | None) -> Row:

@@ -45,6 +45,7 @@ def test_the_command_writes_model_and_card(tmp_path: Path) -> None:
     card = json.loads((tmp_path / "m.json").read_text())
     assert f'sha256 = "{card["sha256"]}"' in found.stdout
     assert card["verdict"]["text"] in found.stdout
+    assert "mean per symbol, not compounded" in found.stdout
     read_model(ModelReference(model="m.onnx", sha256=card["sha256"]), tmp_path)
     again = levi(candles.name, "--out", "n.onnx", "--folds", "3", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["sha256"] == card["sha256"]
