@@ -199,13 +199,14 @@ def report(out: Path, card_path: Path, card: Mapping[str, Any]) -> list[str]:
     """What a person wants to know, and what to put into fleet.toml."""
     metrics, trading = card["metrics"], card["trading"]
     low, high = metrics["auc_95"]
+    costs = f"fee {trading['fee']:g}, slippage {trading['slippage']:g}"
     lines = [
         f"{card['kind']} on {card['data']['rows']:,} rows of {', '.join(card['data']['symbols'])}",
         f"bars of {card['interval']}, {card['horizon_bars']} ahead; judged on {metrics['rows']:,}",
         f"AUC        {metrics['auc']:.4f}  (95 % {low:.4f} to {high:.4f}; a coin has 0.5)",
         f"Brier      {metrics['brier']:.4f}  (base rate {metrics['brier_of_base_rate']:.4f})",
         f"hit rate   {metrics['hit_rate']:.4f}  (majority {metrics['hit_rate_of_majority']:.4f})",
-        f"mean per symbol, not compounded; fee {trading['fee']:g}, slippage {trading['slippage']:g}",
+        f"mean per symbol, not compounded; {costs}:",
     ]
     everybody = {"model": trading["model"], **trading["baselines"]}
     lines += [

@@ -32,7 +32,7 @@ class Account:
         """Cash and every book's total PnL."""
         total = self.cash
         for desk in self.desks.values():
-            total += desk.book.total_pnl(desk.market.quote)
+            total += desk.book.valued(desk.market.quote)[1]
         return total
 
     def day_start_equity(self) -> Decimal:

@@ -230,13 +230,12 @@ class RecordingTape:
 
     def _trades(self, block: Sequence[str], routes: Sequence[_Route]) -> Iterator[Trade | None]:
         """The trades of a block; None for one to refuse."""
-        lines, payloads, symbols = [], [], []
-        for line, route in zip(block, routes, strict=True):
-            if route.kind == _TRADE:
-                lines.append(line)
-                payloads.append(line[route.payload_at : -1])
-                symbols.append(route.symbol)
-        return self._decode_trades(lines, payloads, symbols)
+        pairs = [pair for pair in zip(block, routes, strict=True) if pair[1].kind == _TRADE]
+        return self._decode_trades(
+            [line[route.payload_at : -1] for line, route in pairs],
+            [route.symbol for _, route in pairs],
+            lambda: [line for line, _ in pairs],
+        )
 
     def _bars_before(self, bars: TradeBars | None, time_ms: int) -> list[Bar]:
         """What is over before a trade at that time, of its own symbol and of silent ones."""
