@@ -31,7 +31,9 @@ def assemble(
         ),
         journal=ledger.journal,
         history=history,
-        events=EventLog(wall_clock_ms=lambda: int(wall_clock() * 1000)),
+        events=EventLog(
+            wall_clock_ms=lambda: int(wall_clock() * 1000), sinks=[ledger.hear_of_members]
+        ),
         seams=Seams(
             wall_clock=wall_clock,
             chance=chance,
@@ -43,7 +45,7 @@ def assemble(
     gateway = assembly.gateway
     # The ledger is the journal, and remembers besides what the report will tell.
     gateway.journal = gateway.execution.journal = ledger
-    # Nobody follows the events of a replay.
+    # Nobody follows what the gateway tells of a replay.
     gateway.report = gateway.execution.report = _tell_nobody
     gateway.execution.tells_fills = False
     return assembly

@@ -1,11 +1,13 @@
 """What a replay remembers: the journal, and the orders and fills for the report."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 
 import attrs
 
 from levitrio.records.entries import Entry, IntentEntry, OutcomeEntry
+from levitrio.records.events import Event
 from levitrio.records.journal import Journal
 from levitrio.records.offload import inline
 from levitrio.trading.orders import Fill, OrderStatus
@@ -50,7 +52,14 @@ class Ledger:
     """By client id, in the order of the decisions."""
     fills: list[Fill] = attrs.field(factory=list)
     """In the order of the book."""
+    left_out: Counter[str] = attrs.field(factory=Counter)
+    """Members of ensembles that did not speak, in words: how often they fell silent."""
     _unwritten: list[Entry] = attrs.field(factory=list)
+
+    def hear_of_members(self, event: Event) -> None:
+        """An event of the fleet: of a member that is left out the report will tell."""
+        if event.kind == "member_missing":
+            self.left_out[f"{event.engine}: {event.text}"] += 1
 
     def reserve(self) -> int:
         """The journal's next sequence number."""

@@ -23,6 +23,9 @@ SCHEMA = 1
 
 ZERO = Decimal(0)
 
+MOST_LEFT_OUT = 20
+"""Notes about missing members: a fleet may have hundreds."""
+
 SHARPE = "mean(R) / stdev(R) x sqrt(N)"
 SORTINO = "mean(R) / sqrt(mean(min(R, 0)^2)) x sqrt(N)"
 
@@ -117,6 +120,13 @@ def _notes(replay: Replay) -> list[str]:
             "no trades on the tape and no signals: a built-in strategy that listens to bars wants"
             " --set defaults.params.source=bar"
         )
+    left_out = replay.ledger.left_out
+    notes += [
+        text + (f" ({times} times)" if times > 1 else "")
+        for text, times in left_out.most_common(MOST_LEFT_OUT)
+    ]
+    if len(left_out) > MOST_LEFT_OUT:
+        notes.append(f"{len(left_out) - MOST_LEFT_OUT} more members or reasons were left out")
     notes += [
         f"{place.symbol} was given up after {len(place.crashes)} crashes"
         for place in replay.places.values()

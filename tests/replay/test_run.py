@@ -240,6 +240,18 @@ def test_warm_up_bars_make_no_signals(tmp_path: Path) -> None:
     assert len(signals) == all_of_them - 3
 
 
+def test_a_member_that_is_left_out_is_in_the_report(tmp_path: Path) -> None:
+    """What a live fleet logs, a replay notes: nobody takes its figures for the whole ensemble's."""
+    members = '{ rule = "breakout", params = { lookback = 2 } }, { score = "news.json" }'
+    engine = f'[engines.BTCUSDT]\nstrategy = "ensemble"\nparams = {{ members = [{members}] }}\n'
+    lines = [QUIET, *(trade_line(100 + n, at=n * 30_000, number=n) for n in range(12))]
+    replay = play(write_fleet(tmp_path, engine), write_lines(tmp_path / "r.jsonl", lines))
+    notes = document(replay, recording=[], overrides=[])["notes"]
+    (told,) = (note for note in notes if "news.json" in note)
+    assert told.startswith("BTCUSDT: score news.json is left out: ")
+    assert "no past to replay" in told
+
+
 def test_quotes_are_made_where_none_were_recorded(tmp_path: Path) -> None:
     """Orders fill around the last trade then, and the report says so."""
     lines = [trade_line(100, at=n, number=n) for n in range(2, 4)]
