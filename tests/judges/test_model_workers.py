@@ -83,14 +83,13 @@ def _wait_told(fleet: FleetProcess, event: str, count: int) -> float:
 def test_a_worker_that_is_gone_costs_its_engine_a_signal(
     fleet: FleetProcess, number: signal.Signals
 ) -> None:
-    """Back within a second of being missed; nobody restarts, and no other engine drops a tick."""
+    """Another one takes its place; nobody restarts, and no other engine drops a tick."""
     with fleet:
         fleet.until(lambda status: all_running(status) and row_of(status, "XLMUSDT")["ticks"] > 200)
         _wait_told(fleet, "worker_ready", 1)
         before = fleet.status()
         os.kill(_worker(before["pid"]), number)
-        lost = _wait_told(fleet, "worker_lost", 1)
-        assert _wait_told(fleet, "worker_ready", 2) - lost < 1.0
+        assert _wait_told(fleet, "worker_ready", 2) > _wait_told(fleet, "worker_lost", 1)
         after = fleet.until(
             lambda status: (
                 row_of(status, "BTCUSDT")["ticks"] > row_of(before, "BTCUSDT")["ticks"] + 500
@@ -103,3 +102,16 @@ def test_a_worker_that_is_gone_costs_its_engine_a_signal(
             assert "model simulator is left out: no answer within the deadline" in texts
         assert fleet.ctl("shutdown").returncode == 0
         assert fleet.wait() == 0
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_another_worker_is_there_within_a_second(
+    fleet: FleetProcess, number: signal.Signals
+) -> None:
+    """Of being missed, its model loaded."""
+    with fleet:
+        _wait_told(fleet, "worker_ready", 1)
+        os.kill(_worker(fleet.status()["pid"]), number)
+        lost = _wait_told(fleet, "worker_lost", 1)
+        assert _wait_told(fleet, "worker_ready", 2) - lost < 1.0
