@@ -23,6 +23,7 @@ from levitrio.trading.clock import TapeClock
 from levitrio.trading.market import Trade
 from levitrio.trading.market_view import MarketView
 from levitrio.venues.binance.feed import BinanceFeed
+from levitrio.venues.binance.tls import TlsStream
 from tests.bench import venue
 from tests.bench.frames import symbols
 
@@ -134,7 +135,7 @@ async def full(port: int, tls: ssl.SSLContext | None, reader: str) -> Cost:
         stream = await trio.open_tcp_stream(host, port)
         if tls is None:
             return stream
-        return trio.SSLStream(stream, tls, server_hostname="localhost", https_compatible=True)
+        return await TlsStream.open(stream, tls, "localhost")
 
     meter = Meter()
     clock = TapeClock()

@@ -29,8 +29,12 @@ CHUNK = 200
 """Streams in one SUBSCRIBE, about 5 KB of text: far below any message limit."""
 
 
-Receive = Callable[[Received], None]
-"""Where what was decoded goes, at once: must neither block nor raise."""
+Decode = Callable[[Sequence[str | bytes]], Sequence[Decoded]]
+"""Frames of one read -> what they say, one for one and in their order. Must not raise."""
+
+Receive = Callable[[Received, float], None]
+"""Where what was decoded goes, at once, with the monotonic time of its read: must neither block
+nor raise."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +71,7 @@ class Connection:
         self,
         url: str,
         *,
-        decode: Callable[[str | bytes], Decoded],
+        decode: Decode,
         receive: Receive,
         timing: Timing | None = None,
         messages: TokenBucket | None = None,
@@ -200,21 +204,21 @@ class Connection:
                 await trio.aclose_forcefully(stream)
 
     async def _read(self, websocket: Websocket) -> NoReturn:
-        # A checkpoint for each batch, so engines get their turn after at most 64 KiB.
+        # A checkpoint for each batch, so engines get their turn after at most 256 KiB.
+        receive = self._receive
         while True:
             batch = await websocket.receive_batch()
-            self._last_frame = trio.current_time()
+            now = self._last_frame = trio.current_time()
             self.frames += len(batch)
-            for frame in batch:
-                decoded = self._decode(frame)
-                if isinstance(decoded, Reply):
+            for decoded in self._decode(batch):
+                if not isinstance(decoded, Reply | ServerShutdown):
+                    receive(decoded, now)
+                elif isinstance(decoded, Reply):
                     self._settle(decoded)
-                elif isinstance(decoded, ServerShutdown):
-                    if self._on_shutdown is None:
-                        raise VenueError("the venue announced its shutdown")
-                    self._on_shutdown()
+                elif self._on_shutdown is None:
+                    raise VenueError("the venue announced its shutdown")
                 else:
-                    self._receive(decoded)
+                    self._on_shutdown()
 
     def _settle(self, reply: Reply) -> None:
         answer = self._waiting.get(reply.id) if isinstance(reply.id, int) else None

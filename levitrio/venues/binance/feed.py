@@ -9,7 +9,7 @@ missing before it was fetched, or does not believe it. Once a second the feed lo
 clock: who is stale, who may be believed again, and whether this process stood still.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import trio
 
@@ -246,12 +246,13 @@ class BinanceFeed:
     def _connect(
         self, decoder: FrameDecoder, receive: Receive, on_shutdown: Callable[[], None]
     ) -> Connection:
-        decode, tap = decoder.decode, self._tap
+        decode, tap = decoder.decode_batch, self._tap
 
-        def decode_tapped(frame: str | bytes) -> Decoded:
+        def decode_tapped(frames: Sequence[str | bytes]) -> Sequence[Decoded]:
             assert tap is not None
-            tap(frame)
-            return decode(frame)
+            for frame in frames:
+                tap(frame)
+            return decode(frames)
 
         return Connection(
             self._url,
@@ -270,17 +271,17 @@ class BinanceFeed:
     def _count_overlap(self, change: int) -> None:
         self._repairer.overlaps += change
 
-    def _receive(self, decoded: Received) -> None:
+    def _receive(self, decoded: Received, now: float) -> None:
         """Everything that comes over any connection; synchronous, so nothing is half handled."""
         if isinstance(decoded, Refused):
             refusing = self._subscriptions.get(decoded.symbol or "")
             if refusing is None:
                 self._tally.refuse(decoded.reason, decoded.symbol)
             else:
-                refusing.refuse(decoded.reason, trio.current_time())
+                refusing.refuse(decoded.reason, now)
             return
         subscription = self._subscriptions.get(decoded.symbol)
         if subscription is None:
             self._tally.drop(Reason.UNSUBSCRIBED)
         else:
-            subscription.take(decoded, trio.current_time())
+            subscription.take(decoded, now)

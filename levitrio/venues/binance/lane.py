@@ -191,10 +191,10 @@ class Lane:
         await trio.sleep(delay)
 
     def _open(self, nursery: trio.Nursery) -> Link:
-        def take(decoded: Received) -> None:
+        def take(decoded: Received, now: float) -> None:
             if not link.has_delivered and not isinstance(decoded, Refused):
                 link.delivers()
-            self._receive(decoded)
+            self._receive(decoded, now)
 
         def announce() -> None:
             link.want_successor("the venue announced its shutdown")

@@ -99,16 +99,17 @@ def connection_of(
         await trio.lowlevel.checkpoint()
         return open_stream()
 
-    def decode(message: Message) -> Decoded:
-        take(message)
-        return Refused(reason=Reason.MALFORMED)
+    def decode(messages: Sequence[Message]) -> list[Decoded]:
+        for message in messages:
+            take(message)
+        return [Refused(reason=Reason.MALFORMED)] * len(messages)
 
     # Both take the bound, which the type of the seam does not show.
     opener = cast(OpenWebsocket, partial(READERS[reader], max_message=max_message))  # type: ignore[call-arg]
     return Connection(
         "ws://venue.example",
         decode=decode,
-        receive=lambda _: None,
+        receive=lambda _decoded, _now: None,
         open_stream=opened,
         open_websocket=opener,
     )

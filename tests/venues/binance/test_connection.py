@@ -33,8 +33,8 @@ class Client:
         decoder.add("BTCUSDT", "trade")
         self.connection = Connection(
             "ws://venue.example:9443",
-            decode=decoder.decode,
-            receive=self.received.append,
+            decode=decoder.decode_batch,
+            receive=lambda decoded, _now: self.received.append(decoded),
             open_stream=open_stream,
             open_websocket=READERS[self.reader],
         )
@@ -207,7 +207,7 @@ async def test_cut_without_a_close_frame(autojump_clock: MockClock) -> None:
 
 async def test_request_after_the_end(autojump_clock: MockClock) -> None:
     """A request on a connection that is over raises at once."""
-    connection = Connection("ws://v", decode=lambda _: Refused(reason=None), receive=print)  # type: ignore[arg-type]
+    connection = Connection("ws://v", decode=FrameDecoder().decode_batch, receive=print)
     with pytest.raises(VenueError, match="expected an open connection"):
         await connection.subscribe(NAMES)
 
@@ -275,7 +275,7 @@ async def test_failed_connects(
 def test_addresses_that_cannot_be(url: str) -> None:
     """A URL that is no websocket address is refused when the connection is made."""
     with pytest.raises(ValueError, match="expected ws://HOST"):
-        Connection(url, decode=FrameDecoder().decode, receive=print)
+        Connection(url, decode=FrameDecoder().decode_batch, receive=print)
 
 
 def raw_frame(first: int, second: int, payload: bytes) -> bytes:

@@ -40,7 +40,7 @@ async def test_a_peer_without_tls_is_told_at_once() -> None:
         with pytest.raises(trio.BrokenResourceError):
             await open_network_stream("127.0.0.1", port, True)
         connection = Connection(
-            f"wss://127.0.0.1:{port}", decode=FrameDecoder().decode, receive=print
+            f"wss://127.0.0.1:{port}", decode=FrameDecoder().decode_batch, receive=print
         )
         with pytest.raises(VenueError, match=r"BrokenResourceError.*SSL"):
             await connection.run()

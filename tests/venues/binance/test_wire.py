@@ -112,7 +112,12 @@ def candle_with(symbol: str = "BTCUSDT", stream: str = "kline_1m", **fields: obj
 
 
 def decode(frame: str | bytes) -> Decoded:
-    return decoder_of().decode(frame)
+    """By itself, and as a part of a read: always the same, and its neighbours suffer nothing."""
+    decoded = decoder_of().decode(frame)
+    read = [trade_with(), frame, quote_with()]
+    assert decoder_of().decode_batch(read) == [decoder_of().decode(one) for one in read]
+    assert decoder_of().decode_batch([frame]) == [decoded]
+    return decoded
 
 
 def refused(reason: Reason) -> Refused:
@@ -384,6 +389,33 @@ def test_memory_of_sound_amounts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
         assert isinstance(decoder.decode(trade_with(p=f"{n}.5")), Trade)
         assert decoder.decode(trade_with(p=f"-{n}.5")) == refused(Reason.PRICE)
     assert len(decoder._sound) <= 10
+
+
+FIELDS = ["p", "q", "t", "T", "s"]
+VALUES = ["1.5", "0012.5", "1." + "1" * 21, "1" * 21, "1,2", "", "2e1", " 3", TRADE["T"], -1, 2**63]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.builds(
+                lambda key, value: trade_with(**{key: value}),
+                st.sampled_from(FIELDS),
+                st.sampled_from([*VALUES, *BAD_AMOUNTS]),
+            ),
+            st.builds(
+                lambda bid, ask: quote_with(b=bid, a=ask),
+                *[st.sampled_from(["1", "1.0", "1.00000000000000001", "2", "010", "1,1"])] * 2,
+            ),
+            st.sampled_from([candle_with(), '{"result":null,"id":1}', "x", b"x", ""]),
+        ),
+        max_size=8,
+    )
+)
+@example([trade_with(q="1,2"), trade_with(q="")])
+def test_a_batch_is_its_frames_one_by_one(frames: list[str | bytes]) -> None:
+    """What is judged together is judged as each would be alone, in the same order."""
+    assert decoder_of().decode_batch(frames) == [decoder_of().decode(frame) for frame in frames]
 
 
 def is_sound(event: MarketEvent) -> bool:
