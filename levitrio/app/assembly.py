@@ -49,6 +49,7 @@ from levitrio.trading.risk import DataState, TradingState
 from levitrio.venues.base import Broker, PastBars
 from levitrio.venues.binance.backfill import RestBackfill
 from levitrio.venues.binance.feed import BinanceFeed
+from levitrio.venues.binance.listing import TRADING
 from levitrio.venues.binance.network import OpenStream, open_network_stream
 from levitrio.venues.binance.rest import RestClient, rest_url
 from levitrio.venues.binance.secrets import Credentials
@@ -437,7 +438,7 @@ class Assembly:
                 simulator_url=self._simulator_url,
                 on_event=self.tell,
                 on_unauthorized=self._stop_trading,
-                on_filters=self._learn_filters,
+                on_listed=self._learn_listing,
                 governor=self._governor,
                 chance=self.seams.chance,
                 redact=self.redactor.text,
@@ -455,10 +456,11 @@ class Assembly:
             seat.also = broker.see
         return broker
 
-    def _learn_filters(self, symbol: str, filters: SymbolFilters) -> None:
+    def _learn_listing(self, symbol: str, filters: SymbolFilters, status: str) -> None:
         desk = self.desks.get(symbol)
         if desk is not None:
             desk.rules = filters.rules()
+            desk.closed = "" if status == TRADING else status
 
     def _simulator_url(self) -> str:
         assert self.simulator is not None, "checked with the file"

@@ -12,9 +12,9 @@ from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.rules import environment
 from levitrio.records.account_lock import AccountLock
 from levitrio.trading.book import Book
-from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import Fill
 from levitrio.venues.binance.broker import BinanceBroker, OnEvent
+from levitrio.venues.binance.listing import OnListed
 from levitrio.venues.binance.network import OpenStream
 from levitrio.venues.binance.secrets import Credentials, read_key_file
 from levitrio.venues.binance.signing import HmacKey
@@ -91,7 +91,7 @@ def make_binance(
     simulator_url: Callable[[], str],
     on_event: OnEvent,
     on_unauthorized: Callable[[str], None],
-    on_filters: Callable[[str, SymbolFilters], None],
+    on_listed: OnListed,
     governor: WeightGovernor,
     chance: Callable[[], float],
     redact: Callable[[str], str],
@@ -114,7 +114,7 @@ def make_binance(
         credentials=credentials,
         on_event=on_event,
         on_unauthorized=on_unauthorized,
-        on_filters=on_filters,
+        on_listed=on_listed,
         governor=governor,
         backoff=settings.feed_backoff(config),
         chance=chance,

@@ -41,6 +41,9 @@ def decide(
     if desk.blocks:
         desk.flatten, desk.target = False, None
         return Denial(reason=min(desk.blocks), detail="until it is known what the venue holds")
+    if desk.closed:
+        desk.flatten, desk.target = False, None
+        return Denial(reason="market_closed", detail=f"the venue says {desk.closed[:40]}")
     is_flatten = desk.flatten
     desk.flatten = False
     signal = desk.target

@@ -35,6 +35,8 @@ class Desk:
     book: Book
     market: MarketView
     rules: SymbolRules = attrs.field(factory=SymbolRules)
+    closed: str = ""
+    """Why the venue takes no orders of this symbol: its status; empty while it is traded."""
     signals_only: bool = False
     """Everything but the orders."""
     permission: Permission = Permission.NONE

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from levitrio.fleet.config import FleetConfig
 from levitrio.trading.risk import TradingState
+from levitrio.venues.binance.listing import REREAD_AFTER
 from levitrio.venues.simulator.accounts import Account, ApiKey
 from levitrio.venues.simulator.faults import Faults
 from levitrio.venues.simulator.order_request import read_order
@@ -115,3 +116,27 @@ async def test_a_strangers_order_stops_its_symbol(
         await trio.sleep(5)
         assert "foreign_order" in fleet.kinds("BTCUSDT")
         assert "foreign_order" not in fleet.kinds("ETHUSDT")
+
+
+@pytest.mark.usefixtures("own_strategies")
+async def test_a_closed_market_and_new_steps(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """B090: one order learns that the market is closed; once it is open, orders keep new steps."""
+    config = write(tmp_path)
+    async with trading(config, market_status="HALT") as fleet:
+        await trio.sleep(60)
+        account = account_of(fleet)
+        assert account.orders == {}
+        desks = fleet.assembly.desks
+        assert fleet.kinds("BTCUSDT").count("market_closed") == 1
+        for symbol in SYMBOLS:
+            assert desks[symbol].closed == "HALT"
+            assert desks[symbol].denials["market_closed"] >= 1
+        steps = {symbol: desks[symbol].rules.step for symbol in SYMBOLS}
+        fleet.simulator.venue.faults.replace(Faults(coarser=10))
+        await trio.sleep(2 * REREAD_AFTER)
+        assert {order.request.symbol for order in account.orders.values()} == set(SYMBOLS)
+        for order in account.orders.values():
+            symbol = order.request.symbol
+            assert desks[symbol].rules.step == 10 * steps[symbol]
+            assert order.request.quantity is not None
+            assert order.request.quantity % (10 * steps[symbol]) == 0

@@ -15,17 +15,16 @@ from typing import Protocol
 import trio
 
 from levitrio.errors import VenueError
-from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import Fill, Order, OrderStatus
 from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
 from levitrio.venues.binance.account_reading import WEIGHT_STATUS, AccountReading
 from levitrio.venues.binance.connection import Timing
-from levitrio.venues.binance.errors_table import Meaning
+from levitrio.venues.binance.errors_table import Meaning, contradicts_listing
 from levitrio.venues.binance.fill_memory import FillMemory
 from levitrio.venues.binance.hearing import Hearing, meaning_of, unknown
 from levitrio.venues.binance.lane import Backoff
 from levitrio.venues.binance.limits import TokenBucket, connect_bucket
-from levitrio.venues.binance.listing import Listing
+from levitrio.venues.binance.listing import Listing, OnListed
 from levitrio.venues.binance.network import OpenStream, open_network_stream
 from levitrio.venues.binance.order_limits import AccountLimits
 from levitrio.venues.binance.order_wire import Contradiction, named, place_params
@@ -70,7 +69,7 @@ class BinanceBroker:
         timing: Timing | None = None,
         renew_after: float = RENEW_AFTER,
         redact: Callable[[str], str] = str,
-        on_filters: Callable[[str, SymbolFilters], None] = lambda _symbol, _filters: None,
+        on_listed: OnListed = lambda _symbol, _filters, _status: None,
         open_stream: OpenStream = open_network_stream,
     ) -> None:
         """Make a broker.
@@ -80,7 +79,8 @@ class BinanceBroker:
             venue: Names the account's venue in fills.
             credentials: What is signed with.
             on_event: Told `broker_connected`, `broker_disconnected`, `broker_renewed`,
-                `broker_unauthorized`, `account_unread`, `order_malformed`, `quarantine`, `limits`.
+                `broker_unauthorized`, `account_unread`, `order_malformed`, `quarantine`, `limits`,
+                `filters_changed`, `market_closed`, `market_open`, `listing_unread`.
             on_unauthorized: Called with a reason when the venue accepts our key no more: trading
                 must stop. May be called again.
             backoff: Attempt and chance -> seconds; attempt 0 is the first reconnect.
@@ -89,8 +89,8 @@ class BinanceBroker:
             attempts: The bucket to share when others connect to the same venue.
             timing: Deadlines of each connection.
             renew_after: Seconds after which a connection is replaced while it works.
-            on_filters: Told a symbol's filters before it was first compared with the venue, and
-                after each reconnect. Must neither block nor raise.
+            on_listed: Told a symbol's filters and status before it was first compared with the
+                venue, after each reconnect, and from time to time.
             redact: Blots out secrets in the venue's words, before anybody else sees them.
             open_stream: The seam to the network.
         """
@@ -107,7 +107,7 @@ class BinanceBroker:
         self._clock = VenueClock()
         self._limits = AccountLimits(address=governor or WeightGovernor())
         memory = FillMemory()
-        self._listing = Listing(on_filters)
+        self._listing = Listing(on_listed, self._tell)
         self._reading = AccountReading(venue=venue, memory=memory)
         self._hearing = Hearing(
             venue=venue,
@@ -141,6 +141,7 @@ class BinanceBroker:
         task_status.started()
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._listing.keep_fresh, self._presence.wait_session)
             try:
                 await self._presence.run()
             finally:
@@ -166,6 +167,8 @@ class BinanceBroker:
         except VenueError as error:
             return unknown(order, self._redact(str(error)))
         if answer.error is not None:
+            if contradicts_listing(answer.error.code, answer.error.msg):
+                self._listing.doubt(order.symbol)
             report = self._hearing.refusal(order, answer)
             if report.status is OrderStatus.REJECTED:
                 self._limits.settled(venue_ms)

@@ -59,6 +59,8 @@ CODES: dict[int, Meaning] = {
 DUPLICATE = "duplicate order sent"
 """In the text of a -2010: an order with our id is open, so the one we asked for is there."""
 
+_CLOSED = "market is closed"
+
 _BAD_PARAMETERS = range(-1199, -1099)
 
 
@@ -79,6 +81,11 @@ def meaning(status: int, code: int, text: str) -> Meaning:
     if code in _BAD_PARAMETERS:
         return Meaning.MALFORMED
     return Meaning.REFUSED if 400 <= status < 500 else Meaning.UNKNOWN
+
+
+def contradicts_listing(code: int, text: str) -> bool:
+    """Whether the refusal of an order says that filters or status are others than we know."""
+    return code == -1013 or (code == -2010 and _CLOSED in text.lower())
 
 
 class RefusedByVenue(VenueError):

@@ -1,21 +1,23 @@
-"""What the venue's exchangeInfo says of our symbols: their filters.
+"""What the venue's exchangeInfo says of our symbols: their filters, and whether they are traded.
 
 Asked when a symbol is compared with the venue for the first time on a connection, so before any
-order of it leaves, and anew after each reconnect, because a venue changes its steps while we run.
+order of it leaves, and anew after each reconnect. A venue changes its steps while we run, so all
+are asked for again every `REREAD_AFTER`, and at once when it refused an order by its filters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import DecimalException
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import msgspec
 import trio
 
+from levitrio.errors import VenueError
 from levitrio.trading.filter_parsing import parse_filters
 from levitrio.trading.filters import SymbolFilters
 from levitrio.venues.binance.account_reading import decoded
-from levitrio.venues.binance.errors_table import RefusedByVenue
+from levitrio.venues.binance.errors_table import Meaning, RefusedByVenue
 from levitrio.venues.binance.order_wire import Contradiction
 from levitrio.venues.binance.session import Session
 
@@ -23,6 +25,20 @@ WEIGHT = 20
 
 CHUNK = 200
 """Symbols in one question: some 600 kB of answer."""
+
+REREAD_AFTER = 300.0
+"""Seconds. A thousand symbols cost a weight of 100, of the 30,000 the venue grants in that time."""
+REREAD_REST = 10.0
+"""Seconds between two readings, however many orders are refused."""
+
+TRADING = "TRADING"
+"""The only status in which the venue takes orders. In the others, CANCEL_ONLY among them, cancels
+are sent as ever, and the venue answers what it does with them."""
+GONE = "DELISTED"
+"""Our word for a symbol the venue knows no more."""
+
+OnListed = Callable[[str, SymbolFilters, str], None]
+"""Symbol, its filters and its status. Must neither block nor raise."""
 
 
 class _Symbol(msgspec.Struct):
@@ -42,7 +58,13 @@ _decode = msgspec.json.Decoder(_ExchangeInfo)
 class Listing:
     """Learns symbols together when many are asked for at once."""
 
-    on_filters: Callable[[str, SymbolFilters], None]
+    on_listed: OnListed
+    tell: Callable[[str, str, str], None]
+    """Gets kind, text and symbol of a change: `filters_changed`, `market_closed`, `market_open`;
+    and `listing_unread`."""
+    _told: dict[str, tuple[SymbolFilters, str]] = attrs.field(factory=dict, init=False)
+    _doubted: set[str] = attrs.field(factory=set, init=False)
+    _doubt: trio.Event = attrs.field(factory=trio.Event, init=False)
     _learnt: dict[str, Session] = attrs.field(factory=dict, init=False)
     """On which session each symbol was learnt last."""
     _wanted: set[str] = attrs.field(factory=set, init=False)
@@ -71,6 +93,55 @@ class Listing:
         finally:
             self._wanted.discard(symbol)
 
+    def doubt(self, symbol: str) -> None:
+        """The venue refused what we believe its rules allow: let `keep_fresh` ask at once."""
+        if symbol in self._told:
+            self._doubted.add(symbol)
+            self._doubt.set()
+
+    async def keep_fresh(self, wait_session: Callable[[], Awaitable[Session]]) -> NoReturn:
+        """Ask again for every symbol that was learnt, for ever."""
+        while True:
+            with trio.move_on_after(REREAD_AFTER):
+                await self._doubt.wait()
+            session = await wait_session()
+            doubted, self._doubted, self._doubt = self._doubted, set(), trio.Event()
+            symbols = sorted(doubted or self._told)
+            try:
+                for i in range(0, len(symbols), CHUNK):
+                    await self._reread(session, symbols[i : i + CHUNK])
+            except VenueError as error:
+                for symbol in doubted:
+                    self.tell("listing_unread", f"{symbol}: its filters: {error}", symbol)
+                    self.doubt(symbol)
+            await trio.sleep(REREAD_REST)
+
+    async def _reread(self, session: Session, symbols: Sequence[str]) -> None:
+        try:
+            await self._ask(session, symbols)
+        except RefusedByVenue as error:
+            if error.meaning is not Meaning.MALFORMED:
+                raise
+            # One name the venue knows no more refuses them all: halved until it is alone.
+            if len(symbols) == 1:
+                self._note(symbols[0], self._told[symbols[0]][0], GONE)
+                return
+            middle = len(symbols) // 2
+            await self._reread(session, symbols[:middle])
+            await self._reread(session, symbols[middle:])
+
+    def _note(self, symbol: str, filters: SymbolFilters, status: str) -> None:
+        had, was = self._told.get(symbol, (filters, TRADING))
+        self._told[symbol] = (filters, status)
+        self.on_listed(symbol, filters, status)
+        if filters != had:
+            rules = filters.rules()
+            text = f"the venue's steps are {rules.tick:f} and {rules.step:f} now"
+            self.tell("filters_changed", f"{symbol}: {text}, from {rules.min_notional:f}", symbol)
+        if status != was:
+            kind = "market_open" if status == TRADING else "market_closed"
+            self.tell(kind, f"{symbol}: the venue says {status[:40]}", symbol)
+
     async def _learn_chunk(self, session: Session, symbol: str) -> None:
         chunk = sorted(self._wanted - {symbol})[: CHUNK - 1]
         try:
@@ -91,6 +162,6 @@ class Listing:
                 filters = parse_filters(each.filters)
             except (KeyError, ValueError, TypeError, DecimalException) as error:
                 raise Contradiction(f"exchangeInfo of {each.symbol}: {error!r}"[:300]) from None
-            self.on_filters(each.symbol, filters)
+            self._note(each.symbol, filters, each.status)
             self._learnt[each.symbol] = session
             self._wanted.discard(each.symbol)

@@ -15,7 +15,6 @@ from levitrio.venues.simulator.exchange_info import AVERAGE_MINUTES
 from levitrio.venues.simulator.market import VenueMarket
 from levitrio.venues.simulator.order_request import OrderRequest
 from levitrio.venues.simulator.quotas import MINUTE_MS
-from levitrio.venues.simulator.refusals import Refused
 
 
 def admit(
@@ -25,7 +24,7 @@ def admit(
     now_ms = market.now_ms()
     newest = market.trades(request.symbol, from_id=None, start_ms=None, end_ms=now_ms, limit=1)
     if not newest:
-        raise Refused(-2010, "Market is closed.")
+        raise refusals.market_closed()
     if request.client_id and account.is_taken(request.symbol, request.client_id):
         raise refusals.duplicate_order()
     last = newest[-1].price

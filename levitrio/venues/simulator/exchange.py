@@ -22,6 +22,7 @@ from levitrio.venues.simulator import refusals, user_data
 from levitrio.venues.simulator.accounts import Account, VenueOrder
 from levitrio.venues.simulator.admission import admit
 from levitrio.venues.simulator.exchange_info import filters_of
+from levitrio.venues.simulator.faults import FaultPlan
 from levitrio.venues.simulator.generator import SLOT_MS
 from levitrio.venues.simulator.market import VenueMarket, assets_of
 from levitrio.venues.simulator.order_request import OrderRequest
@@ -56,6 +57,7 @@ class Exchange:
     on_fill: OnFill
     watch: Callable[[str, bool], None]
     """Called with a symbol when its quotes and trades begin to matter, or no longer do."""
+    faults: FaultPlan = attrs.field(factory=FaultPlan)
     _listings: dict[str, _Listing] = attrs.field(factory=dict, init=False)
     _events: list[tuple[Account, dict[str, Any]]] = attrs.field(factory=list, init=False)
     _last_order_id: int = attrs.field(default=0, init=False)
@@ -72,7 +74,14 @@ class Exchange:
 
         Raises Refused with the venue's code.
         """
-        admit(self.market, self._listing(request.symbol).filters, account, request)
+        filters = self._listing(request.symbol).filters
+        if self.faults.now.market_status:
+            raise refusals.market_closed()
+        if self.faults.now.coarser:
+            market = self.market.rules(request.symbol)
+            assert market is not None, "a listed symbol has rules"
+            filters = filters_of(self.faults.rules(market))
+        admit(self.market, filters, account, request)
 
     def place(self, account: Account, request: OrderRequest) -> VenueOrder:
         """Accept an order and match it, or raise Refused and leave everything as it was."""

@@ -77,14 +77,14 @@ def filters_of(market: SimulatedMarket) -> SymbolFilters:
     return parse_filters(filters_json(market))
 
 
-def symbol_json(symbol: str, market: SimulatedMarket) -> dict[str, Any]:
+def symbol_json(symbol: str, market: SimulatedMarket, status: str) -> dict[str, Any]:
     """One element of `symbols`."""
     assets = assets_of(symbol)
     assert assets is not None, symbol
     base, quote = assets
     return {
         "symbol": symbol,
-        "status": "TRADING",
+        "status": status,
         "baseAsset": base,
         "baseAssetPrecision": 8,
         "quoteAsset": quote,
@@ -112,12 +112,14 @@ def symbol_json(symbol: str, market: SimulatedMarket) -> dict[str, Any]:
     }
 
 
-def exchange_json(symbols: list[tuple[str, SimulatedMarket]], *, server_ms: int) -> dict[str, Any]:
+def exchange_json(
+    symbols: list[tuple[str, SimulatedMarket]], *, server_ms: int, status: str = "TRADING"
+) -> dict[str, Any]:
     """The whole answer of exchangeInfo."""
     return {
         "timezone": "UTC",
         "serverTime": server_ms,
         "rateLimits": [limit.describe() for limit in RATE_LIMITS],
         "exchangeFilters": [],
-        "symbols": [symbol_json(symbol, market) for symbol, market in symbols],
+        "symbols": [symbol_json(symbol, market, status) for symbol, market in symbols],
     }

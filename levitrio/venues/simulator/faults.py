@@ -12,6 +12,7 @@ import attrs
 
 from levitrio.errors import UsageError
 from levitrio.venues.simulator import refusals
+from levitrio.venues.simulator.generator import SimulatedMarket
 from levitrio.venues.simulator.refusals import Refused
 from levitrio.venues.simulator.tape import TapeEvent
 
@@ -44,6 +45,15 @@ def _status(_instance: object, attribute: "attrs.Attribute[Any]", value: int) ->
         raise UsageError(f"faults: {attribute.name}: expected one of {known}, got {value!r}")
 
 
+_STATUSES = ("", "HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY")
+
+
+def _market_status(_instance: object, attribute: "attrs.Attribute[Any]", value: str) -> None:
+    if value not in _STATUSES:
+        known = ", ".join(_STATUSES[1:])
+        raise UsageError(f"faults: {attribute.name}: expected one of {known}, got {value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class Faults:
     """What goes wrong from now on."""
@@ -73,6 +83,10 @@ class Faults:
     """Every nth order is accepted and its connection cut instead of an answer."""
     events_first: bool = False
     """User-data events of an order go out before its answer."""
+    coarser: int = attrs.field(default=0, validator=_not_negative)
+    """So many times their usual steps is what prices and quantities of orders move in."""
+    market_status: str = attrs.field(default="", validator=_market_status)
+    """What every symbol is said to be instead of TRADING; no order is taken, cancels are."""
     clock_skew_ms: int = 0
     """Added to the server's time."""
     refuse: int = attrs.field(default=0, validator=_status)
@@ -145,6 +159,11 @@ class FaultPlan:
             if _is_due(self._orders, getattr(self.now, f"{name}_every")):
                 return name
         return ""
+
+    def rules(self, market: SimulatedMarket) -> SimulatedMarket:
+        """The steps that orders are held to now."""
+        times = self.now.coarser or 1
+        return attrs.evolve(market, tick=market.tick * times, step=market.step * times)
 
     def refusal(self, wall_ms: int) -> Refused | None:
         """What every request is refused with, if so demanded."""

@@ -80,8 +80,9 @@ def _exchange_info(venue: Venue, request: Request) -> Json:
     for symbol in venue.market.symbols() if asked is None else asked:
         market = venue.market.rules(symbol)
         assert market is not None, "only listed symbols are asked for"
-        symbols.append((symbol, market))
-    return exchange_json(symbols, server_ms=venue.wall_ms())
+        symbols.append((symbol, venue.faults.rules(market)))
+    status = venue.faults.now.market_status or "TRADING"
+    return exchange_json(symbols, server_ms=venue.wall_ms(), status=status)
 
 
 def _depth(venue: Venue, request: Request) -> Json:

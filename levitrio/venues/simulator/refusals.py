@@ -153,6 +153,11 @@ def would_take() -> Refused:
     return Refused(-2010, "Order would immediately match and take.")
 
 
+def market_closed() -> Refused:
+    """Nothing of this symbol is traded now."""
+    return Refused(-2010, "Market is closed.")
+
+
 def would_trigger() -> Refused:
     return Refused(-2010, "Order would trigger immediately.")
 

@@ -98,7 +98,9 @@ class Venue:
     _quotas: dict[int, OrderQuota] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.exchange = Exchange(market=self.market, on_fill=self._give_back, watch=self.watch)
+        self.exchange = Exchange(
+            market=self.market, on_fill=self._give_back, watch=self.watch, faults=self.faults
+        )
         self._accounts = {
             key.key: open_account(key, uid, self.balances, self.fee)
             for uid, key in enumerate(self.keys, start=1)

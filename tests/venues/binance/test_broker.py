@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from levitrio.trading.orders import OrderStatus, OrderType, Side
 from levitrio.venues.base import BrokerUnavailable
+from levitrio.venues.binance.listing import REREAD_AFTER, REREAD_REST
 
 from .trading_floor import SYMBOL, trading_floor
 
@@ -146,3 +147,46 @@ async def test_nothing_is_known_without_a_connection(autojump_clock: MockClock) 
             await floor.broker.standing(SYMBOL, None)
         with pytest.raises(BrokerUnavailable):
             await floor.broker.balances()
+
+
+async def test_filters_that_change_are_learnt_from_a_refusal(autojump_clock: MockClock) -> None:
+    """B090: an order refused by a filter is refused for good, and the next knows the new steps."""
+    async with trading_floor() as floor:
+        await floor.broker.standing(SYMBOL, None)
+        step = floor.filters[SYMBOL].rules().step
+        floor.fault(coarser=1_000_000)
+        report = await floor.broker.place(floor.order())
+        assert report.status is OrderStatus.REJECTED
+        assert "-1013" in report.reason
+        await trio.sleep(1)
+        assert floor.filters[SYMBOL].rules().step == 1_000_000 * step
+        assert floor.kinds.count("filters_changed") == 1
+        # Another refusal is heeded after a rest, not at once.
+        floor.fault(coarser=100_000)
+        await floor.broker.place(floor.order())
+        await trio.sleep(1)
+        assert floor.kinds.count("filters_changed") == 1
+        await trio.sleep(REREAD_REST)
+        assert floor.filters[SYMBOL].rules().step == 100_000 * step
+
+
+async def test_a_market_that_closes_and_opens(autojump_clock: MockClock) -> None:
+    """Noticed within the period, or by the first order that is refused; told once each time."""
+    async with trading_floor() as floor:
+        await floor.broker.standing(SYMBOL, None)
+        resting = floor.resting()
+        await floor.broker.place(resting)
+        floor.fault(market_status="CANCEL_ONLY")
+        await trio.sleep(REREAD_AFTER + REREAD_REST)
+        assert floor.statuses[SYMBOL] == "CANCEL_ONLY"
+        assert (await floor.broker.cancel(resting)).status is OrderStatus.CANCELED
+        floor.fault()
+        await trio.sleep(2 * REREAD_AFTER)
+        assert floor.statuses[SYMBOL] == "TRADING"
+        floor.fault(market_status="HALT")
+        report = await floor.broker.place(floor.order())
+        assert report.status is OrderStatus.REJECTED
+        await trio.sleep(REREAD_REST)
+        assert floor.statuses[SYMBOL] == "HALT"
+        kinds = [kind for kind in floor.kinds if kind.startswith("market_")]
+        assert kinds == ["market_closed", "market_open", "market_closed"]

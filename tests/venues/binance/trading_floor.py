@@ -45,6 +45,7 @@ class Floor:
     events: list[tuple[str, str]] = attrs.field(factory=list)
     unauthorized: list[str] = attrs.field(factory=list)
     filters: dict[str, SymbolFilters] = attrs.field(factory=dict)
+    statuses: dict[str, str] = attrs.field(factory=dict)
     is_down: bool = False
     _ids: int = 0
     _change: trio.Event = attrs.field(factory=trio.Event)
@@ -58,6 +59,9 @@ class Floor:
     @property
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.events]
+
+    def learn(self, symbol: str, filters: SymbolFilters, status: str) -> None:
+        self.filters[symbol], self.statuses[symbol] = filters, status
 
     def fault(self, **faults: object) -> None:
         """What goes wrong from now on."""
@@ -152,7 +156,7 @@ async def trading_floor(
             backoff=lambda attempt, chance: min(60.0, 2.0**attempt),
             chance=random.Random(seed).random,
             renew_after=renew_after,
-            on_filters=floor.filters.__setitem__,
+            on_listed=floor.learn,
             open_stream=open_stream,
         )
         broker.listen(
