@@ -18,7 +18,7 @@ from levitrio.errors import VenueError
 from levitrio.trading.orders import Fill, Order, OrderStatus
 from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
 from levitrio.venues.binance.account_reading import WEIGHT_STATUS, AccountReading
-from levitrio.venues.binance.connection import Timing
+from levitrio.venues.binance.dialogue import Timing
 from levitrio.venues.binance.errors_table import Meaning, contradicts_listing
 from levitrio.venues.binance.fill_memory import FillMemory
 from levitrio.venues.binance.hearing import Hearing, meaning_of, unknown

@@ -18,7 +18,8 @@ from levitrio.trading.staleness import Watch
 from levitrio.venues.base import Deliver
 from levitrio.venues.binance.backfill import Backfill
 from levitrio.venues.binance.checks import Reason
-from levitrio.venues.binance.connection import READERS, Connection, Receive, Timing
+from levitrio.venues.binance.connection import READERS, Connection, Receive
+from levitrio.venues.binance.dialogue import Timing
 from levitrio.venues.binance.lane import Backoff, Lane, Renewal
 from levitrio.venues.binance.limits import STREAMS_PER_CONNECTION, TokenBucket, connect_bucket
 from levitrio.venues.binance.messages import Decoded, Received, Refused

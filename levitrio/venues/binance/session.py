@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from levitrio.errors import VenueError
-from levitrio.venues.binance.connection import Timing
+from levitrio.venues.binance.dialogue import HandshakeRefused, Timing
 from levitrio.venues.binance.errors_table import Meaning, RefusedByVenue, meaning
 from levitrio.venues.binance.network import OpenStream, open_network_stream
 from levitrio.venues.binance.order_limits import AccountLimits
@@ -23,7 +23,7 @@ from levitrio.venues.binance.time_offset import (
     VenueClock,
     is_plausible,
 )
-from levitrio.venues.binance.ws_api import Answer, HandshakeRefused, WsApi
+from levitrio.venues.binance.ws_api import Answer, WsApi
 
 RECV_WINDOW_MS = 5_000
 """The venue's own default: how old a request may be when the venue looks at it last."""
