@@ -298,3 +298,38 @@ async def test_only_overridden_methods_cost(autojump_clock: MockClock) -> None:
         bench.put(Quote.of("BTCUSDT", "1", "2"))
         await wait_all_tasks_blocked()
     assert bench.inbox.statistics().delivered == 1
+
+
+async def test_a_slow_engine_harms_nobody(autojump_clock: MockClock) -> None:
+    """F44: what it cannot take is dropped and counted for it alone; its neighbour gets all."""
+
+    class Slow(Recorder):
+        async def on_trade(self, trade: Trade) -> None:  # type: ignore[override]
+            super().on_trade(trade)
+            await trio.sleep(10)
+
+    count, room = 1000, 10
+    inboxes = {Recorder: Inbox(), Slow: Inbox(room)}
+    strategies = {kind: kind() for kind in inboxes}
+    async with trio.open_nursery() as nursery:
+        for kind, inbox in inboxes.items():
+            engine = Engine(
+                symbol="BTCUSDT",
+                make_strategy=lambda kind=kind: strategies[kind],  # type: ignore[misc]
+                inbox=inbox,
+                submit=lambda _: None,
+                market_clock=TapeClock(),
+                cycle_interval=1.0,
+                longest_nap=1.0,
+            )
+            nursery.start_soon(engine.run, lambda: None)
+        for number in range(1, count + 1):
+            for inbox in inboxes.values():
+                inbox.put(trade(number))
+            await trio.sleep(0.1)
+        quick, slow = (inbox.statistics() for inbox in inboxes.values())
+        nursery.cancel_scope.cancel()
+    assert strategies[Recorder].of("trade") == list(range(1, count + 1))
+    assert (quick.dropped, slow.queued) == (0, room)
+    assert slow.delivered == len(strategies[Slow].of("trade")) >= 10
+    assert slow.delivered + slow.dropped + slow.queued == count

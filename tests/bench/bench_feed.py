@@ -3,8 +3,6 @@
 import json
 import ssl
 import statistics
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,6 +17,7 @@ from levitrio.trading.market import Trade
 from levitrio.venues.binance.connection import READERS
 from levitrio.venues.binance.wire import FrameDecoder
 from tests.bench import receiving
+from tests.bench.certificate import trusted_certificate
 from tests.bench.frames import generated, recorded, symbols
 from tests.bench.measurement import Goal, Row, measures
 from tests.bench.receiving import SYMBOLS, Cost
@@ -168,32 +167,17 @@ def inbox_throughput() -> Iterable[Row]:
     )
 
 
-def _certificate(folder: Path) -> Path | None:
-    """Key and certificate of `localhost` in one file; None where nothing can make one."""
-    path = folder / "venue.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(path), "-out", "-"]
-    try:
-        done = subprocess.run([*command.split(), *names], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    with path.open("ab") as file:
-        file.write(done.stdout)
-    return path
-
-
 @measures
 def socket_to_engines() -> Iterable[Row]:
     """From a real socket through feed and inbox to a strategy, for each reader."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield from _receive("", None)
-        certificate = _certificate(Path(folder))
+    yield from _receive("", None)
+    with trusted_certificate() as certificate:
         if certificate is not None:
             yield from _receive(", TLS", certificate)
 
 
 def _receive(suffix: str, certificate: Path | None) -> Iterable[Row]:
-    tls = None if certificate is None else ssl.create_default_context(cafile=str(certificate))
+    tls = None if certificate is None else ssl.create_default_context()
     with receiving.running_venue(certificate) as port:
         subjects: dict[str, Callable[[], Cost]] = {
             "bare": lambda: trio.run(receiving.bare, port, tls)

@@ -4,15 +4,9 @@ The venue is a process of its own. What is counted is the processor time of this
 included; that is what a fleet pays, whatever the venue and the machine's other users do.
 """
 
-import os
-import shutil
-import subprocess
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 import trio
@@ -22,6 +16,7 @@ from levitrio.venues.binance.connection import READERS
 from levitrio.venues.binance.network import open_network_stream
 from levitrio.venues.binance.websocket import MAX_MESSAGE, RECEIVE_BYTES
 from tests.bench import flood
+from tests.bench.certificate import trusted_certificate
 from tests.bench.measurement import Goal, Row, measures
 from tests.bench.sampling import medians
 
@@ -74,34 +69,6 @@ async def _bare(port: int, tls: bool) -> float:
     return spent / _COUNT * 1e6
 
 
-@contextmanager
-def _certificate() -> Iterator[str | None]:
-    """A certificate for localhost that this process trusts; None without the openssl command."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        yield None
-        return
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        subprocess.run(
-            [openssl, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-             "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-addext", "subjectAltName=DNS:localhost",
-             "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
-            capture_output=True, check=True,
-        )  # fmt: skip
-        both = folder / "both.pem"
-        both.write_text((folder / "certificate.pem").read_text() + (folder / "key.pem").read_text())
-        before = os.environ.get("SSL_CERT_FILE")
-        os.environ["SSL_CERT_FILE"] = str(both)
-        try:
-            yield str(both)
-        finally:
-            del os.environ["SSL_CERT_FILE"]
-            if before is not None:
-                os.environ["SSL_CERT_FILE"] = before
-
-
 _WAYS = {
     "TCP": (False, 300),
     "TLS": (True, 300),
@@ -113,11 +80,13 @@ _WAYS = {
 @measures
 def received_message() -> Iterable[Row]:
     """Processor time of a received message of two hundred bytes."""
-    with _certificate() as certificate:
+    with trusted_certificate() as certificate:
         for way, (tls, per_write) in _WAYS.items():
             if tls and certificate is None:
                 continue
-            with flood.running(_COUNT, _SYMBOLS, per_write, certificate if tls else None) as port:
+            with flood.running(
+                _COUNT, _SYMBOLS, per_write, str(certificate) if tls else None
+            ) as port:
                 found = medians(
                     {
                         "fast": partial(trio.run, _fast, port, tls),

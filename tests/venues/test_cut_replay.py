@@ -22,6 +22,7 @@ from levitrio.venues.binance.wire import stream_name
 from levitrio.venues.recorder import Recorder
 from levitrio.venues.simulator.recording import RecordingReader
 from levitrio.venues.simulator.server import Simulator
+from tests.venues.binance.fake_venue import Line
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "hftbacktest"
 RECORDINGS = {
@@ -87,27 +88,6 @@ class RecordedHistory:
         raise VenueError("no depth")
 
 
-class CutLine(trio.abc.Stream):
-    """A connection that somebody pulls out of the wall in the middle of a frame."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
-        self.is_cut = False
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data = await self._stream.receive_some(max_bytes)
-        return b"" if self.is_cut else data
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
 class Bench:
     """A simulator that plays recordings to a feed, in virtual time."""
 
@@ -117,7 +97,7 @@ class Bench:
         self.nursery = nursery
         self.events: defaultdict[str, list[MarketEvent]] = defaultdict(list)
         self.told: list[tuple[str, str]] = []
-        self.lines: list[CutLine] = []
+        self.lines: list[Line] = []
         self.simulator = Simulator(
             speed=1.0,
             recordings=tuple(recordings.values()),
@@ -142,7 +122,7 @@ class Bench:
         ours, theirs = memory_stream_pair()
         self.nursery.start_soon(self.simulator.handle, theirs)
         await trio.lowlevel.checkpoint()
-        line = CutLine(ours)
+        line = Line(ours)
         self.lines.append(line)
         return line
 

@@ -98,8 +98,8 @@ def positive_numbers(texts: Sequence[str]) -> list[float] | None:
     """The numbers of many amounts; None unless each is `POSITIVE` without any doubt.
 
     None proves nothing: leading zeros, for one, are sound, and no JSON. A list is proof. Read as
-    one list of JSON an amount costs a seventh of what the expression takes to match it: JSON has
-    no signs, points or digits where `AMOUNT` has none, and a comma too many shows in the count.
+    one list of JSON an amount costs a fifth of what the expression takes to match it. JSON has no
+    points or digits where `AMOUNT` has none, and a comma too many shows in the count.
     """
     joined = ",".join(texts)
     if max(map(len, texts), default=0) > _PLAIN_LENGTH:

@@ -13,11 +13,14 @@ from levitrio.trading.market import Quote, Trade
 
 
 class Line(trio.abc.Stream):
-    """A stream that can be cut silently: nothing arrives any more, and nothing says so."""
+    """A stream that can be cut: silently, so that nothing says so, or in the middle of a frame."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self.is_dead = False
+        """Nothing arrives any more."""
+        self.is_cut = False
+        """What arrives next is the end, whatever was under way."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._stream.send_all(data)
@@ -29,7 +32,7 @@ class Line(trio.abc.Stream):
         data = await self._stream.receive_some(max_bytes)
         if self.is_dead:
             await trio.sleep_forever()
-        return data
+        return b"" if self.is_cut else data
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -107,7 +110,8 @@ class FakeVenue:
         self._nursery = nursery
         self.sessions: list[Session] = []
         self.attempts: list[float] = []
-        self.is_down = False
+        self.out_of_reach: Exception | None = None
+        """What whoever opens a stream gets."""
         self.accepts = True
         self.answers = True
         self.http_status = 101
@@ -116,8 +120,8 @@ class FakeVenue:
     async def open_stream(self, host: str, port: int, tls: bool) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
         self.attempts.append(trio.current_time())
-        if self.is_down:
-            raise ConnectionRefusedError("nobody listens")
+        if self.out_of_reach is not None:
+            raise self.out_of_reach
         near, far = trio.testing.memory_stream_pair()
         line = Line(near)
         session = Session(self, far, line)

@@ -253,7 +253,10 @@ async def test_cancelled_the_socket_is_closed(autojump_clock: MockClock) -> None
 @pytest.mark.parametrize(
     ("fault", "match"),
     [
-        ({"is_down": True}, "ConnectionRefusedError: nobody listens"),
+        (
+            {"out_of_reach": ConnectionRefusedError("nobody listens")},
+            "ConnectionRefusedError: nobody listens",
+        ),
         ({"http_status": 429}, "expected HTTP 101, got 429"),
         ({"accepts": False}, "expected a connection in 10 s, got none"),
     ],

@@ -1,6 +1,9 @@
 """The feed of a whole fleet, against a venue in memory and in virtual time."""
 
+import errno
 import json
+import socket
+import ssl
 from itertools import pairwise
 
 import pytest
@@ -66,11 +69,11 @@ async def test_started_when_acknowledged(autojump_clock: MockClock) -> None:
     """`started` waits for a venue that is down, and then for the acknowledgement."""
     async with trio.open_nursery() as nursery:
         desk = Desk(nursery, ["BTCUSDT"])
-        desk.venue.is_down = True
+        desk.venue.out_of_reach = ConnectionRefusedError("nobody listens")
         with trio.move_on_after(20) as scope:
             await nursery.start(desk.feed.run)
         assert scope.cancelled_caught
-        desk.venue.is_down = False
+        desk.venue.out_of_reach = None
         await nursery.start(desk.feed.run)
         assert len(desk.venue.sessions[0].subscribed) == 3
         nursery.cancel_scope.cancel()
@@ -152,12 +155,12 @@ async def test_old_quotes_and_bars(desk: Desk) -> None:
 @on_desk("BTCUSDT")
 async def test_backoff_grows_while_the_venue_is_down(desk: Desk) -> None:
     """Failures in a row wait longer and longer; one connection that delivers starts anew."""
-    desk.venue.is_down = True
+    desk.venue.out_of_reach = ConnectionRefusedError("nobody listens")
     await desk.venue.sessions[0].cut()
     await trio.sleep(300)
     assert desk.delays[:6] == [1, 2, 3, 4, 5, 6]
     assert len(desk.venue.attempts) < 15
-    desk.venue.is_down = False
+    desk.venue.out_of_reach = None
     await trio.sleep(60)
     await desk.venue.emit(trade_frame("BTCUSDT", 1))
     await desk.venue.sessions[-1].cut()
@@ -220,12 +223,12 @@ async def test_a_symbol_replaced_between_two_looks(desk: Desk) -> None:
 @on_desk("BTCUSDT")
 async def test_a_symbol_added_while_disconnected(desk: Desk) -> None:
     """What is added while the venue is down is subscribed once it is back."""
-    desk.venue.is_down = True
+    desk.venue.out_of_reach = ConnectionRefusedError("nobody listens")
     await desk.venue.sessions[0].cut()
     await trio.sleep(3)
     desk.add("ETHUSDT")
     desk.feed.remove("BTCUSDT")
-    desk.venue.is_down = False
+    desk.venue.out_of_reach = None
     await trio.sleep(20)
     assert desk.venue.open_sessions[0].subscribed == {
         "ethusdt@trade",
@@ -371,6 +374,61 @@ async def test_a_symbol_twice_is_refused() -> None:
         desk = Desk(nursery, ["BTCUSDT"])
         with pytest.raises(ValueError, match="BTCUSDT is subscribed already"):
             desk.add("BTCUSDT")
+
+
+def _expired() -> trio.BrokenResourceError:
+    error = trio.BrokenResourceError("TLS failed")
+    error.__cause__ = ssl.SSLCertVerificationError("certificate has expired")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (socket.gaierror(socket.EAI_AGAIN, "name resolution failed"), 101, "name resolution"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), 101, "unreachable"),
+        (_expired(), 101, "certificate has expired"),
+        (None, 403, "got 403"),
+        (None, 407, "got 407"),
+        (None, 429, "got 429"),
+        (None, 503, "got 503"),
+    ],
+)
+async def test_a_venue_out_of_reach(
+    error: Exception | None, status: int, words: str, autojump_clock: MockClock
+) -> None:
+    """F53, F70: the reason is told each time, attempts become rarer, and it comes back alone."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, ["BTCUSDT"])
+        desk.venue.out_of_reach, desk.venue.http_status = error, status
+        nursery.start_soon(desk.feed.run)
+        await trio.sleep(300)
+        assert desk.delays == list(range(1, len(desk.delays) + 1))
+        assert 6 <= len(desk.delays) <= 12
+        assert all(words in text for text in desk.texts("feed_disconnected"))
+        assert desk.feed.statistics().connections == 0
+        desk.venue.out_of_reach, desk.venue.http_status = None, 101
+        await trio.sleep(61)
+        await desk.venue.emit(trade_frame("BTCUSDT", 7))
+        assert trade_ids(desk.delivered["BTCUSDT"]) == [7]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1012, 1013, 3999])
+async def test_whatever_the_venue_says_at_the_end(code: int, autojump_clock: MockClock) -> None:
+    """F39: any code of a closing frame is told, and a connection that delivered is back at once."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, ["BTCUSDT"])
+        await nursery.start(desk.feed.run)
+        await desk.venue.emit(trade_frame("BTCUSDT", 1))
+        await desk.venue.sessions[0].close(code, "words of the venue")
+        await trio.sleep(2)
+        (text,) = desk.texts("feed_disconnected")
+        assert f"{code} " in text
+        assert "words of the venue" in text
+        await desk.venue.emit(trade_frame("BTCUSDT", 2))
+        assert trade_ids(desk.delivered["BTCUSDT"]) == [1, 2]
+        nursery.cancel_scope.cancel()
 
 
 async def test_over_a_real_socket() -> None:

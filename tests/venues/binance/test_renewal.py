@@ -109,14 +109,14 @@ async def test_no_successor_can_be_had(desk: Desk) -> None:
     """While the venue refuses new connections the old one delivers on; backoff between attempts."""
     venue = desk.venue
     await venue.sessions[0].send(SHUTDOWN)
-    venue.is_down = True
+    venue.out_of_reach = ConnectionRefusedError("nobody listens")
     await trio.sleep(120)
     await venue.emit(trade_frame("BTCUSDT", 1))
     assert trade_ids(desk.delivered["BTCUSDT"]) == [1]
     assert 3 <= len(venue.attempts) < 12
     assert "no successor" in desk.texts("feed_disconnected")[0]
     await venue.sessions[0].cut()
-    venue.is_down = False
+    venue.out_of_reach = None
     await trio.sleep(120)
     assert desk.feed.statistics().connections == 1
 

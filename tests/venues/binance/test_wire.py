@@ -381,16 +381,6 @@ def test_streams_we_cannot_decode(stream: str) -> None:
         stream_name("BTCUSDT", stream)
 
 
-def test_memory_of_sound_amounts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many different prices come, few are remembered, and all are still judged."""
-    monkeypatch.setattr("levitrio.venues.binance.wire._MAX_SOUND", 10)
-    decoder = decoder_of()
-    for n in range(1, 100):
-        assert isinstance(decoder.decode(trade_with(p=f"{n}.5")), Trade)
-        assert decoder.decode(trade_with(p=f"-{n}.5")) == refused(Reason.PRICE)
-    assert len(decoder._sound) <= 10
-
-
 FIELDS = ["p", "q", "t", "T", "s"]
 VALUES = ["1.5", "0012.5", "1." + "1" * 21, "1" * 21, "1,2", "", "2e1", " 3", TRADE["T"], -1, 2**63]
 
