@@ -35,6 +35,9 @@ PURE_FILES = ("supervision/lifecycle.py", "supervision/restart.py", "control/pro
 CRON_PATH = ("control/client.py", "control/paths.py", "cli/status.py", "cli/main.py", "errors.py")
 """What `levi ctl status --json` runs; each import is paid for every minute of every cron."""
 
+LIVE_VIEW = "cli/top/"
+"""A client process of its own, on asyncio: nothing of it may come into a fleet's process."""
+
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -91,6 +94,18 @@ def test_every_room_has_its_layer() -> None:
     """A new room must be given a place before it can be lived in."""
     rooms = {room_of(path) for path in MODULES} - {"__init__"}
     assert rooms <= RANK.keys()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_live_view_is_apart(path: Path) -> None:
+    """Textual, Rich and asyncio stay in its room; only the command that starts it enters."""
+    relative = path.relative_to(PACKAGE).as_posix()
+    if relative.startswith(LIVE_VIEW):
+        return
+    for module, line in imports_of(path):
+        assert module.split(".")[0] not in {"textual", "rich", "asyncio"}, f"{path}:{line}"
+        if module.startswith("levitrio.cli.top"):
+            assert relative == "cli/ctl.py", f"{path}:{line}"
 
 
 @pytest.mark.parametrize("name", CRON_PATH)

@@ -60,7 +60,19 @@ def register(app: typer.Typer) -> None:
     ctl.command("status")(status)
     for verb, text in _VERBS.items():
         ctl.command(verb, help=text)(_make(verb))
-    for command in (reload, history, events, logs, risk, halt, unhalt, flatten, metrics, shutdown):
+    for command in (
+        reload,
+        history,
+        events,
+        logs,
+        risk,
+        halt,
+        unhalt,
+        flatten,
+        metrics,
+        shutdown,
+        top,
+    ):
         ctl.command(command.__name__)(command)
     app.add_typer(ctl, name="ctl")
 
@@ -262,6 +274,19 @@ def shutdown(
     """End the fleet gracefully."""
     with _connect(context, socket, fleet) as client:
         return _show(client.call("shutdown", {"grace": grace}), as_json=as_json)
+
+
+def top(
+    context: typer.Context,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Look; change nothing.")] = False,
+    socket: Socket = None,
+    fleet: FleetName = None,
+) -> int:
+    """Watch the fleet live: sort, filter, details, actions (needs the extra [tui])."""
+    from levitrio.cli.top.command import run_top
+
+    said: Target = context.obj
+    return run_top(socket or said.socket, fleet or said.fleet, read_only=read_only)
 
 
 def _expect_engines(verb: str, symbols: list[str] | None, *, everything: bool) -> None:

@@ -45,7 +45,7 @@ def paint(word: str, width: int, *, colour: bool) -> str:
 
 def duration(seconds: object) -> str:
     """`3.2s`, `4m10s`, `2h05m`, `3d04h`: two units are what a person reads."""
-    if not isinstance(seconds, int | float):
+    if not isinstance(seconds, int | float) or seconds - seconds != 0:  # not even a number
         return "-"
     if seconds < 60:
         return f"{max(0.0, seconds):.1f}s"

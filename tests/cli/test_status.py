@@ -98,6 +98,18 @@ async def test_unknown_symbol_and_no_fleet_are_documents_too(
     assert "error" in json.loads(capsys.readouterr().out)
 
 
+def test_a_duration_that_is_none_is_a_dash() -> None:
+    """JSON as Python reads it has NaN and Infinity: no traceback, whoever sent them."""
+    for value in (float("nan"), float("inf"), float("-inf"), None, "3"):
+        assert render.duration(value) == "-"
+    assert [render.duration(s) for s in (3.21, 250, 7500, 273_600)] == [
+        "3.2s",
+        "4m10s",
+        "2h05m",
+        "3d04h",
+    ]
+
+
 async def test_the_table_is_readable_and_harmless(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

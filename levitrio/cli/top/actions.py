@@ -1,0 +1,111 @@
+"""What may be done from the live view: keys, what each one asks, and what it sends. Pure.
+
+The fleet decides whether it obeys; here is only said, before it is sent, what it means.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from levitrio.cli.render import neutral
+
+
+@attrs.frozen(kw_only=True)
+class Action:
+    """One key of the live view that changes something."""
+
+    key: str
+    verb: str
+    """Method of the control socket."""
+    meaning: str
+    """What it does, for the question; `{symbol}` and others are filled in."""
+    of_fleet: bool = False
+    """It is about the whole fleet, not about the chosen engine."""
+
+
+ACTIONS = (
+    Action(
+        key="r",
+        verb="restart",
+        meaning="Ends incarnation {incarnation} of {symbol} and starts the next one at once. "
+        "Its open orders are cancelled, its position ({position}) is kept.",
+    ),
+    Action(
+        key="p",
+        verb="pause",
+        meaning="{symbol} goes on reading data and opens nothing new. Its open entries are "
+        "cancelled, its position ({position}) is kept; exits still go out.",
+    ),
+    Action(key="u", verb="resume", meaning="{symbol} may open positions again."),
+    Action(
+        key="x",
+        verb="stop",
+        meaning="Stops {symbol}. Its open orders are cancelled; its position ({position}) is "
+        "kept, and nobody trades it until it is started again.",
+    ),
+    Action(key="s", verb="start", meaning="Starts {symbol}."),
+    Action(
+        key="R",
+        verb="reset",
+        meaning="Forgets the crashes of {symbol}, and what was not ours on its account, and "
+        "starts it.",
+    ),
+    Action(
+        key="H",
+        verb="halt",
+        meaning="HALTS THE WHOLE FLEET {fleet}: all {total} engines. Every open order is "
+        "cancelled and no new one leaves, also after a restart, until unhalt. "
+        "Positions are kept.",
+        of_fleet=True,
+    ),
+    Action(
+        key="U",
+        verb="unhalt",
+        meaning="Lets orders of the whole fleet {fleet} out again: all {total} engines. "
+        "It is {trading_state} now{because}.",
+        of_fleet=True,
+    ),
+)
+
+
+@attrs.frozen(kw_only=True)
+class Intent:
+    """An action with its target, ready to be confirmed."""
+
+    action: Action
+    symbol: str | None
+
+    @property
+    def title(self) -> str:
+        """`restart SOLUSDT`, `halt the fleet`"""
+        return f"{self.action.verb} {self.symbol or 'the fleet'}"
+
+    @property
+    def params(self) -> dict[str, object]:
+        """For the control socket."""
+        if self.symbol is None:
+            return {"reason": "from levi ctl top"} if self.action.verb == "halt" else {}
+        return {"symbols": [self.symbol]}
+
+
+def describe(intent: Intent, document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """The question: exactly what will happen."""
+    reason = neutral(document.get("trading_reason") or "")
+    return intent.action.meaning.format(
+        symbol=intent.symbol,
+        incarnation=neutral(row.get("incarnation", "-")),
+        position=neutral(row.get("position", "-")),
+        fleet=neutral(document.get("fleet", "-")),
+        total=neutral(document.get("total", "-")),
+        trading_state=neutral(document.get("trading_state", "-")),
+        because=f" ({reason})" if reason else "",
+    )
+
+
+def outcome(intent: Intent, result: Mapping[str, Any]) -> str:
+    """What the fleet answered, in one line."""
+    if intent.symbol is None:
+        return f"trading is {neutral(result.get('trading_state', '-'))}"
+    found = result.get("results") or [{}]
+    return f"{intent.symbol}: {neutral(found[0].get('status', '-'))}"

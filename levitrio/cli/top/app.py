@@ -1,0 +1,302 @@
+"""The live view: a screen above a `Link`. A client process of its own, on asyncio, for Textual."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from levitrio.cli.render import neutral
+from levitrio.cli.top import summary
+from levitrio.cli.top.actions import ACTIONS, Intent, describe
+from levitrio.cli.top.board import Board
+from levitrio.cli.top.link import Link, Lost, News, Seen, Story, Told
+from levitrio.cli.top.selecting import Filter
+from levitrio.cli.top.table import STYLES, EngineTable, TableHead
+
+STORY_EVERY = 3.0
+"""Seconds between two looks at the log and the incidents of the engine in the pane."""
+
+_KEYS = (
+    "[b]↑↓[/b] engine  [b]⏎[/b] details  [b]/[/b] filter  [b]< >[/b] sort  [b]o[/b] turn  "
+    "[b]esc[/b] clear  [b]q[/b] quit"
+)
+_READ_ONLY = "read-only: nothing here changes the fleet"
+
+
+MakeLink = Callable[[Callable[[News], None]], Link]
+
+
+class Heard(Message):
+    """A piece of news from the link's thread."""
+
+    def __init__(self, news: News) -> None:
+        super().__init__()
+        self.news = news
+
+
+class Question(ModalScreen[bool]):
+    """Says what an action will do, and asks; nothing but `y` is yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)"),
+        Binding("n,escape,q,enter", "answer(False)"),
+    ]
+
+    CSS = """
+    Question { align: center middle; }
+    Question > Vertical {
+        width: 64; max-width: 95%; height: auto; border: round ansi_yellow; padding: 1 2;
+        background: ansi_default;
+    }
+    """
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._text = Text.assemble(
+            (f"{title}?", STYLES["title"]),
+            "\n\n",
+            text,
+            "\n\n",
+            ("y", STYLES["title"]),
+            " yes    ",
+            ("n", STYLES["title"]),
+            " no",
+        )
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(self._text)
+
+    def action_answer(self, answer: bool) -> None:
+        """The answer of the key."""
+        self.dismiss(answer)
+
+
+class TopApp(App[None]):
+    """`levi ctl top`; `make_link` is given the place where news go."""
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "levi ctl top"
+
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; }
+    #fleet, #counts, #notice { height: 1; }
+    #pane { height: 50%; border-top: solid ansi_bright_black; display: none; }
+    #pane.open { display: block; }
+    #filter { height: 1; border: none; padding: 0; display: none; background: ansi_default; }
+    #filter.open { display: block; }
+    #notice.covered { display: none; }
+    #keys { height: auto; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "quit", priority=True),
+        Binding("q", "quit"),
+        Binding("slash", "filter"),
+        Binding("escape", "clear"),
+        Binding("enter,d", "details"),
+        Binding("less_than_sign,left", "sort(-1)"),
+        Binding("greater_than_sign,right", "sort(1)"),
+        Binding("o", "turn"),
+        *(Binding(action.key, f"ask({number})") for number, action in enumerate(ACTIONS)),
+    ]
+
+    def __init__(self, make_link: MakeLink, *, read_only: bool = False) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"
+        self._board = Board()
+        self._link = make_link(self._hear)
+        self._read_only = read_only
+        self._lost: Lost | None = None
+        self._filter = ""
+        self._story_of: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Static(id="fleet")
+        yield Static(id="counts")
+        yield TableHead(self._board)
+        yield EngineTable(self._board)
+        with VerticalScroll(id="pane", can_focus=False):
+            yield Static(id="facts")
+            yield Static(id="story")
+        yield Input(id="filter", placeholder="symbol, glob or state: sol  BTC*  failed")
+        yield Static(id="notice")
+        actions = "  ".join(f"[b]{action.key}[/b] {action.verb}" for action in ACTIONS)
+        yield Static(f"{_KEYS}\n{_READ_ONLY if self._read_only else actions}", id="keys")
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self._table.focus()
+        self.set_interval(STORY_EVERY, self._ask_for_story)
+        self._link.start()
+
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        self._link.close()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without actions there is nothing to ask."""
+        return not (action == "ask" and self._read_only)
+
+    # What the fleet says.
+
+    def on_heard(self, heard: Heard) -> None:
+        """Show a piece of news."""
+        match heard.news:
+            case Seen(document):
+                self._table.is_lost, was_lost = False, self._lost is not None
+                self._lost = None
+                self._board.take(document)
+                self._show()
+                if was_lost:
+                    self._table.redraw()
+                    self._say("the fleet is back", "good")
+            case Lost() as lost:
+                self._lost, self._table.is_lost = lost, True
+                self._show()
+                self._table.redraw()
+            case Told(text, is_error):
+                self._say(text, "bad" if is_error else "good")
+            case Story() as story if story.symbol == self._table.symbol:
+                pieces = summary.story_pieces(story.history, story.records)
+                self.query_one("#story", Static).update(_text(pieces))
+            case Story():
+                pass  # the cursor has moved on
+
+    def on_engine_table_chosen(self) -> None:
+        """The pane is about another engine."""
+        self._show_facts()
+        self.call_after_refresh(self._ask_for_story)
+
+    def on_table_head_clicked(self, clicked: TableHead.Clicked) -> None:
+        """Sort by what was clicked on."""
+        self._board.sort_by(clicked.column)
+        self._show()
+
+    # What the keys do.
+
+    def action_sort(self, step: int) -> None:
+        """Sort by the column beside."""
+        self._board.sort_beside(step, self._table.size.width)
+        self._show()
+
+    def action_turn(self) -> None:
+        """The other way round."""
+        self._board.turn()
+        self._show()
+
+    def action_details(self) -> None:
+        """Open or close the pane."""
+        self.query_one("#pane").toggle_class("open")
+        self._show_facts()
+        self._ask_for_story()
+
+    def action_filter(self) -> None:
+        """Type what to look for."""
+        field = self.query_one("#filter", Input)
+        field.add_class("open")
+        self.query_one("#notice").add_class("covered")
+        field.focus()
+
+    def action_clear(self) -> None:
+        """Close what is open; with nothing open, show every engine again."""
+        field, pane = self.query_one("#filter", Input), self.query_one("#pane")
+        if field.has_class("open"):
+            field.value = ""
+            self._close_filter()
+        elif pane.has_class("open"):
+            pane.remove_class("open")
+        else:
+            field.value = ""
+
+    def on_input_changed(self, changed: Input.Changed) -> None:
+        """Filter while it is typed."""
+        self._filter = neutral(changed.value.strip())
+        self._board.choose(Filter.of(changed.value))
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        """The filter stays, the field goes."""
+        self._close_filter()
+
+    def action_ask(self, number: int) -> None:
+        """Ask whether an action is meant; only then send it."""
+        action = ACTIONS[number]
+        symbol = None if action.of_fleet else self._table.symbol
+        engine = self._board.engine(symbol)
+        if self._lost is not None or (engine is None and not action.of_fleet):
+            self._say("no fleet answers" if self._lost else "no engine is chosen", "bad")
+            return
+        intent = Intent(action=action, symbol=symbol)
+        text = describe(intent, self._board.document, {} if engine is None else engine.row)
+
+        def decide(answer: bool | None) -> None:
+            if answer:
+                self._say(f"{intent.title} ...", "dim")
+                self._link.command(intent)
+
+        self.push_screen(Question(intent.title, text), decide)
+
+    # How it is shown.
+
+    @property
+    def _table(self) -> EngineTable:
+        return self.screen_stack[0].query_one(EngineTable)
+
+    def _hear(self, news: News) -> None:
+        self.post_message(Heard(news))
+
+    def _show(self) -> None:
+        base = self.screen_stack[0]
+        document = self._board.document
+        self._table.look()
+        base.query_one(TableHead).refresh()
+        if self._lost is None:
+            fleet = summary.fleet_line(document)
+        else:
+            fleet = [
+                (" NO FLEET, RETRYING ", "alarm"),
+                (f" {neutral(self._lost.reason)}; what is shown is old", "dim"),
+            ]
+        counts = summary.count_line(document, len(self._board), self._filter)
+        base.query_one("#fleet", Static).update(_text(fleet))
+        base.query_one("#counts", Static).update(_text(counts))
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        base = self.screen_stack[0]
+        if not base.query_one("#pane").has_class("open"):
+            return
+        engine = self._board.engine(self._table.symbol)
+        facts = [("no engine", "dim")] if engine is None else summary.engine_pieces(engine)
+        base.query_one("#facts", Static).update(_text(facts))
+        if self._story_of != self._table.symbol:
+            self._story_of = self._table.symbol
+            base.query_one("#story", Static).update("")
+
+    def _ask_for_story(self) -> None:
+        data_dir, symbol = self._board.document.get("data_dir"), self._table.symbol
+        pane = self.screen_stack[0].query_one("#pane")
+        if symbol and isinstance(data_dir, str) and pane.has_class("open") and not self._lost:
+            self._link.fetch_story(symbol, data_dir)
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter").remove_class("open")
+        self.query_one("#notice").remove_class("covered")
+        self._table.focus()
+
+    def _say(self, text: str, tone: str) -> None:
+        notice = self.screen_stack[0].query_one("#notice", Static)
+        notice.update(_text([(neutral(text), tone)]))
+
+
+def _text(pieces: Sequence[summary.Piece]) -> Text:
+    """Pieces as they are: no markup is looked for in what a fleet says."""
+    return Text.assemble(*((text, STYLES[tone]) for text, tone in pieces))

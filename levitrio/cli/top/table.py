@@ -1,0 +1,170 @@
+"""The engine table as a widget: draws the lines that are to be seen, and of those the changed ones.
+
+Textual's own DataTable renders every visible cell anew whenever one changes: 146 ms for each
+look at a terminal of 160x50, which is more of a core than the whole view may have.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from levitrio.cli.top.board import Board, Line, changed_lines
+from levitrio.cli.top.columns import GAP, Column
+
+STYLES = {
+    "plain": Style(),
+    "dim": Style(dim=True),
+    "title": Style(bold=True),
+    "good": Style(color="green"),
+    "busy": Style(color="cyan"),
+    "warning": Style(color="yellow"),
+    "bad": Style(color="red"),
+    "alarm": Style(color="red", bold=True, reverse=True),
+}
+"""Tone -> how the terminal shows it, in the terminal's own colours."""
+
+_CURSOR = Style(reverse=True)
+_DIM = Style(dim=True)
+
+
+class TableHead(Widget):
+    """The titles; a click sorts."""
+
+    DEFAULT_CSS = "TableHead { height: 1; }"
+
+    class Clicked(Message):
+        """Somebody wants this order."""
+
+        def __init__(self, column: Column) -> None:
+            super().__init__()
+            self.column = column
+
+    def __init__(self, board: Board) -> None:
+        super().__init__()
+        self._board = board
+
+    def render_line(self, y: int) -> Strip:
+        """The one line there is."""
+        return _strip(self._board.head(self.size.width), self.size.width, Style(underline=True))
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell the column that was hit."""
+        column = self._board.column_at(event.x, self.size.width)
+        if column is not None:
+            self.post_message(self.Clicked(column))
+
+
+class EngineTable(ScrollView, can_focus=True):
+    """The lines of a board. The cursor stays on its engine, wherever that is sorted to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", "move_page(-1)", show=False),
+        Binding("pagedown", "move_page(1)", show=False),
+        Binding("home,g", "move(-1000000)", show=False),
+        Binding("end,G", "move(1000000)", show=False),
+    ]
+
+    DEFAULT_CSS = "EngineTable { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }"
+
+    class Chosen(Message):
+        """The cursor is on another engine."""
+
+    def __init__(self, board: Board) -> None:
+        super().__init__()
+        self._board = board
+        self._shown: Sequence[Line] = ()
+        self._first = 0
+        self._place = 0
+        self.symbol: str | None = None
+        """The engine under the cursor."""
+        self.is_lost = False
+        """The fleet is away: what is shown is old."""
+
+    def look(self) -> None:
+        """The board has changed: follow the cursor's engine, draw what differs."""
+        self._follow()
+        lines = self._visible()
+        for at in changed_lines(self._shown, lines):
+            self.refresh_line(self._first + at)
+        self._shown = lines
+
+    def redraw(self) -> None:
+        """Draw everything: another look of the same lines."""
+        self._shown = self._visible()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Line `y` of the window."""
+        place, width = self.scroll_offset.y + y, self.size.width
+        if not 0 <= place < len(self._board):
+            return Strip.blank(width)
+        base = _DIM if self.is_lost else Style()
+        if place == self._place:
+            base += _CURSOR
+        return _strip(self._board.line(place, width), width, base)
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor."""
+        self._move_to(self._place + step)
+
+    def action_move_page(self, step: int) -> None:
+        """Move the cursor by what is to be seen."""
+        self._move_to(self._place + step * max(1, self.size.height - 1))
+
+    def on_click(self, event: events.Click) -> None:
+        """The engine that was hit."""
+        self._move_to(self.scroll_offset.y + event.y)
+
+    def on_resize(self) -> None:
+        """Other lines are to be seen, perhaps with other columns."""
+        self._follow()
+        self.redraw()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Other lines are to be seen; the base class draws them."""
+        super().watch_scroll_y(old_value, new_value)
+        self._shown = self._visible()
+
+    def _visible(self) -> Sequence[Line]:
+        self._first = self.scroll_offset.y
+        last = min(len(self._board), self._first + self.size.height)
+        return [self._board.line(place, self.size.width) for place in range(self._first, last)]
+
+    def _follow(self) -> None:
+        """Find the cursor's engine again; one that is gone leaves the cursor where it was."""
+        self.virtual_size = Size(self.size.width, len(self._board))
+        place = self._board.place_of(self.symbol)
+        self._move_to(self._place if place is None else place)
+
+    def _move_to(self, place: int) -> None:
+        before = self._place, self.symbol
+        self._place = max(0, min(place, len(self._board) - 1))
+        self.symbol = self._board.symbol_at(self._place)
+        if before[0] != self._place:
+            self.refresh_line(before[0])
+            self.refresh_line(self._place)
+            top, height = self.scroll_offset.y, max(1, self.size.height)
+            if not top <= self._place < top + height:
+                y = self._place if self._place < top else self._place - height + 1
+                self.scroll_to(y=y, animate=False, force=True)
+        if before[1] != self.symbol:
+            self.post_message(self.Chosen())
+
+
+def _strip(line: Line, width: int, base: Style) -> Strip:
+    segments = []
+    gap = Segment(" " * GAP, base)
+    for text, tone in line:
+        segments += [Segment(text, base + STYLES[tone]), gap]
+    return Strip(segments).adjust_cell_length(width, base)

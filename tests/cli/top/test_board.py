@@ -1,0 +1,233 @@
+"""The live view's memory: from status documents to the lines that must be drawn."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from levitrio.cli.top.actions import ACTIONS, Intent, describe, outcome
+from levitrio.cli.top.board import SAMPLES, Board, changed_lines
+from levitrio.cli.top.columns import COLUMNS, money, number, shown, sparkline
+from levitrio.cli.top.link import check_document, pause_after, retry_after
+from levitrio.cli.top.selecting import Filter
+from levitrio.cli.top.summary import count_line, engine_pieces, fleet_line, story_pieces
+from levitrio.errors import ControlError
+from tests.cli.top.documents import document, row
+
+BY = {column.title: column for column in COLUMNS}
+
+
+def symbols(board: Board) -> list[str | None]:
+    return [board.symbol_at(place) for place in range(len(board))]
+
+
+def text(board: Board, place: int, width: int = 160) -> str:
+    return " ".join(cell for cell, _ in board.line(place, width))
+
+
+def test_trouble_is_on_top() -> None:
+    """Without being asked, and otherwise in the order of the fleet."""
+    board = Board()
+    board.take(
+        document(
+            row("A"), row("B", status="crashed"), row("C", status="failed"), row("D", status="?")
+        )
+    )
+    assert symbols(board) == ["D", "C", "B", "A"]
+
+
+def test_only_lines_that_differ_are_drawn() -> None:
+    """Two documents, one engine that changed: one line."""
+    board = Board()
+    board.take(document(row("A"), row("B"), row("C")))
+    before = [board.line(place, 80) for place in range(3)]
+    board.take(document(row("A"), row("B", total_pnl="5"), row("C")))
+    after = [board.line(place, 80) for place in range(3)]
+    # The courses grew by a look, which a flat one shows too; so only B without it.
+    plain = [tuple(c for c in line if "▁" not in c[0] and "█" not in c[0]) for line in before]
+    now = [tuple(c for c in line if "▁" not in c[0] and "█" not in c[0]) for line in after]
+    assert changed_lines(plain, now) == [1]
+    assert changed_lines(before[:2], before) == [2]
+    assert changed_lines(before, []) == [0, 1, 2]
+
+
+def test_sorting_turns_and_keeps_the_unknown_last() -> None:
+    """Numbers begin with the largest; text with A; a second click turns it round."""
+    board = Board()
+    board.take(document(row("A", total_pnl="-1"), row("B", total_pnl="nan"), row("C")))
+    board.sort_by(BY["PNL"])
+    assert symbols(board) == ["C", "A", "B"]
+    board.sort_by(BY["PNL"])
+    assert symbols(board) == ["A", "C", "B"]
+    board.sort_by(BY["SYMBOL"])
+    assert symbols(board) == ["A", "B", "C"]
+    board.turn()
+    assert symbols(board) == ["C", "B", "A"]
+    assert board.head(80)[0][0].startswith("SYMBOL▼")
+
+
+def test_the_column_beside_is_one_that_is_seen() -> None:
+    """Round at the ends, at every width."""
+    board = Board()
+    for width in (20, 80, 200):
+        seen = set()
+        for _ in shown(width):
+            board.sort_beside(1, width)
+            seen.add(board.sorting.title)
+        assert seen == {column.title for column in shown(width)}
+    board.sort_beside(-1, 80)
+    assert board.sorting.title == "LAST ERROR" or board.sorting in shown(80)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("", "BTCUSDT ETHUSDT SOLUSDT"),
+        ("sol", "SOLUSDT"),
+        ("btc/usdt eth", "BTCUSDT ETHUSDT"),
+        ("*USDT", "BTCUSDT ETHUSDT SOLUSDT"),
+        ("B*", "BTCUSDT"),
+        ("FAILED", "ETHUSDT"),
+        ("eth sol failed", "ETHUSDT"),
+        ("btc failed", ""),
+        ("[", ""),
+    ],
+)
+def test_the_filter_knows_symbols_globs_and_states(typed: str, found: str) -> None:
+    """Whatever is typed is looked for, and nothing is an error."""
+    rows = [row("BTCUSDT"), row("ETHUSDT", status="failed"), row("SOLUSDT")]
+    kept = [each["symbol"] for each in rows if Filter.of(typed).fits(each)]
+    assert kept == found.split()
+
+
+def test_engines_come_and_go() -> None:
+    """A reload took one away; its course is forgotten, the others keep theirs."""
+    board = Board()
+    for look in range(SAMPLES + 5):
+        board.take(document(row("A", total_pnl=str(look)), row("B")))
+    board.take(document(row("A", total_pnl="1000"), row("C")))
+    assert board.place_of("B") is None
+    engine = board.engine("A")
+    assert engine is not None
+    assert len(engine.pnl) == SAMPLES
+    assert engine.pnl[-1] == 1000.0
+    assert board.total == 2
+
+
+@pytest.mark.parametrize("width", [1, 20, 60, 80, 160, 300])
+def test_every_line_has_the_width_of_its_head(width: int) -> None:
+    """Whatever is in the cells."""
+    board = Board()
+    board.take(document(row("A" * 40, total_pnl="-123456789.5", position="0.000012345678")))
+    head, line = board.head(width), board.line(0, width)
+    assert [len(cell) for cell, _ in head] == [len(cell) for cell, _ in line]
+
+
+members = st.dictionaries(
+    st.sampled_from([*row("A"), "stale", "blocks", "denials", "heartbeat_age", "waiting_for"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.lists(st.text(max_size=3), max_size=2)
+    | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@given(st.lists(members, max_size=3), members)
+def test_no_document_breaks_it(rows: list[dict[str, Any]], head: dict[str, Any]) -> None:
+    """A fleet of another version, or a lying one: text that is harmless, never an error."""
+    board = Board()
+    board.take({**head, "engines": rows})
+    for column in COLUMNS:
+        board.sort_by(column)
+        for place in range(len(board)):
+            assert text(board, place).isprintable()
+    pieces = fleet_line(board.document) + count_line(board.document, 0, "x")
+    for each in rows:
+        engine = board.engine(str(each.get("symbol")))
+        assert engine is not None
+        pieces += [(piece.strip("\n"), tone) for piece, tone in engine_pieces(engine)]
+    assert all(piece.isprintable() for piece, _ in pieces)
+
+
+def test_escapes_are_shown_and_not_obeyed() -> None:
+    """In the table, in the pane, in the story and in the question."""
+    nasty = "\x1b[2J\u202e[red]"
+    board = Board()
+    board.take(document(row("A", last_error=nasty), trading_state="halted", trading_reason=nasty))
+    assert "\\x1b[2J\\u202e[red]" in text(board, 0, 200)
+    assert ("HALTED", "alarm") in fleet_line(board.document)
+    story = story_pieces(
+        {"symbol": "A", "incidents": [{"error": nasty, "traceback": f"x\n{nasty}"}]},
+        [{"ts": "t", "symbol": "A", "event": "crashed", "text": nasty, "level": "error"}],
+    )
+    assert "\x1b" not in "".join(piece for piece, _ in story)
+    assert story_pieces({"symbol": "A", "refused": "no journal"}, [])[-1] == ("no journal", "bad")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown_as"),
+    [
+        ("12.75", "+12.75"),
+        ("-0.004", "-0.00"),
+        ("0", "0"),
+        ("1234567", "+1.23M"),
+        ("-5e9", "-5.00G"),
+        ("1e30", "+1.00e+30"),
+        (True, "-"),
+        ("inf", "-"),
+        ([], "-"),
+    ],
+)
+def test_money_is_short(value: object, shown_as: str) -> None:
+    """At most nine characters up to a billion, with its sign."""
+    assert money(number(value)) == shown_as
+
+
+def test_a_course_reads_from_left_to_right() -> None:
+    """The newest at the right, as high as it is; more samples than room are thinned."""
+    assert sparkline([], 4) == "    "
+    assert sparkline([1.0, 1.0], 4) == "  ▁▁"
+    assert sparkline([0.0, 7.0], 2) == "▁█"
+    assert sparkline([float(n) for n in range(80)], 8) == "▁▂▃▄▅▆▇█"
+
+
+def test_a_crash_says_when_it_is_over() -> None:
+    """As `levi ctl status` does."""
+    board = Board()
+    board.take(document(row("A", status="crashed", next_restart_in=1.7, last_error="ValueError")))
+    assert "restart in 1.7s: ValueError" in text(board, 0)
+
+
+def test_every_action_says_what_it_does_to_what() -> None:
+    """The question names the symbol or the fleet; what is sent names the same."""
+    held = row("SOLUSDT", incarnation=3, position="0.5")
+    whole = document(held, trading_state="halted", trading_reason="news")
+    for action in ACTIONS:
+        intent = Intent(action=action, symbol=None if action.of_fleet else "SOLUSDT")
+        question = describe(intent, whole, held)
+        assert ("whole fleet demo" in question.lower()) == action.of_fleet
+        assert ("SOLUSDT" in question) != action.of_fleet
+        assert intent.params.get("symbols") == (None if action.of_fleet else ["SOLUSDT"])
+    restart = Intent(action=ACTIONS[0], symbol="SOLUSDT")
+    assert "incarnation 3" in describe(restart, whole, held)
+    assert outcome(restart, {"results": [{"status": "restarted"}]}) == "SOLUSDT: restarted"
+    halt = Intent(action=ACTIONS[-2], symbol=None)
+    assert outcome(halt, {"trading_state": "halted"}) == "trading is halted"
+
+
+def test_looking_takes_little_and_retrying_is_bounded() -> None:
+    """Once a second, rarer when an answer takes long; retries from half a second to five."""
+    assert pause_after(0.01) == pytest.approx(0.99)
+    assert pause_after(0.5) == 5.0
+    assert [retry_after(n) for n in (1, 2, 3, 4, 5, 10_000)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"engines": 1}, {"engines": [1]}])
+def test_what_is_no_status_is_refused(answer: object) -> None:
+    """Whoever sent it."""
+    with pytest.raises(ControlError, match="no status document"):
+        check_document(answer)
