@@ -4,6 +4,7 @@ A room is imported only when its command is asked for, or when help must list th
 ctl stop` should not wait for the imports of `levi run`.
 """
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -39,7 +40,9 @@ def run_command_line(words: Sequence[str]) -> int:
         words = [*words, "--help"]
     is_status = words[:1] == ["ctl"] and "status" in words
     try:
-        code = build_app(words)(args=list(words), prog_name="levi", standalone_mode=False)
+        code = build_app(_completed() or words)(
+            args=list(words), prog_name="levi", standalone_mode=False
+        )
     except typer.TyperException as error:
         return _complain(error, as_json=as_json, is_status=is_status)
     except typer.Abort:
@@ -53,7 +56,6 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     """The application with the rooms that `words` need; with all of them when that is unclear."""
     app = typer.Typer(
         help="A fleet of trading engines that never stops trading because one of them did.",
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # plain text in every terminal and mail, and 60 ms less
     )
@@ -63,6 +65,14 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
         if wanted is None or ROOMS[wanted] == module:
             import_module(module).register(app)
     return app
+
+
+def _completed() -> list[str]:
+    """The words of the line that a shell wants completed, if that is why we were called."""
+    if "_LEVI_COMPLETE" not in os.environ:
+        return []
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    return line.split()[1:]
 
 
 def package_version() -> str:

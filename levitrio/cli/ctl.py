@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from levitrio.cli import outcome, render
+from levitrio.cli import completing, outcome, render
 from levitrio.cli.logs import LogReader, describe
 from levitrio.cli.reports import describe_events, describe_incidents, describe_members
 from levitrio.cli.status import run_status
@@ -22,7 +22,13 @@ Socket = Annotated[
     str | None, typer.Option("--socket", metavar="PATH", help="Control socket of the fleet.")
 ]
 FleetName = Annotated[
-    str | None, typer.Option("--fleet", metavar="NAME", help="Which fleet, when several run.")
+    str | None,
+    typer.Option(
+        "--fleet",
+        metavar="NAME",
+        help="Which fleet, when several run.",
+        autocompletion=completing.fleets,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Timeout = Annotated[
@@ -30,7 +36,12 @@ Timeout = Annotated[
 ]
 Symbols = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SYMBOL|GLOB...", help="BTCUSDT, btc/usdt, 'SOL*'", show_default=False),
+    typer.Argument(
+        metavar="SYMBOL|GLOB...",
+        help="BTCUSDT, btc/usdt, 'SOL*'",
+        show_default=False,
+        autocompletion=completing.symbols,
+    ),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Every engine.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Return when they are as wanted.")]
@@ -155,7 +166,7 @@ def reload(
 
 def history(
     context: typer.Context,
-    symbol: Annotated[str, typer.Argument(metavar="SYMBOL")],
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", autocompletion=completing.symbols)],
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000)] = 20,
     as_json: Json = False,
     socket: Socket = None,

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from levitrio.cli import completing
+
 FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.toml", help="The fleet to run.")]
 
 
@@ -64,7 +66,11 @@ def init(
 def strategies(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Built-in names or package.module:Class."),
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Built-in names or package.module:Class.",
+            autocompletion=completing.strategies,
+        ),
     ] = None,
 ) -> int:
     """List the strategies fleet.toml can name, with their parameters and defaults."""

@@ -108,7 +108,7 @@ class TopApp(App[None]):
     ]
 
     def __init__(self, make_link: MakeLink, *, read_only: bool = False) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # the terminal's own colours, light or dark
         self.theme = "ansi-dark"
         self._board = Board()
         self._link = make_link(self._hear)

@@ -108,7 +108,7 @@ class EngineTable(ScrollView, can_focus=True):
         """Line `y` of the window."""
         place, width = self.scroll_offset.y + y, self.size.width
         if not 0 <= place < len(self._board):
-            return Strip.blank(width)
+            return Strip.blank(width, Style())
         base = _DIM if self.is_lost else Style()
         if place == self._place:
             base += _CURSOR
