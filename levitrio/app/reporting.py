@@ -21,6 +21,7 @@ from levitrio.trading.risk import Permission
 
 LEVELS = {
     "starting": "debug",
+    "live": "critical",
     "stopping": "debug",
     "crashed": "error",
     "failed": "error",

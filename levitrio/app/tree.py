@@ -16,6 +16,7 @@ import trio
 
 from levitrio.app.alerting import make_alerts
 from levitrio.app.assembly import BINANCE_STREAMS, Assembly
+from levitrio.app.opening import live_warning, opening
 from levitrio.app.operations import Operations
 from levitrio.app.web import Web, WebOperations
 from levitrio.control.server import ControlServer
@@ -189,16 +190,16 @@ class FleetRun:
 
     def _announce(self, url: str) -> None:
         assembly = self.assembly
-        config = assembly.config
         market = "the built-in simulator" if assembly.simulator is not None else url
+        socket_path = None if self.listener is None else str(self.listener.getsockname())
         assembly.tell(
             "fleet_started",
-            f"{config.fleet.name}: {len(config.engines)} engines, market data from {market}, "
-            f"{config.broker.kind} orders, data in {os.path.normpath(config.fleet.data_dir)}; "
-            "see it with `levi ctl status`",
+            opening(assembly.config, market, socket_path),
             trading_state=assembly.account.trading_state.value,
             url=url,
         )
+        if (warning := live_warning(assembly.config)) is not None:
+            assembly.tell("live", warning)
 
     def _log_control(self, event: str, **details: object) -> None:
         self.assembly.tell(event, ", ".join(f"{key} {value}" for key, value in details.items()))

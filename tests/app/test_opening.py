@@ -1,0 +1,26 @@
+"""What `levi run` says first."""
+
+from pathlib import Path
+
+from levitrio.app.opening import live_warning, opening
+from levitrio.app.reporting import LEVELS
+from levitrio.records.lines import LogRecord, human_line
+from tests.app.test_brokers import live_fleet
+from tests.app.virtual import write_fleet
+
+
+def test_it_says_what_runs_and_how_to_reach_it(tmp_path: Path) -> None:
+    """Fleet, market, kind of orders, data, socket; on paper nothing is alarming."""
+    config = write_fleet(tmp_path)
+    text = opening(config, "the built-in simulator", "/run/virtual.sock")
+    assert text.startswith("virtual: 3 engines, market data from the built-in simulator, paper")
+    assert text.endswith("`levi ctl status` (socket /run/virtual.sock)")
+    assert live_warning(config) is None
+
+
+def test_nobody_misses_that_it_is_live(tmp_path: Path) -> None:
+    """A line of its own, bold and red on a terminal."""
+    warning = live_warning(live_fleet(tmp_path))
+    assert warning == "LIVE: orders of this fleet are sent to Binance (production)"
+    record = LogRecord(0, LEVELS["live"], None, "live", {"text": warning})
+    assert b"\x1b[1;31mlive\x1b[0m LIVE: " in human_line(record, colour=True)
