@@ -23,9 +23,9 @@ from levitrio.errors import ControlError, FleetUnreachable, LevitrioError
 INTERVAL = 1.0
 """Seconds from one status to the next."""
 
-SHARE = 10.0
+SHARE = 2.0
 """The pause is at least this many times what the last answer took: however large the fleet or
-slow the machine, looking takes less than a tenth of it."""
+slow the machine, looking takes less than a third of the time."""
 
 PATIENCE = 5.0
 """Seconds for one answer."""
