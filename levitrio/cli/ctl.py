@@ -12,7 +12,7 @@ import typer
 from levitrio.cli import completing, outcome, render
 from levitrio.cli.logs import LogReader, describe
 from levitrio.cli.reports import describe_events, describe_incidents, describe_members
-from levitrio.cli.status import run_status
+from levitrio.cli.status import expect_symbols, run_status
 from levitrio.control.client import TIMEOUT, ControlClient, find_socket
 from levitrio.errors import UsageError
 
@@ -173,6 +173,7 @@ def history(
     fleet: FleetName = None,
 ) -> int:
     """Show the incidents of an engine, newest first, with tracebacks."""
+    expect_symbols([symbol])
     with _connect(context, socket, fleet) as client:
         result = client.call("history", {"symbol": symbol, "limit": limit})
     return _show(result, as_json=as_json, describe=describe_incidents)
@@ -209,6 +210,7 @@ def logs(
     fleet: FleetName = None,
 ) -> int:
     """Show the last lines of engines' logs, or of the orchestrator's; -f survives midnight."""
+    expect_symbols(symbols or ())
     with _connect(context, socket, fleet) as client:
         answer = client.call("status", {"symbols": symbols or []})
     names = [row["symbol"] for row in answer["engines"]] if symbols else []
@@ -301,6 +303,7 @@ def top(
 
 
 def _expect_engines(verb: str, symbols: list[str] | None, *, everything: bool) -> None:
+    expect_symbols(symbols or ())
     if everything == bool(symbols):
         came = "both" if everything else "neither"
         raise UsageError(f"{verb}: expected symbols (or globs) or --all, got {came}")

@@ -54,8 +54,8 @@ def describe_members(result: Mapping[str, Any], indent: str = "") -> Sequence[st
 
 
 def _time(record: Mapping[str, Any]) -> str:
-    """`time` as it was said, or `wall_ms` as UTC."""
+    """`wall_ms` as UTC, or the time as it was said: events call it `ts`, incidents `time`."""
     wall_ms = record.get("wall_ms")
     if isinstance(wall_ms, int):
         return datetime.fromtimestamp(wall_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return neutral(record.get("time", "-"))
+    return neutral(record.get("ts") or record.get("time", "-"))

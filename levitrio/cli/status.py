@@ -42,6 +42,7 @@ def run_status(
     try:
         if watch and as_json:
             raise UsageError("--watch is for people; for scripts repeat status --json")
+        expect_symbols(symbols)
         path = find_socket(socket_path, fleet)
         document = fetch(path, symbols, timeout)
         if watch:
@@ -53,6 +54,19 @@ def run_status(
     else:
         render.write("\n".join(describe(document)))
     return outcome.FINE if is_as_wanted(document) else outcome.NOT_AS_WANTED
+
+
+def expect_symbols(words: Sequence[str]) -> None:
+    """Raise UsageError for what cannot be a symbol and cannot even be sent."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            sendable = False
+        else:
+            sendable = bool(word.strip())
+        if not sendable:
+            raise UsageError(f"expected a symbol such as BTCUSDT, or a glob, got {word!a}")
 
 
 def fetch(path: str, symbols: Sequence[str], timeout: float) -> "dict[str, Any]":

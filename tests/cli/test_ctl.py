@@ -11,6 +11,8 @@ import trio
 import trio.testing
 
 from levitrio.cli.main import main
+from levitrio.cli.reports import describe_events
+from levitrio.records.events import EventLog
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder, private_directory, serving
 
@@ -256,3 +258,24 @@ async def test_symbols_that_look_like_options_go_behind_two_dashes(shell: Shell)
     assert "\x1b" not in found.err
     found = await shell.run(f"ctl stop {'X' * 70_000}")
     assert found.code == 2
+
+
+@pytest.mark.parametrize("word", ["", " ", "\udcff\udcfe"])
+@pytest.mark.parametrize("command", ["stop", "status", "flatten", "history"])
+async def test_what_cannot_be_a_symbol_is_said_in_our_words(
+    shell: Shell, command: str, word: str
+) -> None:
+    """An empty variable of a script, bytes that are no text: exit 2 and one line."""
+    code = await trio.to_thread.run_sync(main, ["ctl", command, word])
+    err = shell.capture.readouterr().err
+    assert code == 2
+    assert err.startswith("Error: expected a symbol such as BTCUSDT, or a glob, got '")
+    assert err.count("\n") == 1
+    assert err.isascii()
+
+
+def test_an_event_says_when_it_was() -> None:
+    """In the words of the fleet's own event log."""
+    log = EventLog(wall_clock_ms=lambda: 1_795_342_500_000)
+    batch = {"events": [log.emit("fill", "sold", "SOLUSDT").as_dict()]}
+    assert describe_events(batch) == ["1 2026-11-22T10:15:00.000Z SOLUSDT fill sold"]
