@@ -8,7 +8,7 @@ import trio
 
 from levitrio.errors import JournalUnavailable
 from levitrio.records.entries import Entry
-from levitrio.trading.orders import Fill, Order, OrderStatus
+from levitrio.trading.orders import NEXT, Fill, Order, OrderStatus
 from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
 
 
@@ -56,6 +56,9 @@ class FakeBroker:
     asked: int = 0
     """How often `standing` was asked."""
     cancelled: list[Order] = attrs.field(factory=list)
+    cancel_answer: Callable[[Order], OrderReport] | None = None
+    questions: int = 0
+    """How often an order was asked about."""
     tell: Callable[[str, OrderReport], None] | None = None
     lost: Callable[[], None] | None = None
 
@@ -80,11 +83,19 @@ class FakeBroker:
 
     async def cancel(self, order: Order) -> OrderReport:
         await trio.lowlevel.checkpoint()
+        known = self.known.get(order.client_id)
+        if known is None and order not in self.placed:
+            return OrderReport(client_id=order.client_id, status=OrderStatus.UNKNOWN)
+        if known is not None and not NEXT[known.status]:
+            return known
         self.cancelled.append(order)
+        if self.cancel_answer is not None:
+            return self.cancel_answer(order)
         return OrderReport(client_id=order.client_id, status=OrderStatus.CANCELED)
 
     async def query(self, order: Order) -> OrderReport | None:
         await trio.lowlevel.checkpoint()
+        self.questions += 1
         return self.known.get(order.client_id)
 
     def filled(self, order: Order) -> OrderReport:

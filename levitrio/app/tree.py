@@ -75,6 +75,8 @@ class FleetRun:
         if self._ending.is_set():
             self._hurried.set()
         else:
+            # In the same step: nothing that was decided a moment ago leaves a moment later.
+            self.assembly.gateway.close()
             self._grace = grace
             self._ending.set()
 

@@ -81,7 +81,7 @@ class Account:
             if other is desk:
                 held = worth
             elif other.book.position or other.under_way is not None:
-                others_open += 1
+                others_open += other.holds  # dust is none, and still worth something
                 worth += self._entering(other)
             gross += worth
         return Exposure(

@@ -1,6 +1,6 @@
 """One symbol at the gateway: what it holds, what it may do, what it waits to do."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +14,7 @@ from levitrio.trading.filters import SymbolRules, round_down
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order
 from levitrio.trading.risk import Permission
+from levitrio.venues.base import OrderReport
 
 
 class Block(StrEnum):
@@ -51,11 +52,11 @@ class Desk:
     under_way: Order | None = None
     """Journaled or about to be, its end not yet in the book."""
     cancel_wanted: bool = False
-    """The order under way is to be cancelled, if it rests."""
+    """The order under way is to be cancelled if it rests, and until it has ended."""
     nudge: trio.Event = attrs.field(factory=trio.Event)
     """Set to have the order under way looked at now."""
-    unsettled: int = 0
-    """Reports the venue told unasked that are not in the book yet."""
+    told: deque[OrderReport] = attrs.field(factory=deque)
+    """What the venue told unasked, in its order, until it is in the book."""
     settling: trio.Lock = attrs.field(factory=trio.Lock)
     ready: trio.Event = attrs.field(factory=trio.Event)
     """Set once the symbol was reconciled with the venue."""

@@ -71,6 +71,7 @@ class Execution:
         `sent_at` is on trio's clock: no send of the order can have been later.
         """
         proven, told = OrderStatus.INTENDED, None
+        pause = ASK_FIRST
         while True:
             if answer is not None:
                 status = answer.status
@@ -84,12 +85,14 @@ class Execution:
                     is_as_told = status is answer.status
                     told_now = answer if is_as_told else attrs.evolve(answer, status=status)
                     await self.settle(desk, told_now)
+                if status is not told:
+                    pause = ASK_FIRST
                 told = status
                 if status is not OrderStatus.UNKNOWN:
                     proven = status
                 if not NEXT[proven]:
                     desk.unblock(Block.UNKNOWN_OUTCOME)
-                    while desk.unsettled:  # fills the venue told unasked, not yet in the book
+                    while desk.told:
                         desk.nudge = trio.Event()
                         await desk.nudge.wait()
                     return
@@ -97,7 +100,8 @@ class Execution:
                 desk.block(Block.UNKNOWN_OUTCOME)
             else:
                 desk.unblock(Block.UNKNOWN_OUTCOME)
-            answer = await self._ask(desk, order, sent_at)
+            answer = await self._ask(desk, order, sent_at, pause)
+            pause = min(ASK_MAX, pause * 2)
 
     async def settle(self, desk: Desk | None, answer: OrderReport) -> None:
         """Journal an answer with its fills, then book those that are new."""
@@ -147,27 +151,27 @@ class Execution:
         if desk.on_fill is not None:
             desk.on_fill(booked)
 
-    async def _ask(self, desk: Desk, order: Order, sent_at: float) -> OrderReport:
-        """What became of an order, asked with growing pauses until there is an answer."""
-        pause = ASK_FIRST
-        while True:
-            if desk.cancel_wanted:
-                desk.cancel_wanted = False
-                found: OrderReport | None = await self.broker.cancel(order)
-                if found is not None and found.status is not OrderStatus.UNKNOWN:
-                    return found
-            desk.nudge = trio.Event()
-            with trio.move_on_after(pause):
-                await desk.nudge.wait()
-            pause = min(ASK_MAX, pause * 2)
-            asked_at = trio.current_time()
-            found = await self.broker.query(order)
-            if found is None:
-                if asked_at - sent_at >= self.broker.proof_after:
-                    return OrderReport(
-                        client_id=order.client_id,
-                        status=OrderStatus.LOST,
-                        reason="the venue has no such order, and none can arrive any more",
-                    )
-            elif found.status is not OrderStatus.UNKNOWN:
-                return found
+    async def _ask(
+        self, desk: Desk, order: Order, sent_at: float, pause: float
+    ) -> OrderReport | None:
+        """What became of an order, asked after `pause` seconds or a nudge; None: no news.
+
+        A cancel that is wanted goes first and at once, and again until the order has ended: one
+        that found no connection must not leave an order at the venue.
+        """
+        if desk.cancel_wanted:
+            cancelled = await self.broker.cancel(order)
+            if not NEXT[cancelled.status]:
+                return cancelled
+        desk.nudge = trio.Event()
+        with trio.move_on_after(pause):
+            await desk.nudge.wait()
+        asked_at = trio.current_time()
+        found = await self.broker.query(order)
+        if found is None and asked_at - sent_at >= self.broker.proof_after:
+            return OrderReport(
+                client_id=order.client_id,
+                status=OrderStatus.LOST,
+                reason="the venue has no such order, and none can arrive any more",
+            )
+        return None if found is None or found.status is OrderStatus.UNKNOWN else found

@@ -65,6 +65,7 @@ class Gateway:
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
     """Of the last run, by symbol, until they are closed."""
     _nursery: trio.Nursery | None = None
+    _is_closed: bool = False
     _by_hand: bool = False
     _waiting: deque[Desk] = attrs.field(factory=deque)
     """Desks with work, when it is done by hand."""
@@ -126,6 +127,13 @@ class Gateway:
             self.reconcile_all()
             task_status.started()  # orders wait at their desks until these were compared
 
+    def close(self) -> None:
+        """The fleet ends: no order leaves from this instant, not even the operator's."""
+        self._is_closed = True
+        for desk in self.desks.values():
+            desk.target, desk.flatten = None, False
+            desk.want_cancel()
+
     async def drain(self) -> None:
         """Returns once no order is under way; the caller bounds it."""
         while self._working:
@@ -170,15 +178,21 @@ class Gateway:
             self.report("foreign_order", text, engine=symbol)
             return
         if report.fills:
-            desk.unsettled += 1
-            self._nursery.start_soon(self._settle_unasked, desk, report)
+            desk.told.append(report)
+            if len(desk.told) == 1:
+                self._nursery.start_soon(self._settle_told, desk)
         desk.nudge.set()
 
-    async def _settle_unasked(self, desk: Desk, report: OrderReport) -> None:
-        try:
-            await self.execution.settle(desk, report)
-        finally:
-            desk.unsettled -= 1
+    async def _settle_told(self, desk: Desk) -> None:
+        """Book what was told unasked, in the venue's order.
+
+        It proves fills, never an end: one of its fills may have been missed, and an order that
+        the journal calls ended is not asked about again.
+        """
+        while desk.told:
+            heard = attrs.evolve(desk.told[0], status=OrderStatus.PARTIALLY_FILLED)
+            await self.execution.settle(desk, heard)
+            desk.told.popleft()
             desk.nudge.set()
 
     # What engines and operators ask
@@ -292,6 +306,8 @@ class Gateway:
     # The way of one signal
 
     def _wake(self, desk: Desk) -> None:
+        if self._is_closed:
+            desk.target, desk.flatten = None, False
         if desk.busy or self._nursery is None or Block.RECONCILING in desk.blocks:
             return  # it waits, and is looked at when that is over
         if desk.is_settled():
@@ -355,7 +371,8 @@ class Gateway:
                     market_ms=self.market_ms(),
                 )
             )
-            if reason == "flatten" or self._may_still_send(desk, order, incarnation):
+            is_flatten = reason == "flatten"
+            if self._may_still_send(desk, order, incarnation, is_flatten=is_flatten):
                 await self.execution.send(desk, order)
             else:
                 withdrawn = "withdrawn: the engine or the fleet stopped before the send"
@@ -368,10 +385,16 @@ class Gateway:
         finally:
             desk.under_way = None
 
-    def _may_still_send(self, desk: Desk, order: Order, incarnation: int) -> bool:
+    def _may_still_send(
+        self, desk: Desk, order: Order, incarnation: int, *, is_flatten: bool
+    ) -> bool:
         """The world may have changed while the intent became durable."""
         state = self.account.trading_state
-        if desk.blocks or state is TradingState.HALTED or desk.incarnation != incarnation:
+        if desk.blocks or self._is_closed:
+            return False
+        if is_flatten:
+            return True
+        if state is TradingState.HALTED or desk.incarnation != incarnation:
             return False
         if order.is_exit:
             return desk.permission is not Permission.NONE

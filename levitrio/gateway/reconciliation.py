@@ -48,7 +48,7 @@ class Reconciliation:
                 )
                 await self.execution.settle(desk, gone)
             else:
-                desk.cancel_wanted = leftover.status is not OrderStatus.INTENDED
+                desk.cancel_wanted = True
                 await self.execution.follow(desk, order, None, sent_at=started_at)
             desk.under_way = None
             text = f"order {order.client_id} of the last run has found its end"

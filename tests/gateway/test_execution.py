@@ -285,3 +285,104 @@ async def test_resume_compares_again(autojump_clock: MockClock) -> None:
         await wait_all_tasks_blocked()
         assert bench.broker.asked == 2
         assert bench.desk.blocks == set()
+
+
+async def test_what_is_told_unasked_ends_no_order(autojump_clock: MockClock) -> None:
+    """Fills in the venue's order, and "filled" only once the order itself was asked for.
+
+    After a kill the journal must still ask about an order one of whose fills was never told.
+    """
+    bench = Bench()
+    bench.broker.answer = lambda order: OrderReport(
+        client_id=order.client_id, status=OrderStatus.NEW
+    )
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(0.05)
+        (order,) = bench.broker.placed
+        whole = bench.broker.filled(order)
+        (fill,) = whole.fills
+        parts = [attrs.evolve(fill, quantity=Decimal(10), trade_id=number) for number in (6, 7)]
+        assert bench.broker.tell is not None
+        for part in parts:
+            bench.broker.tell("BTCUSDT", attrs.evolve(whole, fills=(part,)))
+        bench.broker.known[order.client_id] = attrs.evolve(whole, fills=tuple(parts))
+        await bench.gateway.drain()
+    assert [fill.trade_id for fill in bench.fills] == [6, 7]
+    assert statuses(bench)[:2] == [OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED]
+    outcomes = [e for e in bench.journal.of(OutcomeEntry) if isinstance(e, OutcomeEntry)]
+    ends = [e for e in outcomes if e.status is OrderStatus.FILLED]
+    assert [len(end.fills) for end in ends] == [2]
+
+
+async def test_a_cancel_is_tried_until_the_order_has_ended(autojump_clock: MockClock) -> None:
+    """A halt while the venue cannot be reached: the order is cancelled as soon as it can be."""
+    bench = Bench()
+    bench.broker.answer = lambda order: OrderReport(
+        client_id=order.client_id, status=OrderStatus.NEW
+    )
+    bench.broker.cancel_answer = unknown
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(0.05)
+        (order,) = bench.broker.placed
+        bench.broker.known[order.client_id] = bench.broker.answer(order)
+        await bench.gateway.set_trading_state(TradingState.HALTED, "drill")
+        await trio.sleep(20)
+        tries = len(bench.broker.cancelled)
+        assert 4 <= tries <= 12
+        bench.broker.cancel_answer = None
+        with trio.fail_after(6):
+            await bench.gateway.drain()
+    assert statuses(bench)[-1] is OrderStatus.CANCELED
+
+
+async def test_a_resting_order_is_asked_about_ever_more_rarely(autojump_clock: MockClock) -> None:
+    """The venue's weight is for everybody: an hour of rest costs about 720 questions."""
+    bench = Bench()
+    bench.broker.answer = lambda order: OrderReport(
+        client_id=order.client_id, status=OrderStatus.NEW
+    )
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(0.05)
+        (order,) = bench.broker.placed
+        bench.broker.known[order.client_id] = bench.broker.answer(order)
+        await trio.sleep(3600)
+        assert 700 < bench.broker.questions < 750
+
+
+@pytest.mark.parametrize("how", ["block", "close"])
+async def test_not_even_a_flatten_leaves(how: str, autojump_clock: MockClock) -> None:
+    """A reconnect or the end of the fleet while its intent becomes durable: withdrawn."""
+    bench = Bench()
+    async with bench.running():
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+        bench.journal.delay = 1.0
+        bench.gateway.flatten("BTCUSDT")
+        await trio.sleep(0.5)
+        if how == "block":
+            bench.desk.block(Block.FOREIGN_ORDER)
+        else:
+            bench.gateway.close()
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 1
+    assert statuses(bench)[-1] is OrderStatus.CANCELED
+
+
+async def test_nothing_is_decided_once_the_fleet_ends(autojump_clock: MockClock) -> None:
+    """Signals and flattens that come, or waited for a comparison, leave no more."""
+    bench = Bench()
+    bench.broker.unavailable = "down"
+    async with bench.running(ready=False):
+        submit = bench.admit()
+        submit(LONG)
+        bench.gateway.close()
+        submit(LONG)
+        bench.broker.unavailable = None
+        await bench.desk.ready.wait()
+        submit(LONG)
+        await trio.sleep(5)
+        await bench.gateway.drain()
+    assert bench.journal.of(IntentEntry) == []

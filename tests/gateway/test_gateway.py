@@ -337,6 +337,18 @@ async def test_an_exit_keeps_to_the_venues_steps(autojump_clock: MockClock) -> N
     assert len(bench.broker.placed) == 3
 
 
+async def test_dust_takes_no_place_of_a_position(autojump_clock: MockClock) -> None:
+    """Fees in coins leave a remainder in every symbol: it must not fill max_open_positions."""
+    bench = Bench(symbols=("BTCUSDT", "ETHUSDT"), risk=RiskRules(max_open_positions=1))
+    other = bench.gateway.desks["ETHUSDT"]
+    other.rules = SymbolRules(step=Decimal("0.1"), min_notional=Decimal(5))
+    other.book.position = Decimal("0.08")
+    async with bench.running():
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+    assert len(bench.broker.placed) == 1
+
+
 async def test_the_operator_can_flatten_while_halted(autojump_clock: MockClock) -> None:
     """Nothing else leaves a halted fleet; with nothing to close, flatten says so."""
     bench = Bench()
