@@ -25,7 +25,6 @@ LONG = frozenset(
     {
         "app/test_soak.py",
         "app/test_venue_orders.py",
-        "gateway/test_money.py",
         "replay/test_candles.py",
         "supervision/test_schedules.py",
         "supervision/test_watchdog.py",

@@ -4,7 +4,6 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from pathlib import Path
 
 import attrs
 import trio
@@ -14,8 +13,7 @@ from levitrio.gateway.account import Account
 from levitrio.gateway.decision import Rules
 from levitrio.gateway.desk import Desk
 from levitrio.gateway.gateway import Gateway
-from levitrio.records.journal import Journal
-from levitrio.records.offload import inline
+from levitrio.records.sqlite.folding import fold
 from levitrio.strategies import Signal
 from levitrio.trading.book import Book
 from levitrio.trading.market import Quote
@@ -23,6 +21,7 @@ from levitrio.trading.market_view import MarketView
 from levitrio.trading.risk import DataState, Permission, RiskRules
 from levitrio.trading.sizing import SizingRules
 from tests.fakes import FakeReport
+from tests.gateway.model_journal import ModelDisk, ModelJournal
 from tests.gateway.venue_model import RECV_WINDOW, ModelBroker, ModelVenue
 
 SYMBOL = "BTCUSDT"
@@ -43,61 +42,62 @@ class Verdict:
     """Intents without an end in the journal."""
     crashes: int
     orders: int
+    steps: dict[str, int] = attrs.field(factory=dict)
+    """Crashes by the step that was the last."""
 
     @property
     def is_sound(self) -> bool:
         return not (self.doubled or self.position_differs or self.unresolved)
 
 
-def run_seed(seed: int, path: Path, *, orders: int = 50, asks: bool = True) -> Verdict:
+def run_seed(seed: int, *, orders: int = 50, asks: bool = True) -> Verdict:
     """Trade until `orders` were placed, crashing now and then; then let everything settle."""
 
     async def main() -> Verdict:
         dice = random.Random(seed)
-        world = ModelVenue(dice)
-        placed = crashes = 0
+        world, disk = ModelVenue(dice), ModelDisk()
+        crashes = 0
         async with trio.open_nursery() as wire:
-            while placed < orders:
-                with trio.CancelScope() as life:
+            while world.placed < orders:
+                with trio.CancelScope() as world.life:
+                    life = world.life
+                    assert life is not None
                     # A crash comes at any moment: between intent, send, answer and fill.
                     life.deadline = trio.current_time() + dice.uniform(0.5, 60.0)
-                    placed += await one_life(world, wire, path, asks=asks, most=orders - placed)
+                    await one_life(world, wire, disk, asks=asks, orders=orders)
                 crashes += life.cancelled_caught
-                if life.cancelled_caught:
-                    placed += 1  # whatever was under way
-            verdict = await settle(world, wire, path)
+            world.life = None
+            placed = world.placed
+            verdict = await settle(world, wire, disk)
             wire.cancel_scope.cancel()
-        return attrs.evolve(verdict, crashes=crashes, orders=placed)
+        return attrs.evolve(verdict, crashes=crashes, orders=placed, steps=dict(world.crashes))
 
     return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 async def one_life(
-    world: ModelVenue, wire: trio.Nursery, path: Path, *, asks: bool, most: int
-) -> int:
-    """One process of the fleet, from its start to its crash or until `most` orders were placed."""
-    async with running(world, wire, path, asks=asks) as (gateway, broker):
+    world: ModelVenue, wire: trio.Nursery, disk: ModelDisk, *, asks: bool, orders: int
+) -> None:
+    """One process of the fleet, from its start to its crash or until `orders` were placed."""
+    async with running(world, wire, disk, asks=asks) as (gateway, _):
         submit = gateway.admit(SYMBOL, 1, lambda fill: None)
         side = "long"
-        while broker.placed < most:
+        while world.placed < orders:
             submit(Signal(side="long" if side == "long" else "flat"))
             side = "flat" if side == "long" else "long"
             await trio.sleep(world.dice.uniform(0.05, 2.0))
         await gateway.drain()
-        return broker.placed
 
 
-async def settle(world: ModelVenue, wire: trio.Nursery, path: Path) -> Verdict:
+async def settle(world: ModelVenue, wire: trio.Nursery, disk: ModelDisk) -> Verdict:
     """A last start without faults' time limit: everything must find its end."""
-    async with running(world, wire, path, asks=True) as (gateway, _):
+    async with running(world, wire, disk, asks=True) as (gateway, _):
         await trio.sleep(QUIET)
         await gateway.drain()
         position = gateway.desks[SYMBOL].book.position
-    journal = Journal(path, offload=inline)
-    history = journal.open()
-    journal.close()
+    history = fold(disk.entries)
     return Verdict(
-        doubled=sum(len(fills) > 1 for fills in world.fills.values()),
+        doubled=world.doubled(),
         position_differs=position != world.position(),
         unresolved=len(history.open_orders),
         crashes=0,
@@ -107,11 +107,10 @@ async def settle(world: ModelVenue, wire: trio.Nursery, path: Path) -> Verdict:
 
 @asynccontextmanager
 async def running(
-    world: ModelVenue, wire: trio.Nursery, path: Path, *, asks: bool
+    world: ModelVenue, wire: trio.Nursery, disk: ModelDisk, *, asks: bool
 ) -> AsyncIterator[tuple[Gateway, ModelBroker]]:
-    """A gateway on a journal file, as a process has it; left without any goodbye."""
-    journal = Journal(path, offload=inline)
-    history = journal.open()
+    """A gateway on what is durable, as a process has it; left without any goodbye."""
+    journal, history = ModelJournal(disk, world), fold(disk.entries)
     market = MarketView(symbol=SYMBOL)
     market.see(Quote.of(SYMBOL, "100", "100"))
     desk = Desk(symbol=SYMBOL, book=Book(symbol=SYMBOL, quote_asset="USDT"), market=market)
@@ -129,10 +128,9 @@ async def running(
     gateway.restore(history)
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(journal.run)
             await nursery.start(gateway.run)
             gateway.permit(SYMBOL, Permission.ALL)
             yield gateway, broker
             nursery.cancel_scope.cancel()
     finally:
-        journal.close()
+        world.tell = None

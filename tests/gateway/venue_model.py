@@ -5,6 +5,7 @@ or never, answers are lost, and a request is refused once its receive window has
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -18,6 +19,9 @@ RECV_WINDOW = 5.0
 
 SKEW = 1.0
 
+CRASH = 0.03
+"""How probably a step is the last one."""
+
 
 @attrs.define(eq=False)
 class ModelVenue:
@@ -25,20 +29,43 @@ class ModelVenue:
 
     dice: random.Random
     fills: dict[str, list[Fill]] = attrs.field(factory=dict)
-    """Client id -> its fills, in order of arrival: two mean that it was sent twice."""
+    """Client id -> its fills, two for each time that it arrived."""
+    wanted: dict[str, Decimal] = attrs.field(factory=dict)
+    """Client id -> what its order was for."""
     trade_id: int = 0
+    placed: int = 0
+    """Orders that were given to a broker, whatever became of them."""
+    life: trio.CancelScope | None = None
+    """Of the fleet that lives now; None: it does not crash any more."""
+    crashes: Counter[str] = attrs.field(factory=Counter)
+    """By step."""
+    tell: Callable[[str, OrderReport], None] | None = None
+    """Hears fills before any answer, when an event is not lost."""
+
+    async def step(self, name: str) -> None:
+        """A place where the fleet may be killed."""
+        if self.life is not None and self.dice.random() < CRASH:
+            self.crashes[name] += 1
+            self.life.cancel()
+        await trio.lowlevel.checkpoint()
 
     def arrive(self, order: Order, sent_at: float) -> OrderReport:
-        """The order reaches the matching engine; it fills whole, or is too late."""
+        """The order reaches the matching engine; it fills in two pieces, or is too late."""
         if trio.current_time() - sent_at > RECV_WINDOW:
             return OrderReport(client_id=order.client_id, status=OrderStatus.REJECTED)
+        self.wanted[order.client_id] = order.quantity
+        for quantity in (order.quantity / 4, order.quantity * 3 / 4):
+            self._fill(order, quantity)
+        return self.report(order.client_id)
+
+    def _fill(self, order: Order, quantity: Decimal) -> None:
         self.trade_id += 1
         fill = Fill(
             client_id=order.client_id,
             symbol=order.symbol,
             side=order.side,
             price=Decimal(100),
-            quantity=order.quantity,
+            quantity=quantity,
             fee=Decimal(0),
             fee_asset="USDT",
             time_ms=0,
@@ -46,7 +73,14 @@ class ModelVenue:
             trade_id=self.trade_id,
         )
         self.fills.setdefault(order.client_id, []).append(fill)
-        return self.report(order.client_id)
+        if self.tell is not None and self.dice.random() < 0.6:
+            told = attrs.evolve(self.report(order.client_id), fills=(fill,))
+            self.tell(order.symbol, told)
+
+    def doubled(self) -> int:
+        """Orders that filled more than they were for."""
+        bought = {each: sum(f.quantity for f in fills) for each, fills in self.fills.items()}
+        return sum(quantity > self.wanted[each] for each, quantity in bought.items())
 
     def report(self, client_id: str) -> OrderReport:
         """What the venue says of an order it has."""
@@ -72,23 +106,24 @@ class ModelBroker:
     """False takes the question away: an unknown order is just sent again."""
     venue: str = "model"
     proof_after: float = RECV_WINDOW + SKEW
-    placed: int = 0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         await trio.sleep_forever()
 
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        """This venue tells nothing unasked."""
+        """Of each fill's event, some are lost."""
+        self.world.tell = take
 
     async def place(self, order: Order) -> OrderReport:
-        self.placed += 1
+        self.world.placed += 1
         report = await self._send(order)
         while not self.asks and report.status is OrderStatus.UNKNOWN:
             report = await self._send(order)
         return report
 
     async def _send(self, order: Order) -> OrderReport:
+        await self.world.step("not sent")
         dice, sent_at = self.world.dice, trio.current_time()
         fate = dice.random()
         unknown = OrderReport(client_id=order.client_id, status=OrderStatus.UNKNOWN)
@@ -101,6 +136,7 @@ class ModelBroker:
             return unknown
         await trio.sleep(dice.uniform(0.01, 0.1))
         report = self.world.arrive(order, sent_at)
+        await self.world.step("sent, not answered")
         if fate < 0.55:  # filled, and the answer is lost
             await trio.sleep(0.4)
             return unknown
