@@ -21,6 +21,7 @@ from levitrio.app.reporting import SupervisionReporter
 from levitrio.app.scraping import Scraper
 from levitrio.app.seat import Seat
 from levitrio.app.status import StatusBoard
+from levitrio.app.status_cache import StatusCache
 from levitrio.app.warm_up import WarmUp
 from levitrio.engine import Engine
 from levitrio.errors import JournalUnavailable
@@ -146,6 +147,8 @@ class Assembly:
         )
         self.supervisor = self._make_supervisor()
         self.board = self._make_board()
+        self.status = StatusCache(self.board)
+        events.add_sink(self.status)
         self.snapshots = SnapshotWriter(
             SnapshotStore(Directory(config.fleet.data_dir)),
             self.board.photograph,
@@ -157,7 +160,7 @@ class Assembly:
         )
         events.add_sink(self.observer)
         self.scraper = Scraper(
-            board=self.board,
+            status=self.status,
             observer=self.observer,
             seats=self.seats,
             journal=journal,

@@ -44,8 +44,13 @@ class Operations:
     def symbols(self) -> Collection[str]:
         return self.assembly.seats.keys()
 
-    def status(self, symbols: Sequence[str] | None) -> bytes:
-        return msgspec.json.encode(self.assembly.board.document(symbols))
+    async def status(self, symbols: Sequence[str] | None) -> bytes:
+        if symbols is None:
+            return await self.assembly.status.encoded()
+        return await self.assembly.board.encode(symbols)
+
+    def summary(self) -> Mapping[str, Any]:
+        return self.assembly.board.head()
 
     async def command(
         self, verb: Verb, symbols: Sequence[str], peer: Peer
@@ -69,6 +74,7 @@ class Operations:
         async with trio.open_nursery() as nursery:
             for symbol in symbols:
                 nursery.start_soon(carry_out, symbol)
+        self.assembly.status.forget()  # who commanded reads what became of it
         return [results[symbol] for symbol in symbols]
 
     async def _reset(self, symbol: str) -> Refusal | None:

@@ -5,11 +5,13 @@ from functools import partial
 from importlib.util import find_spec
 
 import attrs
+import msgspec
 import trio
 
 from levitrio.app.observing import Observer
 from levitrio.app.seat import Seat
-from levitrio.app.status import SLICE, StatusBoard
+from levitrio.app.status import SLICE
+from levitrio.app.status_cache import StatusCache
 from levitrio.control import codes
 from levitrio.errors import ControlError
 from levitrio.records.histogram import Histogram
@@ -23,7 +25,7 @@ from levitrio.venues.base import FeedStatistics
 class Scraper:
     """Answers `levi ctl metrics` and GET /metrics."""
 
-    board: StatusBoard
+    status: StatusCache
     observer: Observer
     seats: Mapping[str, Seat]
     journal: Journal
@@ -41,7 +43,7 @@ class Scraper:
         # Imported here: a fleet that nobody scrapes does without it.
         from levitrio.records.metrics import Figures, render
 
-        status = await self.board.gather()
+        status = await self.status.encoded()
         inboxes: dict[str, dict[str, int]] = {}
         for number, (symbol, seat) in enumerate(tuple(self.seats.items()), start=1):
             inbox = seat.inbox.statistics()
@@ -54,8 +56,8 @@ class Scraper:
             if number % SLICE == 0:
                 await trio.lowlevel.checkpoint()
         feed, journal = self.feed(), self.journal.statistics()
-        figures = Figures(
-            status=status,
+        figures = partial(
+            Figures,
             incidents=dict(self.observer.incidents),
             events=dict(self.observer.kinds),
             inboxes=inboxes,
@@ -82,7 +84,7 @@ class Scraper:
             lateness=_buckets(self.observer.lateness),
             order_latency=_buckets(self.observer.order_latency),
         )
-        return await self.offload(partial(render, figures))
+        return await self.offload(lambda: render(figures(status=msgspec.json.decode(status))))
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:

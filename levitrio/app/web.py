@@ -23,8 +23,8 @@ _NEEDED = ("hypercorn", "starlette", "prometheus_client")
 class WebOperations(Operations):
     """One running fleet, as a browser sees it. Implements the page's port."""
 
-    async def gather(self) -> Mapping[str, Any]:
-        return await self.assembly.board.gather()
+    def row(self, symbol: str) -> Mapping[str, Any]:
+        return self.assembly.board.row(symbol)
 
     async def scrape(self) -> bytes:
         return await self.assembly.scraper.scrape()

@@ -58,8 +58,14 @@ class Fleet(Protocol):
     def symbols(self) -> Collection[str]:
         """Every symbol of the fleet, cheap."""
 
-    def status(self, symbols: Sequence[str] | None) -> bytes | Mapping[str, Any]:
-        """The status document of contracts.md, of all engines or of these; bytes are JSON."""
+    async def status(self, symbols: Sequence[str] | None) -> bytes:
+        """The status document of contracts.md as JSON, of all engines or of these.
+
+        It may be a tenth of a second old, and is never older than the last change of a state.
+        """
+
+    def summary(self) -> Mapping[str, Any]:
+        """The status document without its engines, as it is now."""
 
     async def command(
         self, verb: Verb, symbols: Sequence[str], peer: Peer

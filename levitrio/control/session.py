@@ -251,4 +251,4 @@ def _answers_at_once(item: Call | Fault) -> bool:
     if isinstance(item, Fault):
         return True
     method = METHODS.get(item.method)
-    return (method is None or method.answer is not None) and not _follows(item)
+    return (method is None or method.answer is not None or method.in_line) and not _follows(item)

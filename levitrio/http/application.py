@@ -27,7 +27,7 @@ def make_application(
         live: somebody else runs it.
         commands: runs what was begun to its end, whatever becomes of the request.
     """
-    calls = Calls(fleet=fleet, cache=live.cache, nursery=commands)
+    calls = Calls(fleet=fleet, nursery=commands)
     routes = [
         Route("/engines/status", calls.status),
         Route("/engines/status/{symbol}", calls.engine),

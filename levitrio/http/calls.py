@@ -23,7 +23,6 @@ from levitrio.errors import ControlError
 from levitrio.http import openapi
 from levitrio.http.guard import problem
 from levitrio.http.port import WebFleet
-from levitrio.http.status_cache import StatusCache
 
 VERBS: tuple[Verb, ...] = ("start", "stop", "restart", "pause", "resume", "reset")
 
@@ -58,20 +57,15 @@ class Calls:
     """The endpoints. `nursery` outlives every request: what was begun is not cut short."""
 
     fleet: WebFleet
-    cache: StatusCache
     nursery: trio.Nursery
 
     # Looking
 
     async def status(self, _: Request) -> Response:
-        return _json(await self.cache.encoded())
+        return _json(await self.fleet.status(None))
 
     async def engine(self, request: Request) -> Response:
-        symbol = self._symbol(request)
-        for row in (await self.cache.document())["engines"]:
-            if row["symbol"] == symbol:
-                return _json(encode(row))
-        raise UnknownSymbol(symbol, ())  # it left the fleet a moment ago
+        return _json(encode(self.fleet.row(self._symbol(request))))
 
     async def incidents(self, request: Request) -> Response:
         symbol = self._symbol(request)
@@ -132,10 +126,7 @@ class Calls:
         client = request.client
         came_from = f"{client.host}:{client.port}" if client else "somewhere"
         self.fleet.report("http_command", f"{what}, asked from {came_from}")
-        try:
-            return await carry_out(self.nursery, work)
-        finally:
-            self.cache.forget()
+        return await carry_out(self.nursery, work)
 
     def _symbol(self, request: Request) -> str:
         """The one engine that is meant, in any spelling; raises ControlError."""

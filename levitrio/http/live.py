@@ -14,7 +14,6 @@ import trio
 
 from levitrio.control.answers import encode
 from levitrio.http.port import WebFleet
-from levitrio.http.status_cache import StatusCache
 
 PERIOD = 0.5
 """Seconds between two pictures: nobody reads numbers that change faster."""
@@ -22,8 +21,8 @@ PERIOD = 0.5
 EVENTS = 200
 """Lines of the event log in one message; who lags further is told how many are gone."""
 
-SLICE = 64
-"""Rows compared between two checkpoints."""
+SLICE = 16
+"""Rows read and compared between two checkpoints."""
 
 SHARE = 0.1
 """Of the time, at most, goes into pictures; a thousand engines on a slow machine get fewer."""
@@ -71,7 +70,6 @@ class LiveBoard:
     """Takes pictures while it has readers. `run` in a nursery; `open` and `close` a reader."""
 
     fleet: WebFleet
-    cache: StatusCache
     readers: int = 0
     _number: int = 0
     """Of the newest picture."""
@@ -100,23 +98,23 @@ class LiveBoard:
 
     async def take_picture(self) -> None:
         """Look at the fleet, and note which rows are not what they were."""
-        document = await self.cache.document()
         number = self._number + 1
-        rows = document["engines"]
-        for index, row in enumerate(rows, start=1):
-            symbol, now = row["symbol"], encode(shown(row))
-            before = self._rows.get(symbol)
-            if before is None or before[0] != now:
-                self._rows[symbol] = (now, number)
+        known = self.fleet.symbols()
+        for index, symbol in enumerate(tuple(known), start=1):
+            if symbol in known:  # it may have been retired meanwhile
+                now, before = encode(shown(self.fleet.row(symbol))), self._rows.get(symbol)
+                if before is None or before[0] != now:
+                    self._rows[symbol] = (now, number)
             if index % SLICE == 0:
                 await trio.lowlevel.checkpoint()
-        for symbol in self._rows.keys() - {row["symbol"] for row in rows}:
+        for symbol in self._rows.keys() - known:
             del self._rows[symbol]
             self._gone[symbol] = number
-        for row in rows:
-            self._gone.pop(row["symbol"], None)
-        self._head = encode({key: value for key, value in document.items() if key != "engines"})
+        for symbol in self._gone.keys() & known:
+            del self._gone[symbol]
+        self._head = encode(dict(self.fleet.summary()))
         self._number = number
+        await trio.lowlevel.checkpoint()
 
     def open(self, since: int) -> Cursor:
         """A new reader that has the event log up to `since`. Pair it with `close`."""

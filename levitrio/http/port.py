@@ -9,8 +9,8 @@ from levitrio.control.port import Fleet
 class WebFleet(Fleet, Protocol):
     """A running fleet as seen from a browser. The composition root implements it."""
 
-    async def gather(self) -> Mapping[str, Any]:
-        """The whole status document; yields to others between some engines and the next."""
+    def row(self, symbol: str) -> Mapping[str, Any]:
+        """One engine's part of the status document, as it is now. The symbol is known."""
 
     async def scrape(self) -> bytes:
         """Prometheus text. Raises ControlError where it cannot be rendered."""

@@ -19,7 +19,6 @@ from levitrio.http.connection import BoundedStream, make_serve
 from levitrio.http.guard import described
 from levitrio.http.live import LiveBoard
 from levitrio.http.port import WebFleet
-from levitrio.http.status_cache import StatusCache
 
 MAX_CONNECTIONS = 96
 """A browser opens six for each page; descriptors must be left for journal and control socket."""
@@ -92,7 +91,7 @@ class WebServer:
                 pause = min(PAUSE_MAX, pause * 2)
 
     async def _serve(self, listener: socket.socket, commands: trio.Nursery) -> None:
-        live = LiveBoard(self.fleet, StatusCache(self.fleet))
+        live = LiveBoard(self.fleet)
         application = make_application(self.fleet, self.access, live, commands)
         serve = make_serve(application, self.fleet.report)
         accepting = trio.socket.from_stdlib_socket(listener.dup())

@@ -19,7 +19,7 @@ async def test_engines_run_and_trade(autojump_clock: MockClock, tmp_path: Path) 
     config = write_fleet(tmp_path)
     async with running_fleet(config) as fleet:
         await trio.sleep(120)
-        document = fleet.assembly.board.document()
+        document = await fleet.document()
         assert (document["running"], document["total"]) == (3, 3)
         for row in document["engines"]:
             assert row["ticks"] >= 200

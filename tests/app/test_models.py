@@ -120,7 +120,7 @@ async def test_a_fleet_without_models_starts_no_process(
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(30)
         assert fleet.assembly.models.statistics().workers == 0
-        assert fleet.assembly.board.document()["models"]["workers"] == 0
+        assert (await fleet.document())["models"]["workers"] == 0
 
 
 def test_replay_has_its_models_in_its_own_process(tmp_path: Path) -> None:

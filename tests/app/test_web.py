@@ -25,14 +25,16 @@ def operations(fleet: VirtualFleet) -> WebOperations:
     return WebOperations(assembly=fleet.assembly, end=fleet.run.end)
 
 
-async def test_gathered_is_the_status(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """In slices or at once: the same document, with figures of the process in it."""
+async def test_the_document_is_head_and_rows(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """The summary with every engine's row, and figures of the process in it."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(10)
-        gathered = await operations(fleet).gather()
-        assert gathered == fleet.assembly.board.document()
-        assert gathered["process"]["memory_bytes"] > 0
-        assert gathered["drawdown"].startswith("0")
+        document = await fleet.document()
+        rows = document.pop("engines")
+        assert document == fleet.operations.summary()
+        assert rows == [operations(fleet).row(symbol) for symbol in fleet.operations.symbols()]
+        assert document["process"]["memory_bytes"] > 0
+        assert document["drawdown"].startswith("0")
 
 
 async def test_documents_keep_the_published_schema(
@@ -43,7 +45,7 @@ async def test_documents_keep_the_published_schema(
 
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(10)
-        document = await operations(fleet).gather()
+        document = await fleet.document()
         assert set(COMPONENTS["Status"]["required"]) <= document.keys()
         assert set(COMPONENTS["Engine"]["required"]) <= document["engines"][0].keys()
         assert set(COMPONENTS["Risk"]["required"]) <= fleet.operations.risk().keys()

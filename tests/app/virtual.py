@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import trio
 from trio.testing import memory_stream_pair
 
@@ -77,6 +78,11 @@ class VirtualFleet:
 
     def row(self, symbol: str) -> dict[str, Any]:
         return self.assembly.board.row(symbol)
+
+    async def document(self) -> dict[str, Any]:
+        """The status document as a client reads it."""
+        document: dict[str, Any] = msgspec.json.decode(await self.operations.status(None))
+        return document
 
     def kinds(self, symbol: str | None = None) -> list[str]:
         """Kinds of the events so far, of one engine or of the fleet."""

@@ -30,7 +30,7 @@ def _ignore(event: str, **_: object) -> None:
 async def main(folder: Path, count: int) -> None:
     """Serve until the process is ended."""
     operations = Operations(assembly=assemble(folder, count), end=lambda _grace: None)
-    answer = b'{"jsonrpc":"2.0","id":1,"result":' + operations.status(None) + b"}\n"
+    answer = b'{"jsonrpc":"2.0","id":1,"result":' + await operations.status(None) + b"}\n"
 
     async def answer_lines(stream: trio.SocketStream) -> None:
         while await stream.receive_some():

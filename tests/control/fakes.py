@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from levitrio.control import codes
+from levitrio.control.answers import encode
 from levitrio.control.port import CommandResult, EventBatch, Peer, Verb
 from levitrio.errors import ControlError
 
@@ -43,11 +44,16 @@ class FakeFleet:
     def symbols(self) -> Collection[str]:
         return self.wanted.keys()
 
-    def status(self, symbols: Sequence[str] | None) -> Mapping[str, Any]:
+    async def status(self, symbols: Sequence[str] | None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        chosen = self.wanted if symbols is None else symbols
+        engines = [self._engine(symbol) for symbol in chosen]
+        return encode({**self.summary(), "engines": engines})
+
+    def summary(self) -> Mapping[str, Any]:
         if self.bug is not None:
             raise self.bug
-        engines = [self._engine(symbol) for symbol in (symbols or self.wanted)]
-        states = Counter(engine["status"] for engine in engines)
+        states = Counter(self._engine(symbol)["status"] for symbol in self.wanted)
         return {
             "schema": 1,
             "fleet": self.name,
@@ -55,10 +61,9 @@ class FakeFleet:
             "pid": 4711,
             "trading_state": "active",
             "equity": "10012.75",
-            "total": len(engines),
+            "total": len(self.wanted),
             **{state: states[state] for state in ("running", "paused", "failed", "stopped")},
             "padding": self.padding,
-            "engines": engines,
         }
 
     async def command(

@@ -1,7 +1,7 @@
 """A fleet for a browser, and a browser for a fleet: no socket, no clock."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,10 +9,10 @@ import attrs
 import trio
 from starlette.types import ASGIApp
 
+from levitrio.control.answers import encode
 from levitrio.http.access import Access
 from levitrio.http.application import make_application
 from levitrio.http.live import LiveBoard
-from levitrio.http.status_cache import StatusCache
 from tests.control.fakes import FakeFleet
 
 TOKEN = "a-token-of-sixteen-letters-and-more"
@@ -21,10 +21,10 @@ HOST = "127.0.0.1:8787"
 
 @attrs.define(eq=False)
 class FakeWebFleet(FakeFleet):
-    """Implements the page's port; `rows` may be changed between two gatherings."""
+    """Implements the page's port; `rows` may be changed between two looks."""
 
     rows: dict[str, dict[str, Any]] = attrs.field(factory=dict)
-    gathered: int = 0
+    looked: int = 0
     waiting: str = ""
     reported: list[tuple[str, str]] = attrs.field(factory=list)
 
@@ -32,13 +32,21 @@ class FakeWebFleet(FakeFleet):
         for symbol in self.wanted:
             self.rows.setdefault(symbol, make_row(symbol))
 
-    async def gather(self) -> Mapping[str, Any]:
-        self.gathered += 1
+    def symbols(self) -> Collection[str]:
+        return self.rows.keys()
+
+    async def status(self, symbols: Sequence[str] | None) -> bytes:
         await trio.lowlevel.checkpoint()
+        return encode({**self.summary(), "engines": list(self.rows.values())})
+
+    def summary(self) -> Mapping[str, Any]:
+        self.looked += 1
         if self.bug is not None:
             raise self.bug
-        rows = [dict(row) for row in self.rows.values()]
-        return {"schema": 1, "fleet": self.name, "total": len(rows), "engines": rows}
+        return {"schema": 1, "fleet": self.name, "total": len(self.rows)}
+
+    def row(self, symbol: str) -> Mapping[str, Any]:
+        return self.rows[symbol]
 
     async def scrape(self) -> bytes:
         return (await self.metrics()).encode()
@@ -146,7 +154,7 @@ async def browsing(fleet: FakeWebFleet, token: str | None = TOKEN) -> AsyncItera
     """An application around a fleet, and somebody who asks it."""
     access = Access(hosts=frozenset({HOST.encode(), b"localhost:8787"}), token=token)
     async with trio.open_nursery() as nursery:
-        live = LiveBoard(fleet, StatusCache(fleet))
+        live = LiveBoard(fleet)
         nursery.start_soon(live.run)
         yield Browser(make_application(fleet, access, live, nursery))
         nursery.cancel_scope.cancel()

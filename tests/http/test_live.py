@@ -7,8 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.http.live import COLUMNS, Cursor, LiveBoard, event_id, shown, since_of
-from levitrio.http.status_cache import StatusCache
-from tests.http.fakes import FakeWebFleet, make_fleet, make_row
+from tests.http.fakes import make_fleet, make_row
 
 
 def parse(message: bytes) -> dict[str, Any]:
@@ -20,10 +19,6 @@ def parse(message: bytes) -> dict[str, Any]:
     return found
 
 
-def make_board(fleet: FakeWebFleet) -> LiveBoard:
-    return LiveBoard(fleet, StatusCache(fleet))
-
-
 async def look_again(board: LiveBoard) -> None:
     await trio.sleep(0.5)
     await board.take_picture()
@@ -32,7 +27,7 @@ async def look_again(board: LiveBoard) -> None:
 async def test_first_everything_then_changes(autojump_clock: MockClock) -> None:
     """A new page gets every row, then only those that are not what they were."""
     fleet = make_fleet("A1USDT", "B1USDT", "C1USDT")
-    board, cursor = make_board(fleet), Cursor(0)
+    board, cursor = LiveBoard(fleet), Cursor(0)
     await board.take_picture()
     first = parse(board.message(cursor))["status"]
     assert first["full"] is True
@@ -48,7 +43,7 @@ async def test_first_everything_then_changes(autojump_clock: MockClock) -> None:
 async def test_a_slow_reader_is_told_and_gets_each_row_once(autojump_clock: MockClock) -> None:
     """Ten pictures later: one message, the rows as they are now, nine pictures skipped."""
     fleet = make_fleet("A1USDT", "B1USDT")
-    board, slow, quick = make_board(fleet), Cursor(0), Cursor(0)
+    board, slow, quick = LiveBoard(fleet), Cursor(0), Cursor(0)
     await board.take_picture()
     board.message(slow)
     for number in range(10):
@@ -63,7 +58,7 @@ async def test_a_slow_reader_is_told_and_gets_each_row_once(autojump_clock: Mock
 async def test_everybody_up_to_date_shares_one_message(autojump_clock: MockClock) -> None:
     """Three pages cost one encoding."""
     fleet = make_fleet()
-    board, cursors = make_board(fleet), [Cursor(0), Cursor(0)]
+    board, cursors = LiveBoard(fleet), [Cursor(0), Cursor(0)]
     await board.take_picture()
     for cursor in cursors:
         board.message(cursor)
@@ -75,7 +70,7 @@ async def test_everybody_up_to_date_shares_one_message(autojump_clock: MockClock
 async def test_engines_come_and_go(autojump_clock: MockClock) -> None:
     """A retired engine is named as gone, once; an engine that comes back is a row again."""
     fleet = make_fleet("A1USDT", "B1USDT")
-    board, cursor = make_board(fleet), Cursor(0)
+    board, cursor = LiveBoard(fleet), Cursor(0)
     await board.take_picture()
     board.message(cursor)
     row = fleet.rows.pop("B1USDT")
@@ -90,7 +85,7 @@ async def test_engines_come_and_go(autojump_clock: MockClock) -> None:
 async def test_events_and_how_many_were_missed(autojump_clock: MockClock) -> None:
     """Lines come once and in order; whoever lags gets the newest and a number."""
     fleet = make_fleet()
-    board, cursor = make_board(fleet), Cursor(0)
+    board, cursor = LiveBoard(fleet), Cursor(0)
     for number in range(3):
         fleet.emit("fill", str(number))
     await board.take_picture()
@@ -107,20 +102,20 @@ async def test_events_and_how_many_were_missed(autojump_clock: MockClock) -> Non
 
 
 async def test_no_pictures_without_readers(autojump_clock: MockClock) -> None:
-    """Nobody looks, nothing is gathered; two a second while somebody does."""
+    """Nobody looks, nothing is read; two a second while somebody does."""
     fleet = make_fleet()
-    board = make_board(fleet)
+    board = LiveBoard(fleet)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(board.run)
         await trio.sleep(10)
-        assert fleet.gathered == 0
+        assert fleet.looked == 0
         cursor = board.open(0)
         for _ in range(10):
             await board.wait_message(cursor)
-        assert 9 <= fleet.gathered <= 11
+        assert 9 <= fleet.looked <= 11
         board.close()
         await trio.sleep(10)
-        assert fleet.gathered <= 12
+        assert fleet.looked <= 12
         nursery.cancel_scope.cancel()
 
 

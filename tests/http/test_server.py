@@ -146,7 +146,7 @@ async def test_a_reader_that_stalls_does_not_hold_up_the_end(
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stalled.sendall(house.request("GET /events"))
         # Until it is being sent to: the picture is taken, and the socket's buffers are full.
-        while not fleet.gathered:
+        while not fleet.looked:
             await trio.testing.wait_all_tasks_blocked(0.01)
         await trio.testing.wait_all_tasks_blocked(0.2)
     stalled.close()

@@ -1,0 +1,51 @@
+"""The status document for many readers: made at most ten times a second, forgotten at every change.
+
+Whoever asks gets what was true less than `MAX_AGE` ago, and never what an event has overtaken:
+a crash, a halt, an order of the operator is in the next answer.
+"""
+
+import attrs
+import trio
+
+from levitrio.app.status import StatusBoard
+from levitrio.records.events import Event
+
+MAX_AGE = 0.1
+"""Seconds: younger than anybody can look, and a thousand readers cost what one does."""
+
+_FREQUENT = frozenset({"fill", "denied", "rejected"})
+"""Events that change money only, and may come a hundred times a second."""
+
+
+@attrs.define(eq=False)
+class StatusCache:
+    """Makes one document at a time, whoever asks. A sink of the event log."""
+
+    board: StatusBoard
+    _made: bytes | None = None
+    _begun: float = 0.0
+    """When the first of its rows was read."""
+    _changes: int = 0
+    _making: trio.Lock = attrs.field(factory=trio.Lock)
+
+    async def encoded(self) -> bytes:
+        """The whole document as JSON, at most `MAX_AGE` old. Cancelled, it leaves the old one."""
+        async with self._making:
+            now = trio.current_time()
+            if self._made is not None and now - self._begun <= MAX_AGE:
+                return self._made
+            changes = self._changes
+            document = await self.board.encode()
+            if changes == self._changes:  # else some rows may be from before the change
+                self._made, self._begun = document, now
+            return document
+
+    def forget(self) -> None:
+        """Something was changed: the next reader must see it."""
+        self._made = None
+        self._changes += 1
+
+    def __call__(self, event: Event) -> None:
+        """What was told is in the next document."""
+        if event.kind not in _FREQUENT:
+            self.forget()
