@@ -29,16 +29,25 @@ class StatusCache:
     _making: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def encoded(self) -> bytes:
-        """The whole document as JSON, at most `MAX_AGE` old. Cancelled, it leaves the old one."""
+        """The whole document as JSON, at most `MAX_AGE` old. Cancelled, it leaves the old one.
+
+        Gives way to others only when there is none at hand: that would cost more than the rest.
+        """
+        if (document := self._at_hand()) is not None:
+            return document
         async with self._making:
-            now = trio.current_time()
-            if self._made is not None and now - self._begun <= MAX_AGE:
-                return self._made
-            changes = self._changes
+            if (document := self._at_hand()) is not None:
+                return document
+            now, changes = trio.current_time(), self._changes
             document = await self.board.encode()
             if changes == self._changes:  # else some rows may be from before the change
                 self._made, self._begun = document, now
             return document
+
+    def _at_hand(self) -> bytes | None:
+        if trio.current_time() - self._begun > MAX_AGE:
+            self._made = None
+        return self._made
 
     def forget(self) -> None:
         """Something was changed: the next reader must see it."""

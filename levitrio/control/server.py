@@ -17,6 +17,7 @@ import trio
 
 from levitrio.control.port import Fleet, Peer
 from levitrio.control.session import Log, Session
+from levitrio.control.stream import LocalStream
 
 MAX_CLIENTS = 32
 MAX_NEWCOMERS = 32
@@ -108,7 +109,8 @@ class ControlServer:
                     self.log("control_peer_refused", pid=peer.pid, uid=peer.uid)
                     connection.close()
                     continue
-                self._nursery.start_soon(self.serve, trio.SocketStream(connection), peer)
+                stream = LocalStream(socket.socket(fileno=connection.detach()))
+                self._nursery.start_soon(self.serve, stream, peer)
 
     async def serve(self, stream: trio.abc.Stream, peer: Peer) -> None:
         """Serve one client to its end and close it; what goes wrong stays here."""

@@ -27,6 +27,9 @@ WRITE_TIMEOUT = 5.0
 URGENT_TIMEOUT = 0.09
 """Seconds a client has for its first line when the house is full; ours sends it at once."""
 CHUNK = 64 * 1024
+"""Bytes received at once."""
+SEND_CHUNK = 256 * 1024
+"""Bytes of an answer for which `WRITE_TIMEOUT` is given: more than a socket holds."""
 
 CarryOut = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Runs something that must not end with this client, and returns what it returned."""
@@ -86,6 +89,9 @@ class Session:
                     nursery.cancel_scope.cancel()
                 if frame.closes or self.urgent_only:
                     return
+                if self.connection.has_partial_frame:
+                    # More lines are here already: others first, for they may be a thousand.
+                    await trio.lowlevel.checkpoint()
                 continue
             if not self.connection.has_partial_frame:
                 line_began = None
@@ -222,12 +228,18 @@ class Session:
 
     async def _send(self, answer: bytes) -> None:
         data = memoryview(answers.to_line(answer))
-        async with self._write_lock:
-            for start in range(0, len(data), CHUNK):
+        try:
+            self._write_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._write_lock.acquire()
+        try:
+            for start in range(0, len(data), SEND_CHUNK):
                 with trio.move_on_after(WRITE_TIMEOUT) as scope:
-                    await self.stream.send_all(data[start : start + CHUNK])
+                    await self.stream.send_all(data[start : start + SEND_CHUNK])
                 if scope.cancelled_caught:
                     raise Disconnected
+        finally:
+            self._write_lock.release()
 
 
 _FULL = (codes.BUSY, "too many clients; stop, halt and shutdown are still heard")

@@ -77,7 +77,7 @@ async def test_exit_3_when_one_is_not_as_wanted(
     assert await run(of, place, "--json") == 3
     assert await run(of, place, "btc/usdt") == 0
     assert await run(of, place, "SOL*", "--json") == 3
-    assert "1 failed, 1 stopped of 2" in "\n".join(status.describe(of.status(None)))
+    assert "1 failed, 1 stopped of 2" in "\n".join(status.describe(of.document()))
 
 
 async def test_unknown_symbol_and_no_fleet_are_documents_too(
@@ -128,7 +128,7 @@ def test_only_the_state_word_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "90")
-    document = fleet(failed={"SOLUSDT"}, last_error="x" * 500).status(None)
+    document = fleet(failed={"SOLUSDT"}, last_error="x" * 500).document()
     lines = status.describe(document)
     assert "\x1b[32mrunning\x1b[0m  running" in lines[1]
     assert "\x1b[1;31mfailed\x1b[0m   running" in lines[2]

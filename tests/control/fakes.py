@@ -50,6 +50,11 @@ class FakeFleet:
         engines = [self._engine(symbol) for symbol in chosen]
         return encode({**self.summary(), "engines": engines})
 
+    def document(self) -> dict[str, Any]:
+        """What `status` says of all."""
+        engines = [self._engine(symbol) for symbol in self.wanted]
+        return {**self.summary(), "engines": engines}
+
     def summary(self) -> Mapping[str, Any]:
         if self.bug is not None:
             raise self.bug
