@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import trio
 
 from levitrio.app.seat import Seat
@@ -20,7 +21,8 @@ from levitrio.gateway.account import Account
 from levitrio.inference.port import InferenceStatistics
 from levitrio.records.events import iso_ms
 from levitrio.records.process import ProcessFigures
-from levitrio.records.registry import EngineSnapshot, RegistrySnapshot
+from levitrio.records.registry import EngineSnapshot, RegistrySnapshot, encode_engines
+from levitrio.records.registry import encode as encode_registry
 from levitrio.supervision.child import Child
 from levitrio.supervision.lifecycle import State
 from levitrio.supervision.restart import RestartPolicy
@@ -159,15 +161,25 @@ class StatusBoard:
             "strategy": seat.config.strategy,
         }
 
-    def photograph(self) -> RegistrySnapshot:
-        """The registry as it is written to disk."""
-        return RegistrySnapshot(
+    async def photograph(self) -> msgspec.Raw:
+        """The registry as it is written to disk, with a checkpoint now and then.
+
+        Each engine is as it was at one moment; the truth, which is the journal, needs no more.
+        What is read is encoded at once: a thousand snapshots alive would wake the collector.
+        """
+        head = RegistrySnapshot(
             fleet=self.fleet,
             saved_at=datetime.fromtimestamp(self.wall_ms() / 1000, UTC),
             market_ms=self.market_ms(),
             trading_state=self.account.trading_state.value,
-            engines=tuple(self._engine_snapshot(symbol) for symbol in self.children),
+            engines=(),
         )
+        symbols, pieces = tuple(self.children), []
+        for start in range(0, len(symbols), SLICE):
+            here = [symbol for symbol in symbols[start : start + SLICE] if symbol in self.seats]
+            pieces.append(encode_engines([self._engine_snapshot(symbol) for symbol in here]))
+            await trio.lowlevel.checkpoint()
+        return encode_registry(head, pieces)
 
     def _engine_snapshot(self, symbol: str) -> EngineSnapshot:
         child, seat = self.children[symbol], self.seats[symbol]

@@ -23,6 +23,7 @@ from levitrio.control.server import ControlServer
 from levitrio.errors import JournalUnavailable
 from levitrio.records.entries import History, IncidentEntry
 from levitrio.records.events import Event
+from levitrio.supervision.lifecycle import State
 from levitrio.supervision.notify import Notifier
 from levitrio.supervision.watchdog import Watchdog
 
@@ -39,6 +40,9 @@ STUCK_EXIT = 1
 
 HEAP_SETTLED = 10.0
 """Seconds after which everything that is made once has been made."""
+
+FIRST_LOOK = 0.25
+"""Seconds between two looks at whether the first engines are still being made."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -138,7 +142,7 @@ class FleetRun:
             await engines.start(supervisor.run)
             self.notifier.ready(f"{len(supervisor.children)} engines")
             if self.watchdog is not None:
-                engines.start_soon(_settle_the_heap)
+                engines.start_soon(self._settle_the_heap)
             await self._ending.wait()
             self.notifier.stopping()
             self.assembly.tell("stopping_fleet", "engines are told to stop")
@@ -146,6 +150,22 @@ class FleetRun:
             if stuck:
                 await self._end_hard(stuck)
             engines.cancel_scope.cancel()
+
+    async def _settle_the_heap(self) -> None:
+        """Take what lives as long as the fleet out of the garbage collector's sight.
+
+        A full collection of a thousand engines' heap stops all of them for 60 to 160 ms, again and
+        again; after this it looks only at what came since. Once as soon as no engine is being
+        made, without a collection, because that would be the very stop; and once with one.
+        """
+        children = self.assembly.supervisor.children
+        with trio.move_on_after(HEAP_SETTLED):
+            while any(child.state is State.STARTING for child in children.values()):
+                await trio.sleep(FIRST_LOOK)
+            gc.freeze()
+            await trio.sleep_forever()
+        gc.collect()
+        gc.freeze()
 
     async def _shutdown(self) -> tuple[str, ...]:
         """Stop all engines together; a second `end` shortens their grace."""
@@ -216,14 +236,3 @@ class FleetRun:
             case "exit":
                 self.assembly.tell("ending", f"{event.engine} was given up, on_give_up = exit")
                 self.end(None)
-
-
-async def _settle_the_heap() -> None:
-    """Take what lives as long as the fleet out of the garbage collector's sight.
-
-    A full collection of a thousand engines' heap stops all of them for 60 to 160 ms, again and
-    again; after this it looks only at what came since.
-    """
-    await trio.sleep(HEAP_SETTLED)
-    gc.collect()
-    gc.freeze()

@@ -1,6 +1,6 @@
 """Keeps a snapshot on disk fresh, off the loop, at most once a second."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -8,7 +8,6 @@ import trio
 
 from levitrio.errors import DamagedRecord
 from levitrio.records.offload import Offload, in_threads
-from levitrio.records.registry import RegistrySnapshot, unstructure
 from levitrio.records.snapshots import SnapshotStore
 
 INTERVAL = 1.0
@@ -25,14 +24,14 @@ def _ignore(_text: str) -> None:
 class SnapshotWriter:
     """Writes `capture()` whenever somebody asked for it.
 
-    `capture` is called on the loop and must be quick; encoding and writing happen off it.
+    `capture` runs on the loop and gives way to others now and then; writing happens off it.
     `on_trouble(text)` is called on the loop once per run of failures and must not raise.
     """
 
     def __init__(
         self,
         store: SnapshotStore,
-        capture: Callable[[], RegistrySnapshot],
+        capture: Callable[[], Awaitable[msgspec.Raw]],
         *,
         offload: Offload | None = None,
         interval: float = INTERVAL,
@@ -92,11 +91,12 @@ class SnapshotWriter:
     async def _write(self) -> bool:
         async with self._writing:
             self._dirty = False
-            snapshot = self._capture()
             failure = ""
             begun = trio.current_time()
             try:
-                self._generation = await self._offload(partial(_save, self._store, snapshot))
+                registry = await self._capture()
+                begun = trio.current_time()
+                self._generation = await self._offload(partial(self._store.save, registry))
             except (OSError, DamagedRecord, TypeError, ValueError, OverflowError) as error:
                 failure = f"{type(error).__name__}: {error}"
             except (RecursionError, msgspec.MsgspecError) as error:
@@ -113,7 +113,3 @@ class SnapshotWriter:
             if self._failures == 1:
                 self._on_trouble(f"expected to write a snapshot: {failure}")
             return False
-
-
-def _save(store: SnapshotStore, snapshot: RegistrySnapshot) -> int:
-    return store.save(unstructure(snapshot))

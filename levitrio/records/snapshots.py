@@ -69,7 +69,11 @@ def _checksum(version: int, generation: int, registry: bytes) -> str:
     return hashlib.sha256(b"%d %d " % (version, generation) + registry).hexdigest()
 
 
-def encode(generation: int, payload: dict[str, Any]) -> bytes:
+Payload = dict[str, Any] | msgspec.Raw
+"""A JSON object, as plain data or encoded already."""
+
+
+def encode(generation: int, payload: Payload) -> bytes:
     """The bytes of a snapshot file. TypeError or ValueError: the payload is not plain data."""
     registry = msgspec.json.encode(payload)
     checksum = _checksum(VERSION, generation, registry)
@@ -156,7 +160,7 @@ class SnapshotStore:
                 best = _Sound(name, envelope.generation, bytes(envelope.registry))
         return best, notes, present
 
-    def save(self, payload: dict[str, Any]) -> int:
+    def save(self, payload: Payload) -> int:
         """Write the next generation and return its number once it is durable.
 
         Raises OSError, after which the older generations are still there; DamagedRecord as

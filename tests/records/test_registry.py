@@ -13,6 +13,8 @@ from levitrio.records.registry import (
     STATE_LIMIT,
     EngineSnapshot,
     RegistrySnapshot,
+    encode,
+    encode_engines,
     plain_state,
     structure,
     unstructure,
@@ -50,6 +52,16 @@ def test_a_snapshot_survives_json() -> None:
 
     assert found == SNAPSHOT
     assert str(found.engines[0].position) == "0.50"
+
+
+def test_in_pieces_it_is_the_same_document() -> None:
+    """What msgspec writes engine by engine is, member for member, what cattrs makes of the whole."""
+    first, second = SNAPSHOT.engines
+    pieces = [encode_engines([first]), encode_engines([]), encode_engines([second])]
+
+    found = encode(attrs.evolve(SNAPSHOT, engines=()), pieces)
+
+    assert msgspec.json.decode(found) == unstructure(SNAPSHOT)
 
 
 def test_times_are_written_in_utc() -> None:

@@ -4,12 +4,13 @@ import errno
 from pathlib import Path
 
 import attrs
+import msgspec
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from levitrio.records.disk import Directory
 from levitrio.records.offload import inline
-from levitrio.records.registry import RegistrySnapshot, structure
+from levitrio.records.registry import encode, encode_engines, structure
 from levitrio.records.snapshot_writer import RETRY_MAX, SnapshotWriter
 from levitrio.records.snapshots import SnapshotStore
 from tests.records.power import PowerDisk
@@ -22,9 +23,11 @@ class Camera:
 
     taken: int = 0
 
-    def __call__(self) -> RegistrySnapshot:
+    async def __call__(self) -> msgspec.Raw:
+        await trio.lowlevel.checkpoint()
         self.taken += 1
-        return attrs.evolve(SNAPSHOT, market_ms=self.taken)
+        head = attrs.evolve(SNAPSHOT, market_ms=self.taken)
+        return encode(head, [encode_engines(SNAPSHOT.engines)])
 
 
 def loaded(disk: PowerDisk) -> int:
@@ -100,10 +103,14 @@ async def failing_flush(writer: SnapshotWriter, disk: PowerDisk, refuse: object)
 async def test_a_payload_that_cannot_be_written_is_trouble_too() -> None:
     """A state that slipped past `plain_state` is an alarm, not the end of the fleet."""
     engine = attrs.evolve(SNAPSHOT.engines[0], strategy_state=object())
+
+    async def capture() -> msgspec.Raw:
+        return encode(SNAPSHOT, [encode_engines([engine])])
+
     troubles: list[str] = []
     writer = SnapshotWriter(
         SnapshotStore(PowerDisk()),
-        lambda: attrs.evolve(SNAPSHOT, engines=(engine,)),
+        capture,
         offload=inline,
         on_trouble=troubles.append,
     )
