@@ -1,4 +1,4 @@
-"""The status document for many readers: made at most ten times a second, forgotten at every change.
+"""The status document for many readers: made four times a second, forgotten at every change.
 
 Whoever asks gets what was true less than `MAX_AGE` ago, and never what an event has overtaken:
 a crash, a halt, an order of the operator is in the next answer.
@@ -10,8 +10,8 @@ import trio
 from levitrio.app.status import StatusBoard
 from levitrio.records.events import Event
 
-MAX_AGE = 0.1
-"""Seconds: younger than anybody can look, and a thousand readers cost what one does."""
+MAX_AGE = 0.25
+"""Seconds: a document this old is as good as new to a reader, and a thousand cost what one does."""
 
 _FREQUENT = frozenset({"fill", "denied", "rejected"})
 """Events that change money only, and may come a hundred times a second."""

@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 import trio
@@ -23,7 +24,6 @@ from levitrio.control.server import ControlServer
 from levitrio.errors import JournalUnavailable
 from levitrio.records.entries import History, IncidentEntry
 from levitrio.records.events import Event
-from levitrio.supervision.lifecycle import State
 from levitrio.supervision.notify import Notifier
 from levitrio.supervision.watchdog import Watchdog
 
@@ -40,9 +40,6 @@ STUCK_EXIT = 1
 
 HEAP_SETTLED = 10.0
 """Seconds after which everything that is made once has been made."""
-
-FIRST_LOOK = 0.25
-"""Seconds between two looks at whether the first engines are still being made."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -155,15 +152,16 @@ class FleetRun:
         """Take what lives as long as the fleet out of the garbage collector's sight.
 
         A full collection of a thousand engines' heap stops all of them for 60 to 160 ms, again and
-        again; after this it looks only at what came since. Once as soon as no engine is being
-        made, without a collection, because that would be the very stop; and once with one.
+        again; after this it looks only at what came since. Once as soon as every engine runs,
+        without a collection, because that would be the very stop; and once with one.
         """
-        children = self.assembly.supervisor.children
-        with trio.move_on_after(HEAP_SETTLED):
-            while any(child.state is State.STARTING for child in children.values()):
-                await trio.sleep(FIRST_LOOK)
+        settled = trio.current_time() + HEAP_SETTLED
+        with trio.move_on_at(settled) as scope:
+            for child in tuple(self.assembly.supervisor.children.values()):
+                await child.wait_until(partial(getattr, child, "is_as_wanted"))
+        if not scope.cancelled_caught:
             gc.freeze()
-            await trio.sleep_forever()
+        await trio.sleep_until(settled)
         gc.collect()
         gc.freeze()
 

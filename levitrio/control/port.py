@@ -61,7 +61,7 @@ class Fleet(Protocol):
     async def status(self, symbols: Sequence[str] | None) -> bytes:
         """The status document of contracts.md as JSON, of all engines or of these.
 
-        It may be a tenth of a second old, and is never older than the last change of a state.
+        It may be a quarter of a second old, and is never older than the last change of a state.
         """
 
     def summary(self) -> Mapping[str, Any]:

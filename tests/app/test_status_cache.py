@@ -22,7 +22,7 @@ async def read(fleet: VirtualFleet) -> bytes:
 
 
 async def test_many_readers_one_document(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Within a tenth of a second the very same bytes, then new ones."""
+    """Within a quarter of a second the very same bytes, then new ones."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(10)
         first = await read(fleet)

@@ -8,68 +8,155 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+
+import msgspec
 
 from tests.bench import house
 from tests.bench.measurement import Goal, Row, measures
-from tests.bench.sampling import REPETITIONS, medians
+from tests.bench.sampling import REPETITIONS, median_percentile, medians
 
 _ROOT = Path(__file__).resolve().parents[2]
 _REQUEST = b'{"jsonrpc":"2.0","id":1,"method":"status","params":{}}\n'
 _PING = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}\n'
+_GET = b"GET /engines/status HTTP/1.1\r\nHost: peer\r\n\r\n"
+_CLIENTS = 16
+_STEADY = 100
+"""Requests a second of a client that measures how long each takes."""
 _STARTING = 30.0
 """Seconds a fleet has until it answers."""
 
 
 @contextmanager
 def _running_house(count: int) -> Iterator[Path]:
-    """The folder of the sockets, while they are served."""
-    with tempfile.TemporaryDirectory() as name:
-        command = [sys.executable, "-m", house.__name__, name, str(count)]
-        with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE) as process:
-            try:
-                assert process.stdout is not None
-                assert process.stdout.readline() == b"ready\n"
-                yield Path(name)
-            finally:
-                process.kill()
+    """The folder of the sockets, while they are served; `peer.sock` serves the same by HTTP."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as running:
+        folder = Path(name)
+        running.enter_context(_serving(house.__name__, name, str(count)))
+        with _connected(folder / "bare.sock") as client:
+            document = msgspec.json.decode(_ask(client, _REQUEST))["result"]
+        (folder / "status.json").write_bytes(msgspec.json.encode(document))
+        peer = ("tests.bench.peer", str(folder / "peer.sock"), str(folder / "status.json"))
+        running.enter_context(_serving(*peer))
+        yield folder
 
 
-def _rate(path: Path, request: bytes, requests: int) -> float:
-    """Requests a second of one client that asks and waits, asks and waits."""
+@contextmanager
+def _serving(module: str, *words: str) -> Iterator[None]:
+    command = [sys.executable, "-m", module, *words]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n", f"expected {module} to serve"
+            yield
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(30)
         client.connect(str(path))
+        yield client
+
+
+def _ask(client: socket.socket, request: bytes) -> bytes:
+    """One answer, whole; one by HTTP is whole when it is a JSON object's end."""
+    client.sendall(request)
+    pieces = [client.recv(1 << 20)]
+    while not _is_over(pieces[-1]):
+        pieces.append(client.recv(1 << 20))
+    return b"".join(pieces)
+
+
+def _is_over(piece: bytes) -> bool:
+    """Whether an answer ends here: a line does, and a document, whose engines are its last."""
+    return piece.endswith((b"}\n", b"}]}"))
+
+
+def _rate(path: Path, request: bytes, requests: int, clients: int = 1) -> float:
+    """Requests a second of clients in one thread that each ask and wait, ask and wait."""
+    with ExitStack() as stack:
+        selector = stack.enter_context(DefaultSelector())
+        for _ in range(clients):
+            client = stack.enter_context(_connected(path))
+            _ask(client, request)
+            selector.register(client, EVENT_READ, client)
         begun = time.perf_counter()
-        for _ in range(requests):
-            client.sendall(request)
-            while not client.recv(1 << 20).endswith(b"\n"):
-                pass
-        return requests / (time.perf_counter() - begun)
+        if clients == 1:
+            for _ in range(requests):
+                _ask(client, request)
+            return requests / (time.perf_counter() - begun)
+        for key in selector.get_map().values():
+            key.data.sendall(request)
+        answered = 0
+        while answered < requests:
+            for key, _ in selector.select(30):
+                if _is_over(key.data.recv(1 << 20)):
+                    answered += 1
+                    key.data.sendall(request)
+        return answered / (time.perf_counter() - begun)
 
 
 @measures
 def status_requests() -> Iterable[Row]:
-    """Status of the whole fleet, one client, one connection."""
-    for count, requests in ((15, 500), (1_000, 20)):
+    """Status of the whole fleet: one client that asks and waits, and sixteen."""
+    for count, requests, limit in ((15, 1_000, 1.3), (1_000, 100, 0.9)):
         with _running_house(count) as folder:
+            ours, peer = folder / "fleet.sock", folder / "peer.sock"
             rates = medians(
                 {
-                    "bare": lambda: _rate(folder / "bare.sock", _REQUEST, requests),  # noqa: B023
-                    "ping": lambda: _rate(folder / "fleet.sock", _PING, requests),  # noqa: B023
-                    "status": lambda: _rate(folder / "fleet.sock", _REQUEST, requests),  # noqa: B023
+                    "bare": partial(_rate, folder / "bare.sock", _REQUEST, requests),
+                    "ping": partial(_rate, ours, _PING, requests),
+                    "status": partial(_rate, ours, _REQUEST, requests),
+                    "peer": partial(_rate, peer, _GET, requests),
+                    "status of many": partial(_rate, ours, _REQUEST, requests, _CLIENTS),
+                    "peer of many": partial(_rate, peer, _GET, requests, _CLIENTS),
                 },
                 REPETITIONS,
             )
-        for method in ("ping", "status"):
+            slow = [_latencies(ours, _REQUEST, 300) for _ in range(3)]
+        yield Row(
+            name=f"ping, {count:,} engines",
+            value=rates["ping"],
+            unit="1/s",
+            floor_name="bare socket, status encoded once",
+            floor=rates["bare"],
+        )
+        goal = Goal(limit=limit, at_least=True)
+        for clients, many in (("one client", ""), (f"{_CLIENTS} clients", " of many")):
             yield Row(
-                name=f"{method}, {count:,} engines",
-                value=rates[method],
+                name=f"status, {count:,} engines, {clients}",
+                value=rates[f"status{many}"],
                 unit="1/s",
-                floor_name="bare socket, status encoded once",
-                floor=rates["bare"],
+                floor_name="FastAPI, uvicorn, orjson",
+                floor=rates[f"peer{many}"],
+                goal=goal,
             )
+        yield Row(
+            name=f"status, {count:,} engines, at {_STEADY}/s, p99",
+            value=median_percentile(slow, 99) * 1e3,
+            unit="ms",
+            goal=Goal(limit=5, of="value") if count == 15 else None,
+        )
+
+
+def _latencies(path: Path, request: bytes, requests: int) -> list[float]:
+    """Seconds of each of these requests, which one client sends at a steady rate."""
+    found = []
+    with _connected(path) as client:
+        due = time.perf_counter()
+        for _ in range(requests):
+            due += 1 / _STEADY
+            time.sleep(max(0.0, due - time.perf_counter()))
+            begun = time.perf_counter()
+            _ask(client, request)
+            found.append(time.perf_counter() - begun)
+    return found
 
 
 @contextmanager

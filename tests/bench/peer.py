@@ -1,12 +1,13 @@
-"""`python -m tests.bench.peer FILE`: a status served by FastAPI, for comparison.
+"""`python -m tests.bench.peer SOCKET FILE`: the status in FILE served by FastAPI, to be compared.
 
-FILE is a socket to listen on; the document comes on stdin. uvicorn takes its fast parts, uvloop
+uvicorn takes its fast parts, uvloop
 and httptools, and the answer goes from orjson to the socket with no model in between: nobody
 who serves a status with FastAPI does it in less. Prints a line when it can be asked.
 """
 
 import socket
 import sys
+from pathlib import Path
 
 import orjson
 import uvicorn
@@ -14,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 application = FastAPI()
-document = orjson.loads(sys.stdin.buffer.read())
+document = orjson.loads(Path(sys.argv[2]).read_bytes())
 
 
 @application.get("/engines/status")

@@ -55,7 +55,7 @@ def test_a_snapshot_survives_json() -> None:
 
 
 def test_in_pieces_it_is_the_same_document() -> None:
-    """What msgspec writes engine by engine is, member for member, what cattrs makes of the whole."""
+    """msgspec writes, engine by engine, what cattrs makes of the whole."""
     first, second = SNAPSHOT.engines
     pieces = [encode_engines([first]), encode_engines([]), encode_engines([second])]
 
