@@ -9,6 +9,7 @@ import _socket as socket
 import errno
 import json
 import os
+import struct
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 5.0
 """Seconds a fleet has for an answer; its loop is late by milliseconds, or blocked."""
+PROBE = 1.0
+"""Seconds one of several fleets has to show that it runs."""
 _START = "levi run fleet.toml"
 _URGENT_PAUSE = 0.05
 
@@ -65,17 +68,33 @@ def _only_running() -> str:
 
 
 def _is_alive(path: str) -> bool:
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        probe.settimeout(1.0)
-        probe.connect(path)
+        _connect(path, PROBE).close()
     except TimeoutError:
         return True  # it listens, and is too busy to accept
     except OSError:
         return False
-    finally:
-        probe.close()
     return True
+
+
+def _connect(path: str, timeout: float) -> socket.socket:
+    """Connected, blocking. Raises TimeoutError when nobody accepts within `timeout` seconds.
+
+    The kernel keeps the time: with Python's, a full queue of newcomers is an error at once.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        seconds, rest = divmod(max(timeout, 0.001), 1)  # none at all would be for ever
+        limit = struct.pack("ll", int(seconds), int(rest * 1e6))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        connection.connect(path)
+    except BlockingIOError:
+        connection.close()
+        raise TimeoutError from None
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 class Refusal(ControlError):
@@ -183,14 +202,11 @@ class ControlClient:
             paths.check_directory(directory)
         except OSError as error:
             raise self._unreachable(error) from None
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.settimeout(self._timeout)
-            connection.connect(self._path)
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            connection = _connect(self._path, self._timeout)
         except OSError as error:
-            connection.close()
             raise self._unreachable(error) from None
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         uid = int.from_bytes(credentials[4:8], sys.byteorder)
         if uid != os.geteuid():
             connection.close()

@@ -186,6 +186,44 @@ def test_a_fleet_that_hangs_is_given_up(run_directory: Path) -> None:
         client.call("ping")
 
 
+def fill_the_queue(path: Path) -> tuple[socket.socket, socket.socket]:
+    """A listener that has not accepted anybody yet, and the one newcomer that may wait."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(0)
+    newcomer = socket.socket(socket.AF_UNIX)
+    newcomer.connect(str(path))
+    return listener, newcomer
+
+
+def test_a_crowd_at_the_door_is_waited_for(run_directory: Path) -> None:
+    """A full queue of newcomers is a busy fleet, not an absent one; the wait is bounded."""
+    path = run_directory / "demo.sock"
+    listener, newcomer = fill_the_queue(path)
+    with listener, newcomer:
+        with pytest.raises(FleetUnreachable, match=r"does not answer within 0\.05 s"):
+            ControlClient(str(path), timeout=0.05)
+        accepting = threading.Timer(0.02, lambda: listener.accept()[0].close())
+        accepting.start()
+        ControlClient(str(path), timeout=5.0).close()
+        accepting.join()
+
+
+def test_a_crowded_fleet_is_one_of_several(
+    run_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts as running, though nobody gets in just now."""
+    monkeypatch.setattr("levitrio.control.client.PROBE", 0.01)
+    listener, newcomer = fill_the_queue(run_directory / "crowded.sock")
+    with (
+        listener,
+        newcomer,
+        listen(run_directory / "quiet.sock"),
+        pytest.raises(UsageError, match="several fleets are running: crowded, quiet"),
+    ):
+        find_socket()
+
+
 def test_a_full_fleet_is_asked_again_until_the_timeout(run_directory: Path) -> None:
     """Busy is passed on only when the time is over."""
     path = run_directory / "demo.sock"
