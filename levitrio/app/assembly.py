@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from levitrio.app import brokers, settings
+from levitrio.app.data_trust import DataTrust
 from levitrio.app.incidents import IncidentScribe
 from levitrio.app.models import MakeModels, user_of, worker_models
 from levitrio.app.observing import Observer
@@ -46,7 +47,7 @@ from levitrio.trading.clock import LiveClock, MarketClock, TapeClock
 from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.market import Bar
 from levitrio.trading.market_view import MarketView
-from levitrio.trading.risk import DataState, TradingState
+from levitrio.trading.risk import TradingState
 from levitrio.venues.base import Broker, PastBars
 from levitrio.venues.binance.backfill import RestBackfill
 from levitrio.venues.binance.feed import BinanceFeed
@@ -54,7 +55,6 @@ from levitrio.venues.binance.listing import TRADING
 from levitrio.venues.binance.network import OpenStream, open_network_stream
 from levitrio.venues.binance.rest import RestClient, rest_url
 from levitrio.venues.binance.secrets import Credentials
-from levitrio.venues.binance.standing import InputState
 from levitrio.venues.binance.weight import WeightGovernor
 from levitrio.venues.paper import PaperBroker
 from levitrio.venues.simulator.faults import Faults
@@ -135,6 +135,13 @@ class Assembly:
         self.past_bars: PastBars | None = None
         """Where a strategy's warm-up comes from; known with the venue's address."""
         self.simulator = self._make_simulator(history)
+        self.trust = DataTrust(
+            feed=lambda: self.feed,
+            symbols=self.seats.keys(),
+            uptime=lambda symbol: self.supervisor.children[symbol].uptime,
+            stale_after=config.feed.stale_after,
+            is_tape_over=self._is_tape_over,
+        )
         self.gateway = self._make_gateway()
         recent = RecentEvents()
         events.add_sink(recent)
@@ -185,50 +192,6 @@ class Assembly:
     def tell(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
         """One line of the event log."""
         self.events.emit(kind, text, engine, **data)
-
-    def data_age(self, symbol: str) -> float | None:
-        """Seconds since the symbol's newest data; None before the first, and after a tape's end."""
-        if self.feed is None or self._is_tape_over():
-            return None
-        received = self.feed.last_received(symbol)
-        return None if received is None else max(0.0, trio.current_time() - received)
-
-    def input_state(self, symbol: str) -> InputState | None:
-        """What became of a symbol's input; None before there is a feed."""
-        return None if self.feed is None else self.feed.input_state(symbol)
-
-    def data_state(self, symbol: str) -> DataState:
-        """How far the symbol's data can be trusted now."""
-        state = self.input_state(symbol)
-        if state is None or state.silence is None:
-            return DataState(age=None, is_suspended=state is not None and state.is_suspended)
-        silence = state.silence
-        return DataState(age=silence.age, allowed=silence.allowed, is_suspended=state.is_suspended)
-
-    def ailment(self, symbol: str) -> str | None:
-        """Why an engine is of no use though it lives: nobody tells it anything.
-
-        Only when the rest of the fleet is told something, because a feed that is down is nobody's
-        fault; and only after ten times the usual patience, counted from the engine's start, because
-        a restart cures less here than elsewhere.
-        """
-        allowed = self._patience_for(symbol)
-        if allowed is None or self.supervisor.children[symbol].uptime <= allowed:
-            return None
-        age = self.data_state(symbol).age
-        if age is None or age <= allowed:
-            return None
-        others = [self.data_age(other) for other in self.seats if other != symbol]
-        fresh = sum(a is not None and a <= self.config.feed.stale_after for a in others)
-        if fresh * 2 < len(others) or not others:
-            return None
-        return f"no data for {age:.0f} s while the others have theirs, allowed {allowed:.0f} s"
-
-    def _patience_for(self, symbol: str) -> float | None:
-        if self.feed is None or self._is_tape_over():
-            return None
-        usual = self.data_state(symbol).allowed
-        return 10.0 * max(self.config.feed.stale_after, usual)
 
     def _is_tape_over(self) -> bool:
         return self.simulator is not None and self.simulator.ended.is_set()
@@ -428,7 +391,7 @@ class Assembly:
             broker=self._make_broker(),
             market_ms=self.market_clock.now_ms,
             wall_ms=self.wall_ms,
-            data=self.data_state,
+            data=self.trust.state,
             report=self.tell,
         )
 
@@ -482,7 +445,7 @@ class Assembly:
             chance=self.seams.chance,
             policy=settings.restart_policy(config),
             health=settings.health_limits(config),
-            ailment=self.ailment,
+            ailment=self.trust.ailment,
             grace=config.fleet.grace,
             groups={name: GroupRule(group.restart) for name, group in config.groups.items()},
         )
@@ -495,8 +458,8 @@ class Assembly:
             children=self.supervisor.children,
             account=self.account,
             policy=lambda: self.supervisor.policy,
-            data_age=self.data_age,
-            input_state=self.input_state,
+            data_age=self.trust.age,
+            input_state=self.trust.input_state,
             models=self.models.statistics,
             redact=self.redactor.text,
             wall_ms=self.wall_ms,

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from levitrio.app.data_trust import DataTrust
 from levitrio.trading.risk import DataState
 from levitrio.venues.binance.checks import Reason
 from tests.app.virtual import running_fleet, write_fleet
@@ -72,13 +73,13 @@ async def test_no_order_on_data_that_is_not_believed(
         # The market clock goes on with the other symbol's trades.
         for _ in range(10):
             feed._subscriptions["BTCUSDT"].refuse(Reason.CROSSED, trio.current_time())
-        assert fleet.assembly.data_state("BTCUSDT").is_suspended
+        assert fleet.assembly.trust.state("BTCUSDT").is_suspended
         await trio.sleep(4)
         during = fleet.row("BTCUSDT")
         assert during["trade_count"] <= before["trade_count"] + 1
         assert during["denials"]["data_suspended"] >= 2
         await trio.sleep(20)
-        assert not fleet.assembly.data_state("BTCUSDT").is_suspended
+        assert not fleet.assembly.trust.state("BTCUSDT").is_suspended
         assert fleet.row("BTCUSDT")["trade_count"] > during["trade_count"] + 5
 
 
@@ -88,7 +89,7 @@ async def test_before_there_is_a_feed(autojump_clock: MockClock, tmp_path: Path)
         await trio.sleep(1)
         feed, fleet.assembly.feed = fleet.assembly.feed, None
         assert fleet.row("BTCUSDT")["dropped_input"] == {}
-        assert fleet.assembly.data_state("BTCUSDT").age is None
+        assert fleet.assembly.trust.state("BTCUSDT").age is None
         fleet.assembly.feed = feed
 
 
@@ -98,14 +99,13 @@ async def test_an_engine_nobody_tells_anything_is_ill(
     """Silent for ten times the patience while the others are told: a crash with cause `stale`."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(5)
-        assembly = fleet.assembly
-        real = assembly.data_state
+        real = DataTrust.state
 
-        def silent(symbol: str) -> DataState:
-            state = real(symbol)
+        def silent(trust: DataTrust, symbol: str) -> DataState:
+            state = real(trust, symbol)
             return DataState(age=1_000.0) if symbol == "BTCUSDT" else state
 
-        monkeypatch.setattr(assembly, "data_state", silent)
+        monkeypatch.setattr(DataTrust, "state", silent)
         await trio.sleep(250)
         assert fleet.row("BTCUSDT")["incarnation"] == 1
         await trio.sleep(60)
