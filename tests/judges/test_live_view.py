@@ -1,5 +1,6 @@
 """`levi ctl top` in a real terminal (tmux), beside a real fleet; screens go to artifacts/."""
 
+import itertools
 import os
 import re
 import shlex
@@ -26,6 +27,8 @@ PATIENCE = 20.0
 SHOWN_WITHIN = 1.0 + 0.5
 """Seconds from a crash to the screen: a second of the poll, half a one of the terminal."""
 
+_NUMBERS = itertools.count(1)
+
 
 @attrs.define(eq=False)
 class Terminal:
@@ -36,7 +39,8 @@ class Terminal:
     height: int = 24
     environment: str = ""
     """An assignment, for the next start."""
-    name: str = attrs.field(factory=lambda: f"levi-judge-{os.getpid()}")
+    name: str = "none"
+    """Of the tmux server; none is running yet."""
 
     def tmux(self, *words: str) -> str:
         found = subprocess.run(
@@ -47,6 +51,8 @@ class Terminal:
     def start(self, *words: str) -> None:
         """Run a command of `levi ctl` in the window; its exit code is shown after it."""
         self.end()
+        # A server of its own each time: one that is dying still takes a window, and takes it along.
+        self.name = f"levi-judge-{os.getpid()}-{next(_NUMBERS)}"
         line = shlex.join([*LEVI, "ctl", *words])
         environment = f"-u LEVI_SOCKET -u COLUMNS -u LINES {self.environment}"
         home = shlex.quote(str(self.fleet.home))
