@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -199,7 +199,7 @@ def test_every_command_is_journaled_with_who_gave_it(fleet: FleetProcess) -> Non
         with subprocess.Popen(words, env=fleet.environ, stdout=subprocess.DEVNULL) as command:
             pids.append(command.pid)
     journal = fleet.file.parent / "data" / "journal.db"
-    with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as reading:
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as reading:
         found = reading.execute("SELECT method, pid, uid FROM commands").fetchall()
     expected = {(call.split()[0], pid, os.getuid()) for call, pid in zip(calls, pids, strict=True)}
     assert expected <= set(found)
