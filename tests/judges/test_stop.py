@@ -3,7 +3,9 @@
 import signal
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,15 @@ def orders_of(journal: Path) -> tuple[list[int], int]:
     return [wall_ms for (wall_ms,) in traded], withdrawn
 
 
+def trades_of(status: dict[str, Any]) -> int:
+    """Orders of the fleet that have traded."""
+    return sum(row["trade_count"] for row in status["engines"])
+
+
+def has_traded(orders: int, status: dict[str, Any]) -> bool:
+    return trades_of(status) >= orders
+
+
 @pytest.mark.timing
 @pytest.mark.parametrize("kind", ["paper", "simulator"])
 def test_no_order_leaves_after_sigterm(tmp_path: Path, home: Path, kind: str) -> None:
@@ -66,11 +77,8 @@ def test_no_order_leaves_after_sigterm(tmp_path: Path, home: Path, kind: str) ->
     latest = []
     for _ in range(ROUNDS):
         with FleetProcess(home, file) as fleet:
-            fleet.until(all_running)
-            before = sum(row["trade_count"] for row in fleet.rows().values())
-            fleet.until(
-                lambda status: sum(row["trade_count"] for row in status["engines"]) > before + 20  # noqa: B023
-            )
+            enough = trades_of(fleet.until(all_running)) + 20
+            fleet.until(partial(has_traded, enough))
             signalled_ms = time.time() * 1000
             fleet.send(signal.SIGTERM)
             assert fleet.wait() == 0, fleet.output[-2000:]
