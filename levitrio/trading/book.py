@@ -48,22 +48,7 @@ class Book:
 
     def apply(self, fill: Fill) -> Fill:
         """Add one fill; returns it with the position and average entry after it."""
-        signed = fill.quantity * fill.side.sign
-        before = self.position
-        if before * signed >= ZERO:
-            total = before + signed
-            cost = abs(before) * self.average_entry + fill.quantity * fill.price
-            self.average_entry = cost / abs(total)
-            self.position = total
-        else:
-            closed = min(fill.quantity, abs(before))
-            gain = (fill.price - self.average_entry) * closed
-            self.realized_pnl += gain if before > ZERO else -gain
-            self.position = before + signed
-            if self.position == ZERO:
-                self.average_entry = ZERO
-            elif fill.quantity > closed:
-                self.average_entry = fill.price
+        self._move(fill.quantity * fill.side.sign, fill.price)
         self._pay(fill)
         if fill.client_id != self._last_client_id:
             self._last_client_id = fill.client_id
@@ -71,17 +56,30 @@ class Book:
         self.last_price = fill.price
         return fill.booked(self.position, self.average_entry)
 
+    def _move(self, signed: Decimal, price: Decimal) -> None:
+        before = self.position
+        self.position = after = before + signed
+        if before * signed >= ZERO:
+            cost = abs(before) * self.average_entry + abs(signed) * price
+            self.average_entry = cost / abs(after)
+            return
+        closed = min(abs(signed), abs(before))
+        gain = (price - self.average_entry) * closed
+        self.realized_pnl += gain if before > ZERO else -gain
+        if after == ZERO:
+            self.average_entry = ZERO
+        elif abs(signed) > closed:
+            self.average_entry = price
+
     def _pay(self, fill: Fill) -> None:
         if fill.fee == ZERO:
             return
         if fill.fee_asset == self.quote_asset:
             self.realized_pnl -= fill.fee
         elif fill.fee_asset == self.base_asset:
-            # The fee left the position at the price of the fill.
+            # As if so much was sold at the price of the fill, and the fee paid with it.
+            self._move(-fill.fee, fill.price)
             self.realized_pnl -= fill.fee * fill.price
-            self.position -= fill.fee
-            if self.position == ZERO:
-                self.average_entry = ZERO
         else:
             paid = self.foreign_fees.get(fill.fee_asset, ZERO)
             self.foreign_fees[fill.fee_asset] = paid + fill.fee
@@ -113,6 +111,13 @@ class Book:
     def daily_pnl(self, quote: Quote | None) -> Decimal:
         """Total PnL since the market clock's last 00:00 UTC."""
         return self.total_pnl(quote) - self.day_start_pnl
+
+    def quote_moved(self) -> Decimal:
+        """What its fills brought of the quote asset, and took, fees in it included.
+
+        Follows from average cost: profit was realized, and the position was paid at its average.
+        """
+        return self.realized_pnl - self.average_entry * self.position
 
     def notional(self, quote: Quote | None) -> Decimal:
         """Absolute value of the position at its mark."""

@@ -96,6 +96,15 @@ def test_a_fee_in_the_base_asset_leaves_the_position() -> None:
     assert book.realized_pnl == Decimal("-0.100")
 
 
+def test_a_fee_in_coins_costs_what_they_cost() -> None:
+    """Profit is what the account is worth less what was paid, also when the average moved."""
+    book = make_book()
+    book.apply(make_fill("BUY", "10", "100", client_id="a"))
+    book.apply(make_fill("BUY", "10", "200", fee="1", fee_asset="BTC", client_id="b"))
+    assert book.position == Decimal(19)
+    assert book.total_pnl(Quote.of("BTCUSDT", "300", "301")) == 19 * 300 - 10 * 100 - 10 * 200
+
+
 def test_a_fee_in_a_third_asset_is_kept_apart() -> None:
     """A fee whose price is unknown is counted in its own asset, never guessed into the PnL."""
     book = make_book()
