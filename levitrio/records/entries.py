@@ -96,6 +96,21 @@ class DayEntry:
 
 
 @attrs.frozen(kw_only=True)
+class EquityEntry:
+    """What the account's gains and losses are measured against, from here on."""
+
+    day: str
+    """`YYYY-MM-DD` of the market clock."""
+    capital: Decimal
+    """What was put in, less what was taken out, in the quote asset."""
+    day_capital: Decimal
+    """Of it, what the day's equity began with, as if all had been there since 00:00."""
+    peak_equity: Decimal
+    """The highest equity, as if all capital had been there since the beginning."""
+    wall_ms: int
+
+
+@attrs.frozen(kw_only=True)
 class CommandEntry:
     """A mutating control request, before it is carried out."""
 
@@ -122,6 +137,7 @@ Entry = (
     | FailedEntry
     | HaltEntry
     | DayEntry
+    | EquityEntry
     | CommandEntry
     | MarketTimeEntry
 )
@@ -156,5 +172,7 @@ class History:
     trading_reason: str = ""
     days: dict[str, tuple[str, Decimal]] = attrs.field(factory=dict)
     """Symbol -> (day, total PnL at its start), the newest."""
+    equity: EquityEntry | None = None
+    """The newest; None: the account was never measured."""
     market_ms: int = 0
     """High-water mark of the built-in simulator's market time."""

@@ -49,13 +49,14 @@ def check_journal(path: Path) -> JournalCheck:
     rows = dict.fromkeys(schema.COLUMNS, 0)
     findings: list[str] = []
     with closing(connect_readonly(path)) as connection:
+        present = schema.tables(_layout(connection))
         try:
             for (verdict,) in connection.execute(f"PRAGMA integrity_check({MAX_FINDINGS})"):
                 if verdict != "ok":
                     findings.append(str(verdict))
         except sqlite3.Error as error:
             findings.append(str(error))
-        for table in schema.COLUMNS:
+        for table in present:
             try:
                 for raw in connection.execute(schema.select(table)):
                     try:
@@ -73,5 +74,12 @@ def table_rows(path: Path, table: str) -> Iterator[dict[str, Any]]:
     """The rows of one table, oldest first, as plain values; amounts stay decimal text."""
     columns = ("position", *schema.COLUMNS[table])
     with closing(connect_readonly(path)) as connection:
+        if table not in schema.tables(_layout(connection)):
+            return
         for raw in connection.execute(schema.select(table)):
             yield dict(zip(columns, raw[:-1], strict=True))
+
+
+def _layout(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)

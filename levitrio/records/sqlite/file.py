@@ -114,9 +114,10 @@ class JournalFile:
             found = (_one(run, "PRAGMA application_id"), _one(run, "PRAGMA user_version"))
             if found[0] != schema.APPLICATION_ID:
                 raise DamagedRecord(f"{self.path}: expected our journal, it is another database")
-            if found[1] != schema.VERSION:
+            version = found[1]
+            if version not in (schema.VERSION, *schema.UPGRADES):
                 raise DamagedRecord(
-                    f"{self.path}: expected layout {schema.VERSION}, found {found[1]}:"
+                    f"{self.path}: expected layout {schema.VERSION}, found {version}:"
                     " use the levitrio that wrote it, or a newer one"
                 )
             run("PRAGMA journal_mode = WAL")
@@ -130,7 +131,7 @@ class JournalFile:
             self.last_seq = _one(run, "SELECT coalesce(max(seq), 0) FROM intents")
             newest = max(
                 _one(run, f"SELECT coalesce(max(position), 0) FROM {table}")  # noqa: S608  ours
-                for table in schema.COLUMNS
+                for table in schema.tables(version)
             )
         except (sqlite3.Error, OSError, TypeError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) or result_code(error) in TRANSIENT:
@@ -141,6 +142,22 @@ class JournalFile:
                 f"{self.path}: expected no record above {self.position}, found {newest};"
                 f" {self._hint()}"
             )
+        if version != schema.VERSION:
+            self._upgrade(version)
+
+    def _upgrade(self, version: int) -> None:
+        """Bring an older layout to ours, whole or not at all; nothing of it is rewritten."""
+        run = self._connection.execute
+        try:
+            run("BEGIN IMMEDIATE")
+            for step in range(version, schema.VERSION):
+                for statement in schema.UPGRADES[step]:
+                    run(statement)
+            run("COMMIT")
+        except sqlite3.Error as error:
+            # What is open is rolled back with the connection, which the caller closes.
+            wanted = f"expected to bring layout {version} to {schema.VERSION}"
+            raise JournalUnavailable(f"{self.path}: {wanted}: {error}") from error
 
     def _hint(self) -> str:
         return (

@@ -10,6 +10,7 @@ from decimal import Decimal
 from levitrio.records.entries import (
     DayEntry,
     Entry,
+    EquityEntry,
     FailedEntry,
     HaltEntry,
     History,
@@ -46,6 +47,7 @@ class _Folding:
         self.trading_state = "active"
         self.trading_reason = ""
         self.days: dict[str, tuple[str, Decimal]] = {}
+        self.equity: EquityEntry | None = None
         self.market_ms = 0
 
     def add(self, entry: Entry) -> None:
@@ -72,6 +74,8 @@ class _Folding:
                 self.trading_state, self.trading_reason = entry.trading_state, entry.reason
             case DayEntry():
                 self.days[entry.symbol] = (entry.day, entry.total_pnl)
+            case EquityEntry():
+                self.equity = entry
             case MarketTimeEntry():
                 self.market_ms = max(self.market_ms, entry.market_ms)
             case _:
@@ -103,5 +107,6 @@ class _Folding:
             trading_state=self.trading_state,
             trading_reason=self.trading_reason,
             days=self.days,
+            equity=self.equity,
             market_ms=self.market_ms,
         )

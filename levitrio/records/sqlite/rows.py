@@ -18,6 +18,7 @@ from levitrio.records.entries import (
     CommandEntry,
     DayEntry,
     Entry,
+    EquityEntry,
     FailedEntry,
     HaltEntry,
     IncidentEntry,
@@ -109,6 +110,7 @@ _PLAIN: dict[type, str] = {
     FailedEntry: "failed",
     HaltEntry: "halts",
     DayEntry: "days",
+    EquityEntry: "equity",
     CommandEntry: "commands",
     MarketTimeEntry: "market_time",
 }
@@ -223,6 +225,17 @@ def _day(values: tuple[Any, ...]) -> DayEntry:
     return DayEntry(symbol=symbol, day=day, total_pnl=_decimal(total_pnl), wall_ms=wall_ms)
 
 
+def _equity(values: tuple[Any, ...]) -> EquityEntry:
+    day, capital, day_capital, peak_equity, wall_ms = values
+    return EquityEntry(
+        day=day,
+        capital=_decimal(capital),
+        day_capital=_decimal(day_capital),
+        peak_equity=_decimal(peak_equity),
+        wall_ms=wall_ms,
+    )
+
+
 def _command(values: tuple[Any, ...]) -> CommandEntry:
     method, params, pid, uid, wall_ms = values
     return CommandEntry(method=method, params=params, pid=pid, uid=uid, wall_ms=wall_ms)
@@ -237,6 +250,7 @@ _FROM_ROW: dict[str, Any] = {
     "failed": lambda v: FailedEntry(symbol=v[0], reason=v[1], wall_ms=v[2]),
     "halts": lambda v: HaltEntry(trading_state=v[0], reason=v[1], wall_ms=v[2]),
     "days": _day,
+    "equity": _equity,
     "commands": _command,
     "market_time": lambda v: MarketTimeEntry(market_ms=v[0]),
 }

@@ -2,8 +2,8 @@
 
 Every row has a `position`, one counter over all tables, so that the journal is one ordered
 story; and a `crc` over its table, position and values, because SQLite notices a broken tree
-but not a flipped digit. Decimals are TEXT. Version 1 of the layout; a change of it is a new
-`VERSION` with a migration, never a silent reinterpretation.
+but not a flipped digit. Decimals are TEXT. A change of the layout is a new `VERSION` with a
+migration in `UPGRADES`, never a silent reinterpretation.
 
 STRICT tables would be nicer; systems with Python 3.11 and an SQLite older than 3.37 exist.
 """
@@ -13,7 +13,7 @@ import functools
 APPLICATION_ID = 0x4C455649
 """'LEVI', in the header of the file: tells our journal from anybody else's database."""
 
-VERSION = 1
+VERSION = 2
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "intents": (
@@ -60,6 +60,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "days": ("symbol", "day", "total_pnl", "wall_ms"),
     "commands": ("method", "params", "pid", "uid", "wall_ms"),
     "market_time": ("market_ms",),
+    "equity": ("day", "capital", "day_capital", "peak_equity", "wall_ms"),
 }
 """Table -> its columns between `position` and `crc`, in the order a row's values have."""
 
@@ -103,6 +104,20 @@ STATEMENTS: tuple[str, ...] = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
+
+
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (_table("equity", COLUMNS["equity"]), "PRAGMA user_version = 2"),
+}
+"""Layout -> what makes the next one of it, in one transaction."""
+
+_SINCE = {"equity": 2}
+"""Tables that older layouts lack -> the layout that brought them."""
+
+
+def tables(version: int) -> tuple[str, ...]:
+    """The tables of a layout, of which `COLUMNS` tells the columns."""
+    return tuple(table for table in COLUMNS if _SINCE.get(table, 1) <= version)
 
 
 @functools.cache

@@ -5,17 +5,29 @@ import random
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from levitrio.errors import DamagedRecord, JournalUnavailable
-from levitrio.records.entries import Entry, History, MarketTimeEntry
+from levitrio.records.entries import Entry, EquityEntry, History, MarketTimeEntry
+from levitrio.records.journal_reading import check_journal, table_rows
 from levitrio.records.sqlite.file import INCIDENTS_KEPT, JournalFile
 from levitrio.records.sqlite.folding import fold
 from levitrio.records.sqlite.rows import Row, rows_of
 from levitrio.trading.orders import OrderStatus
 from tests.records.samples import fill, incident, intent, outcome
+
+EQUITY = EquityEntry(
+    day="2026-11-28",
+    capital=Decimal("10000.5"),
+    day_capital=Decimal(9_000),
+    peak_equity=Decimal(11_000),
+    wall_ms=7,
+)
 
 
 def rows(*entries: Entry) -> list[Row]:
@@ -279,3 +291,66 @@ def test_leftovers_of_an_interrupted_creation_are_no_journal(path: Path) -> None
     assert journal.created
     journal.close()
     assert [entry.name for entry in path.parent.iterdir()] == ["journal.db"]
+
+
+def test_a_journal_of_layout_1_is_brought_along(path: Path) -> None:
+    """What the last release wrote opens with everything in it, and takes what is new."""
+    before = filled(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE equity")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    assert check_journal(path).findings == ()
+    assert list(table_rows(path, "equity")) == []
+
+    journal = JournalFile.open(path)
+    assert fold(journal.entries()) == before
+    journal.write([rows(EQUITY)])
+    journal.close()
+
+    again = JournalFile.open(path)
+    assert fold(again.entries()).equity == EQUITY
+    again.close()
+    assert check_journal(path).rows["equity"] == 1
+
+
+def test_a_journal_is_brought_along_whole_or_not_at_all(path: Path) -> None:
+    """A disk that is full in the middle leaves layout 1, which the next start brings along."""
+    before = filled(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE equity")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+
+    class Full(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql.startswith("PRAGMA user_version = "):
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(sql, *parameters)
+
+    def connect(uri: str) -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, factory=Full)
+
+    with pytest.raises(JournalUnavailable, match="layout 1 to 2: database or disk is full"):
+        JournalFile.open(path, connect)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert not connection.execute(
+            "SELECT name FROM sqlite_master WHERE name = 'equity'"
+        ).fetchall()
+
+    journal = JournalFile.open(path)
+    assert fold(journal.entries()) == before
+    journal.close()
+
+
+@pytest.mark.parametrize("layout", [0, 3, 999])
+def test_a_layout_nobody_knows_is_left_alone(path: Path, layout: int) -> None:
+    """An older levitrio must not touch what a newer one wrote: B114."""
+    filled(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {layout}")
+    before = path.read_bytes()
+    with pytest.raises(DamagedRecord, match=f"expected layout 2, found {layout}"):
+        JournalFile.open(path)
+    assert path.read_bytes() == before
