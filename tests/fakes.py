@@ -1,6 +1,6 @@
 """Stand-ins for the seams: journal, broker, event log. In memory, in virtual time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import attrs
@@ -52,6 +52,8 @@ class FakeBroker:
     proof_after: float = 6.0
     now: Standing = attrs.field(factory=Standing)
     """What `standing` answers."""
+    held: Mapping[str, Decimal] | None = None
+    """What `balances` answers."""
     unavailable: str | None = None
     asked: int = 0
     """How often `standing` was asked."""
@@ -68,6 +70,13 @@ class FakeBroker:
 
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
         self.tell, self.lost = take, lost
+
+    async def balances(self) -> Mapping[str, Decimal] | None:
+        held = self.held
+        await trio.sleep(self.delay)
+        if self.unavailable is not None:
+            raise BrokerUnavailable(self.unavailable)
+        return held
 
     async def standing(self, symbol: str, since: int | None) -> Standing:
         await trio.lowlevel.checkpoint()
@@ -121,6 +130,10 @@ class FakeReport:
 
     def __call__(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
         self.lines.append((kind, text, engine))
+
+    def kinds(self) -> list[str]:
+        """The kind of each line, in order."""
+        return [kind for kind, _, _ in self.lines]
 
     def of(self, kind: str) -> list[tuple[str, str | None]]:
         """Text and engine of each line of one kind."""

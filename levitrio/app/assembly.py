@@ -27,7 +27,6 @@ from levitrio.app.warm_up import WarmUp
 from levitrio.engine import Engine
 from levitrio.errors import JournalUnavailable
 from levitrio.fleet.config import EngineConfig, FleetConfig
-from levitrio.gateway.account import Account
 from levitrio.gateway.desk import Desk
 from levitrio.gateway.gateway import Gateway
 from levitrio.inbox import Inbox
@@ -126,9 +125,7 @@ class Assembly:
         for engine in config.engines.values():
             self.take_in_models(engine)
             self.add_seat(engine)
-        self.account = Account(
-            desks=self.desks, cash=config.broker.cash, slippage=config.broker.slippage
-        )
+        self.account = brokers.make_account(config, self.desks)
         self._governor = WeightGovernor()
         """Of our address at the venue: a ban of prices is one of orders."""
         self.feed: BinanceFeed | None = None
@@ -389,6 +386,7 @@ class Assembly:
             rules=settings.order_rules(config),
             journal=self.journal,
             broker=self._make_broker(),
+            quote_asset=config.fleet.quote,
             market_ms=self.market_clock.now_ms,
             wall_ms=self.wall_ms,
             data=self.trust.state,

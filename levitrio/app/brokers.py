@@ -1,6 +1,6 @@
 """Which venue gets the orders, and with whose key: `[broker]` as objects."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +10,8 @@ from levitrio.control import paths
 from levitrio.errors import UsageError
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.rules import environment
+from levitrio.gateway.account import Account
+from levitrio.gateway.desk import Desk
 from levitrio.records.account_lock import AccountLock
 from levitrio.trading.book import Book
 from levitrio.trading.orders import Fill
@@ -82,6 +84,21 @@ def venue_name(config: FleetConfig) -> str:
         return "simulator"
     where = environment(config.broker.url)
     return "binance" if where == "production" else f"binance-{where}"
+
+
+def make_account(config: FleetConfig, desks: Mapping[str, Desk]) -> Account:
+    """The account before anything is known of it.
+
+    Paper's cash is what the file says, and so is what our own simulator begins with; of a real
+    account nothing is known until the venue tells.
+    """
+    kind, cash = config.broker.kind, config.broker.cash
+    return Account(
+        desks=desks,
+        capital=Decimal(0) if kind == "binance" else cash,
+        is_capital_known=kind == "paper",
+        slippage=config.broker.slippage,
+    )
 
 
 def make_binance(

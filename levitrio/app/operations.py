@@ -128,6 +128,8 @@ class Operations:
             "trading_state": account.trading_state.value,
             "reason": account.trading_reason,
             "equity": plain(equity),
+            "capital": plain(account.capital),
+            "is_capital_known": account.is_capital_known,
             "daily_pnl": plain(equity - day_start),
             "peak_equity": plain(account.peak_equity),
             "gross_exposure": plain(account.gross_notional()),
@@ -145,16 +147,20 @@ class Operations:
         # In force before anything is written: a slow or broken journal must not delay a halt.
         self.assembly.gateway.halt_now(reason)
         await self._journal("halt", peer, reason=reason)
-        return await self._trading(TradingState.HALTED, reason)
+        with _refused_without_journal():
+            await self.assembly.gateway.set_trading_state(TradingState.HALTED, reason)
+        return self._trading()
 
     async def unhalt(self, peer: Peer) -> Mapping[str, Any]:
         await self._journal("unhalt", peer)
-        return await self._trading(TradingState.ACTIVE, "")
-
-    async def _trading(self, state: TradingState, reason: str) -> Mapping[str, Any]:
         with _refused_without_journal():
-            await self.assembly.gateway.set_trading_state(state, reason)
-        return {"ok": True, "trading_state": state.value, "reason": reason}
+            await self.assembly.gateway.unhalt()
+        return self._trading()
+
+    def _trading(self) -> Mapping[str, Any]:
+        account = self.assembly.account
+        state = account.trading_state.value
+        return {"ok": True, "trading_state": state, "reason": account.trading_reason}
 
     async def flatten(self, symbols: Sequence[str], peer: Peer) -> Sequence[CommandResult]:
         await self._journal("flatten", peer, symbols=list(symbols))

@@ -19,25 +19,61 @@ class Account:
     """Facts, not decisions. Amounts in the quote asset; positions marked at the touch."""
 
     desks: Mapping[str, Desk]
-    cash: Decimal
-    """Equity before the first fill."""
+    capital: Decimal
+    """What was put in, less what was taken out: equity without profit."""
+    is_capital_known: bool = True
+    """False until the venue has told: then nothing can be sized by it."""
+    day: str = ""
+    """The market clock's UTC day that `day_capital` belongs to."""
+    day_capital: Decimal = attrs.field(
+        default=attrs.Factory(lambda self: self.capital, takes_self=True)
+    )
+    """Of the equity at 00:00 UTC what was capital, scaled by what came and went since."""
     slippage: Decimal = ZERO
     """What a market order is expected to lose against the touch."""
     trading_state: TradingState = TradingState.ACTIVE
     trading_reason: str = ""
     peak_equity: Decimal = ZERO
+    """The highest, scaled by the capital that came and went since."""
     _order_times: deque[float] = attrs.field(factory=deque)
 
     def equity(self) -> Decimal:
-        """Cash and every book's total PnL."""
-        total = self.cash
+        """Capital and every book's total PnL."""
+        total = self.capital
         for desk in self.desks.values():
             total += desk.book.valued(desk.market.quote)[1]
         return total
 
     def day_start_equity(self) -> Decimal:
         """Equity at the market clock's last 00:00 UTC."""
-        return self.cash + sum((desk.book.day_start_pnl for desk in self.desks.values()), ZERO)
+        began = (desk.book.day_start_pnl for desk in self.desks.values())
+        return self.day_capital + sum(began, ZERO)
+
+    def quote_moved(self) -> Decimal:
+        """What every fill of ours brought of the quote asset, and took."""
+        return sum((desk.book.quote_moved() for desk in self.desks.values()), ZERO)
+
+    def begin_day(self, day: str) -> None:
+        """From now on the day's loss is measured against what is here now; once for each day."""
+        if self.day != day:
+            self.day, self.day_capital = day, self.capital
+
+    def move_capital(self, capital: Decimal) -> None:
+        """Capital came or went: neither a gain nor a loss.
+
+        What losses are measured against moves in proportion, as in a time-weighted return: who
+        is 2 % down stays 2 % down, however much was put in or taken out.
+        """
+        before, day_start = self.equity(), self.day_start_equity()
+        change = capital - self.capital
+        after = before + change
+        self.capital = capital
+        if before > 0 and after > 0:
+            self.day_capital += day_start * after / before - day_start
+            self.peak_equity = self.peak_equity * after / before
+        else:  # nothing to be a fraction of
+            self.day_capital += change
+            self.peak_equity = max(after, ZERO)
 
     def is_marked(self) -> bool:
         """Every position has a quote to be marked at: equity can be trusted."""
@@ -73,7 +109,7 @@ class Account:
         self, desk: Desk, order: Order, *, now: float, data: DataState, is_flatten: bool
     ) -> Exposure:
         """Everything risk wants to know about `order` at this moment."""
-        equity, held, gross, others_open = self.cash, ZERO, ZERO, 0
+        equity, held, gross, others_open = self.capital, ZERO, ZERO, 0
         # One look at each book, and none for an exit, which no limit of money refuses.
         for other in () if order.is_exit else self.desks.values():
             worth, pnl = other.book.valued(other.market.quote)

@@ -16,6 +16,9 @@ PERIOD = 0.5
 
 DAY_MS = 86_400_000
 
+PEAK_STEP = Decimal("1.001")
+"""How far equity rises above the highest that is durable before it is written again."""
+
 DAILY = "daily loss"
 """How the reason of a brake that a new day releases begins."""
 
@@ -30,11 +33,14 @@ class LossBrake:
     flatten_all: Callable[[], None]
     record_day: Callable[[list[str], str], Awaitable[None]]
     """record_day(symbols, day): these books began a day."""
+    record_equity: Callable[[], Awaitable[None]]
+    """Makes what losses are measured against durable."""
     report: Report
     _day_number: int = 0
     """Days since 1970 of the last roll."""
     _symbols: int = 0
     """How many books were looked at then; one more is a new symbol."""
+    _durable_peak: Decimal = Decimal(0)
 
     async def run(self, rules: Callable[[], RiskRules]) -> None:
         """Look twice a second, without drift, until cancelled."""
@@ -51,10 +57,14 @@ class LossBrake:
         if not account.is_marked():
             return
         equity = account.equity()
+        is_peak = equity > account.peak_equity
         account.peak_equity = max(account.peak_equity, equity)
         broken = loss_limit_reached(
             rules, equity=equity, day_start=account.day_start_equity(), peak=account.peak_equity
         )
+        if is_peak and equity >= self._durable_peak * PEAK_STEP:
+            self._durable_peak = equity
+            await self.record_equity()
         if broken is None or account.trading_state is TradingState.HALTED:
             return
         if rules.on_loss == "reduce":
@@ -88,7 +98,9 @@ class LossBrake:
         before = self.account.day_start_equity()
         for desk in rolled:
             desk.book.roll_day(day, desk.market.quote)
+        self.account.begin_day(day)
         await self.record_day([desk.symbol for desk in rolled], day)
+        await self.record_equity()
         if is_new_day:
             self.report("summary", self._summary(before, day))
         account = self.account

@@ -105,6 +105,8 @@ def _exit(desk: Desk) -> Order | Denial | None:
 
 
 def _entry(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Order | Denial:
+    if not account.is_capital_known:
+        return Denial(reason="equity_unknown", detail="the venue has not told its balances yet")
     if desk.market.quote is None:
         return Denial(reason="no_quote", detail="no quote of this symbol yet")
     price = account.expected_price(desk, Side.BUY)

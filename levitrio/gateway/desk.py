@@ -26,6 +26,8 @@ class Block(StrEnum):
     """An order was sent, and nobody knows what became of it."""
     FOREIGN_ORDER = "foreign_order"
     """Somebody else trades this symbol on our account; ended by the operator's `reset`."""
+    MISSING_BALANCE = "missing_balance"
+    """The venue holds less than our fills amount to; ended by a balance that covers them."""
 
 
 @attrs.define(eq=False, kw_only=True)

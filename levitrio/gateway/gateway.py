@@ -16,12 +16,14 @@ import trio
 from levitrio.errors import JournalUnavailable
 from levitrio.gateway.account import Account
 from levitrio.gateway.brake import LossBrake
+from levitrio.gateway.capital import CapitalWatch
 from levitrio.gateway.decision import Rules, decide
 from levitrio.gateway.desk import Block, Desk
 from levitrio.gateway.execution import Execution, Journal, Report
 from levitrio.gateway.reconciliation import Reconciliation
 from levitrio.records.entries import (
     DayEntry,
+    EquityEntry,
     HaltEntry,
     History,
     IntentEntry,
@@ -54,6 +56,7 @@ class Gateway:
     rules: Rules
     journal: Journal
     broker: Broker
+    quote_asset: str
     market_ms: Callable[[], int]
     wall_ms: Callable[[], int]
     data: Callable[[str], DataState]
@@ -62,6 +65,7 @@ class Gateway:
     execution: Execution = attrs.field(init=False)
     reconciliation: Reconciliation = attrs.field(init=False)
     brake: LossBrake = attrs.field(init=False)
+    capital: CapitalWatch = attrs.field(init=False)
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
     """Of the last run, by symbol, until they are closed."""
     _nursery: trio.Nursery | None = None
@@ -83,6 +87,15 @@ class Gateway:
             set_state=self._brake,
             flatten_all=self.flatten_all,
             record_day=self._record_day,
+            record_equity=self._record_equity,
+            report=self.report,
+        )
+        self.capital = CapitalWatch(
+            account=self.account,
+            broker=self.broker,
+            quote_asset=self.quote_asset,
+            cash=self.account.capital,
+            record=self._record_equity,
             report=self.report,
         )
         self.broker.listen(self._heard, self.reconcile_all)
@@ -105,7 +118,16 @@ class Gateway:
                 desk.book.day, desk.book.day_start_pnl = day, pnl
         self.account.trading_state = TradingState(history.trading_state)
         self.account.trading_reason = history.trading_reason
-        self.account.peak_equity = self.account.equity()
+        self._restore_equity(history.equity)
+
+    def _restore_equity(self, newest: EquityEntry | None) -> None:
+        """Go on measuring where the last run did."""
+        account = self.account
+        if newest is None:
+            account.peak_equity = account.equity()
+            return
+        account.day, account.day_capital = newest.day, newest.day_capital
+        account.capital, account.peak_equity = newest.capital, newest.peak_equity
 
     async def run(
         self,
@@ -124,6 +146,7 @@ class Gateway:
             await nursery.start(self.broker.run)
             if not by_hand:
                 nursery.start_soon(self.brake.run, lambda: self.rules.risk)
+                nursery.start_soon(self.capital.run)
             self.reconcile_all()
             task_status.started()  # orders wait at their desks until these were compared
 
@@ -146,6 +169,7 @@ class Gateway:
         """Compare every symbol with the venue; until then none of them sends anything."""
         for symbol in self.desks:
             self.reconcile(symbol)
+        self.capital.look_soon()
 
     def reconcile(self, symbol: str) -> None:
         """Compare one symbol with the venue, in a task of the gateway."""
@@ -271,14 +295,22 @@ class Gateway:
             HaltEntry(trading_state=state, reason=reason, wall_ms=self.wall_ms())
         )
         account.trading_state, account.trading_reason = state, reason
-        if state is TradingState.ACTIVE:
-            account.peak_equity = account.equity()
         self.report("trading_state", f"trading is {state}" + (f": {reason}" if reason else ""))
+
+    async def unhalt(self) -> None:
+        """The operator lets the fleet trade again: a drawdown counts from here.
+
+        Raises JournalUnavailable, and the fleet stays halted.
+        """
+        await self.set_trading_state(TradingState.ACTIVE, "")
+        self.account.peak_equity = self.account.equity()
+        await self._record_equity()
 
     def forgive(self, symbol: str) -> None:
         """The operator has looked at what was not ours; compare again, and trade."""
         self.desks[symbol].unblock(Block.FOREIGN_ORDER)
         self.reconcile(symbol)
+        self.capital.look_soon()
 
     async def _brake(self, state: TradingState, reason: str) -> None:
         try:
@@ -302,6 +334,20 @@ class Gateway:
             await self.journal.append(*entries)
         except JournalUnavailable as exc:
             self.report("journal_trouble", f"the day {day} is not journaled: {exc}")
+
+    async def _record_equity(self) -> None:
+        account = self.account
+        entry = EquityEntry(
+            day=account.day,
+            capital=account.capital,
+            day_capital=account.day_capital,
+            peak_equity=account.peak_equity,
+            wall_ms=self.wall_ms(),
+        )
+        try:
+            await self.journal.append(entry)
+        except JournalUnavailable as exc:
+            self.report("journal_trouble", f"the account's equity is not journaled: {exc}")
 
     # The way of one signal
 

@@ -1,6 +1,7 @@
 """What levitrio asks of a venue. Implementations: `paper`, `binance`, `simulator`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 import attrs
@@ -118,3 +119,9 @@ class Broker(Protocol):
 
     async def standing(self, symbol: str, since: int | None) -> Standing:
         """Open orders, and trades with an id above `since`. Raises BrokerUnavailable."""
+
+    async def balances(self) -> Mapping[str, Decimal] | None:
+        """What the account holds of each asset, locked or not; what is not named is zero.
+
+        None: there is no account but the fleet's own cash. Raises BrokerUnavailable.
+        """

@@ -140,3 +140,30 @@ async def test_a_closed_market_and_new_steps(tmp_path: Path, autojump_clock: Moc
             assert desks[symbol].rules.step == 10 * steps[symbol]
             assert order.request.quantity is not None
             assert order.request.quantity % (10 * steps[symbol]) == 0
+
+
+@pytest.mark.usefixtures("own_strategies")
+async def test_a_trade_outside_the_fleet_is_capital(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Somebody buys by hand what no engine trades: so much was taken out, and nothing was lost."""
+    config = write(tmp_path)
+    async with trading(config) as fleet:
+        await trio.sleep(30)
+        account, theirs = fleet.assembly.account, account_of(fleet)
+        assert account.is_capital_known
+        assert account.capital == Decimal(10_000)
+        assert account.open_positions() == len(SYMBOLS)
+        loss = account.day_start_equity() - account.equity()
+        by_hand = {"symbol": "BNBUSDT", "side": "BUY", "type": "MARKET", "quoteOrderQty": "2000"}
+        before = theirs.balance("USDT").free
+        fleet.simulator.venue.exchange.place(theirs, read_order(Parameters(by_hand)))
+        spent = before - theirs.balance("USDT").free
+        assert spent > 1_900
+        await trio.sleep(120)
+        assert account.capital == 10_000 - spent
+        assert fleet.kinds().count("capital") == 1
+        assert account.trading_state is TradingState.ACTIVE
+        assert abs(account.day_start_equity() - account.equity()) < abs(loss) + 50
+    async with trading(config) as again:
+        assert again.assembly.account.capital == 10_000 - spent

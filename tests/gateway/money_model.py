@@ -116,10 +116,11 @@ async def running(
     desk = Desk(symbol=SYMBOL, book=Book(symbol=SYMBOL, quote_asset="USDT"), market=market)
     broker = ModelBroker(world, wire, asks)
     gateway = Gateway(
-        account=Account(desks={SYMBOL: desk}, cash=Decimal(10_000)),
+        account=Account(desks={SYMBOL: desk}, capital=Decimal(10_000)),
         rules=Rules(risk=RiskRules(max_orders_per_minute=100_000), sizing=SizingRules()),
         journal=journal,
         broker=broker,
+        quote_asset="USDT",
         market_ms=lambda: 1_000,
         wall_ms=lambda: 0,
         data=lambda symbol: DataState(age=0.0),

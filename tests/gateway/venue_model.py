@@ -159,6 +159,9 @@ class ModelBroker:
             return self.world.report(order.client_id)
         return None
 
+    async def balances(self) -> None:
+        return None
+
     async def standing(self, symbol: str, since: int | None) -> Standing:
         await trio.sleep(0.05)
         trades = [f for fills in self.world.fills.values() for f in fills]
