@@ -9,7 +9,7 @@ import trio
 from levitrio.errors import JournalUnavailable
 from levitrio.records.entries import Entry
 from levitrio.trading.orders import NEXT, Fill, Order, OrderStatus
-from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
+from levitrio.venues.base import BrokerUnavailable, Holdings, OrderReport, Standing
 
 
 @attrs.define(eq=False)
@@ -53,7 +53,8 @@ class FakeBroker:
     now: Standing = attrs.field(factory=Standing)
     """What `standing` answers."""
     held: Mapping[str, Decimal] | None = None
-    """What `balances` answers."""
+    """What `holdings` answers."""
+    account: str = "fake"
     unavailable: str | None = None
     asked: int = 0
     """How often `standing` was asked."""
@@ -71,8 +72,8 @@ class FakeBroker:
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
         self.tell, self.lost = take, lost
 
-    async def balances(self) -> Mapping[str, Decimal] | None:
-        held = self.held
+    async def holdings(self) -> Holdings | None:
+        held = None if self.held is None else Holdings(account=self.account, balances=self.held)
         await trio.sleep(self.delay)
         if self.unavailable is not None:
             raise BrokerUnavailable(self.unavailable)

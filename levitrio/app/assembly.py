@@ -46,7 +46,6 @@ from levitrio.trading.clock import LiveClock, MarketClock, TapeClock
 from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.market import Bar
 from levitrio.trading.market_view import MarketView
-from levitrio.trading.risk import TradingState
 from levitrio.venues.base import Broker, PastBars
 from levitrio.venues.binance.backfill import RestBackfill
 from levitrio.venues.binance.feed import BinanceFeed
@@ -401,7 +400,7 @@ class Assembly:
                 self.credentials,
                 simulator_url=self._simulator_url,
                 on_event=self.tell,
-                on_unauthorized=self._stop_trading,
+                on_unauthorized=lambda reason: self.gateway.halt_soon(reason),
                 on_listed=self._learn_listing,
                 governor=self._governor,
                 chance=self.seams.chance,
@@ -429,10 +428,6 @@ class Assembly:
     def _simulator_url(self) -> str:
         assert self.simulator is not None, "checked with the file"
         return self.simulator.url
-
-    def _stop_trading(self, reason: str) -> None:
-        if self.account.trading_state is not TradingState.HALTED:
-            self.gateway.halt_soon(reason)
 
     def _make_supervisor(self) -> Supervisor:
         config = self.config

@@ -13,6 +13,7 @@ from levitrio.fleet.rules import environment
 from levitrio.gateway.account import Account
 from levitrio.gateway.desk import Desk
 from levitrio.records.account_lock import AccountLock
+from levitrio.records.entries import History
 from levitrio.trading.book import Book
 from levitrio.trading.orders import Fill
 from levitrio.venues.binance.broker import BinanceBroker, OnEvent
@@ -80,10 +81,26 @@ def guard_account(
 
 def venue_name(config: FleetConfig) -> str:
     """Names the account's venue in fills: trades of a test network are others than the real."""
-    if config.broker.kind == "simulator":
-        return "simulator"
+    if config.broker.kind != "binance":
+        return config.broker.kind
     where = environment(config.broker.url)
     return "binance" if where == "production" else f"binance-{where}"
+
+
+def check_history(config: FleetConfig, history: History) -> None:
+    """Raises UsageError for the journal of another account than orders would go to.
+
+    What was bought on paper is not there to be sold.
+    """
+    ours, venues = venue_name(config), {fill.venue for fill in history.fills}
+    if history.equity is not None:
+        venues.add(history.equity.account.partition(":")[0])
+    if others := sorted(venues - {ours}):
+        raise UsageError(
+            f"{config.fleet.data_dir}/journal.db: expected the history of {ours}, where orders go "
+            f"({config.file}: [broker]), came that of {', '.join(others)}; give this fleet another "
+            "[fleet] data_dir"
+        )
 
 
 def make_account(config: FleetConfig, desks: Mapping[str, Desk]) -> Account:
@@ -95,6 +112,7 @@ def make_account(config: FleetConfig, desks: Mapping[str, Desk]) -> Account:
     kind, cash = config.broker.kind, config.broker.cash
     return Account(
         desks=desks,
+        name=venue_name(config),
         capital=Decimal(0) if kind == "binance" else cash,
         is_capital_known=kind == "paper",
         slippage=config.broker.slippage,

@@ -10,7 +10,7 @@ from typing import Literal
 import trio
 
 from levitrio.app.assembly import Assembly, Seams
-from levitrio.app.brokers import check_live, guard_account, open_credentials
+from levitrio.app.brokers import check_history, check_live, guard_account, open_credentials
 from levitrio.app.hardening import harden
 from levitrio.app.reload import Reloader
 from levitrio.app.reporting import LEVELS
@@ -81,6 +81,7 @@ def run_fleet(
         culprit = last_culprit(config.fleet.data_dir, border)
         journal, history = open_journal(config, events, culprit, wall_ms())
         stack.callback(journal.close)
+        check_history(config, history)
         blackbox = stack.enter_context(Blackbox.open(config.fleet.data_dir))
         logs = LogWriter(
             config.fleet.data_dir / "logs",

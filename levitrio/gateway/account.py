@@ -19,6 +19,8 @@ class Account:
     """Facts, not decisions. Amounts in the quote asset; positions marked at the touch."""
 
     desks: Mapping[str, Desk]
+    name: str
+    """Whose it is: `paper`, or `VENUE:NUMBER` once the venue has told."""
     capital: Decimal
     """What was put in, less what was taken out: equity without profit."""
     is_capital_known: bool = True

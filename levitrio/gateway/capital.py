@@ -67,7 +67,9 @@ class CapitalWatch:
     cash: Decimal
     """The capital of paper: what fleet.toml says, which may be other than in the last run."""
     record: Callable[[], Awaitable[None]]
-    """Makes the account's capital and yardsticks durable."""
+    """Makes durable whose account it is, its capital, and what losses are measured against."""
+    halt: Callable[[str], None]
+    """No order may leave, for a reason that an operator must look at."""
     report: Report
     _wake: trio.Event = attrs.field(factory=trio.Event)
 
@@ -95,7 +97,7 @@ class CapitalWatch:
                 candidate, pause = reading, CONFIRM
             with trio.move_on_after(pause):
                 await self._wake.wait()
-                await trio.sleep(RETRY)  # a reconnect wakes for each of its symbols
+                candidate = None  # seen twice is seen with the whole time between
 
     def look_soon(self) -> None:
         """Something may have been missed: do not wait for the minute to end."""
@@ -112,26 +114,44 @@ class CapitalWatch:
             await self._until(self._is_settled)
             before = self.account.quote_moved()
             try:
-                balances = await self.broker.balances()
+                held = await self.broker.holdings()
             except BrokerUnavailable as exc:
                 text = f"the account's balances cannot be read: {exc}"
                 self.report("balances_unread", text)
                 await trio.sleep(pause)
                 pause = min(RETRY_MAX, pause * 2)
                 continue
-            if balances is None:
+            if held is None:
                 return None
+            if not await self._recognise(held.account):
+                await trio.sleep(PERIOD)
+                continue
             moved = self.account.quote_moved()
             if moved == before:
                 return Reading(
-                    capital=balances.get(self.quote_asset, ZERO) - moved,
+                    capital=held.balances.get(self.quote_asset, ZERO) - moved,
                     missing=frozenset(
                         symbol
                         for symbol, desk in self.account.desks.items()
-                        if _is_missing(desk, balances.get(desk.book.base_asset, ZERO))
+                        if _is_missing(desk, held.balances.get(desk.book.base_asset, ZERO))
                     ),
                 )
             await trio.sleep(RETRY)
+
+    async def _recognise(self, name: str) -> bool:
+        """Whether this is the account that the journal is about; halts when it is another."""
+        account = self.account
+        venue, _, number = account.name.partition(":")
+        if number and name not in (account.name, venue):
+            self.halt(
+                f"the key belongs to account {name}, the journal to {account.name}: "
+                "give each account its own [fleet] data_dir"
+            )
+            return False
+        if not number and name != account.name:
+            account.name = name
+            await self.record()
+        return True
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Returns when it is so, or patience has ended."""

@@ -96,6 +96,7 @@ class Gateway:
             quote_asset=self.quote_asset,
             cash=self.account.capital,
             record=self._record_equity,
+            halt=self.halt_soon,
             report=self.report,
         )
         self.broker.listen(self._heard, self.reconcile_all)
@@ -126,6 +127,7 @@ class Gateway:
         if newest is None:
             account.peak_equity = account.equity()
             return
+        account.name = newest.account
         account.day, account.day_capital = newest.day, newest.day_capital
         account.capital, account.peak_equity = newest.capital, newest.peak_equity
 
@@ -277,7 +279,9 @@ class Gateway:
             desk.want_cancel()
 
     def halt_soon(self, reason: str) -> None:
-        """Halted from this instant, durable as soon as the journal can."""
+        """Halted from this instant, durable as soon as the journal can; once is enough."""
+        if self.account.trading_state is TradingState.HALTED:
+            return
         self.halt_now(reason)
         if self._nursery is not None:
             self._nursery.start_soon(self._brake, TradingState.HALTED, reason)
@@ -338,6 +342,7 @@ class Gateway:
     async def _record_equity(self) -> None:
         account = self.account
         entry = EquityEntry(
+            account=account.name,
             day=account.day,
             capital=account.capital,
             day_capital=account.day_capital,

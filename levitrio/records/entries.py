@@ -99,6 +99,8 @@ class DayEntry:
 class EquityEntry:
     """What the account's gains and losses are measured against, from here on."""
 
+    account: str
+    """Whose: `paper`, or `VENUE:NUMBER`."""
     day: str
     """`YYYY-MM-DD` of the market clock."""
     capital: Decimal

@@ -84,6 +84,16 @@ class Standing:
     """
 
 
+@attrs.frozen(kw_only=True)
+class Holdings:
+    """What a venue keeps for us."""
+
+    account: str
+    """Which account it is: `VENUE:NUMBER`, or the venue alone where it does not say."""
+    balances: Mapping[str, Decimal]
+    """By asset, locked or not; what is not named is zero."""
+
+
 class BrokerUnavailable(LevitrioError):
     """The venue could not be asked. Says nothing about what it holds."""
 
@@ -120,8 +130,8 @@ class Broker(Protocol):
     async def standing(self, symbol: str, since: int | None) -> Standing:
         """Open orders, and trades with an id above `since`. Raises BrokerUnavailable."""
 
-    async def balances(self) -> Mapping[str, Decimal] | None:
-        """What the account holds of each asset, locked or not; what is not named is zero.
+    async def holdings(self) -> Holdings | None:
+        """What the account holds. Raises BrokerUnavailable.
 
-        None: there is no account but the fleet's own cash. Raises BrokerUnavailable.
+        None: there is no account but the fleet's own cash.
         """

@@ -116,8 +116,8 @@ class PaperBroker:
         status = self._ended.get(order.client_id)
         return None if status is None else OrderReport(client_id=order.client_id, status=status)
 
-    async def balances(self) -> None:
-        """See `Broker.balances`: there is no account but the fleet's own cash."""
+    async def holdings(self) -> None:
+        """See `Broker.holdings`: there is no account but the fleet's own cash."""
 
     async def standing(self, symbol: str, since: int | None) -> Standing:
         """What rests of ours; no fill is missed, this broker and the journal are one process."""

@@ -11,6 +11,7 @@ import pytest
 
 from levitrio.app.brokers import (
     balances_after,
+    check_history,
     check_live,
     guard_account,
     open_credentials,
@@ -20,6 +21,7 @@ from levitrio.app.brokers import (
 from levitrio.errors import ConfigError, FleetLocked, UsageError
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.reading import load
+from levitrio.records.entries import EquityEntry, History
 from levitrio.trading.orders import Fill, Side
 
 KEY = "K7hQ2mZp9XcV4bNw8RtY1uJs6LfD3gAe"
@@ -155,6 +157,55 @@ def test_the_simulator_remembers_what_the_journal_does() -> None:
         "BTC": Decimal("1.498"),
         "BNB": Decimal(0),
     }
+
+
+def bought_at(venue: str) -> History:
+    fill = Fill(
+        client_id="levi-0-1-0",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        price=Decimal(100),
+        quantity=Decimal(1),
+        fee=Decimal(0),
+        fee_asset="USDT",
+        time_ms=1,
+        venue=venue,
+    )
+    return History(fills=(fill,))
+
+
+def measured_at(account: str) -> History:
+    equity = EquityEntry(
+        account=account,
+        day="2026-11-28",
+        capital=Decimal(1),
+        day_capital=Decimal(1),
+        peak_equity=Decimal(1),
+        wall_ms=1,
+    )
+    return History(equity=equity)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        bought_at("paper"),
+        measured_at("paper"),
+        bought_at("binance-testnet"),
+        measured_at("simulator"),
+    ],
+)
+def test_another_accounts_journal_is_refused(history: History, tmp_path: Path) -> None:
+    """B121: what was bought on paper is not there to be sold for real money, nor counted."""
+    with pytest.raises(UsageError, match=r"expected the history of binance, .*data_dir"):
+        check_history(live_fleet(tmp_path), history)
+
+
+def test_its_own_journal_is_taken(tmp_path: Path) -> None:
+    """Whatever the number of the account is: the venue tells later whether it is that one."""
+    config = live_fleet(tmp_path)
+    for history in (History(), bought_at("binance"), measured_at("binance:7")):
+        check_history(config, history)
 
 
 def test_a_hardened_process_leaves_no_core() -> None:

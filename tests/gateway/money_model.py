@@ -116,7 +116,7 @@ async def running(
     desk = Desk(symbol=SYMBOL, book=Book(symbol=SYMBOL, quote_asset="USDT"), market=market)
     broker = ModelBroker(world, wire, asks)
     gateway = Gateway(
-        account=Account(desks={SYMBOL: desk}, capital=Decimal(10_000)),
+        account=Account(desks={SYMBOL: desk}, name="model", capital=Decimal(10_000)),
         rules=Rules(risk=RiskRules(max_orders_per_minute=100_000), sizing=SizingRules()),
         journal=journal,
         broker=broker,

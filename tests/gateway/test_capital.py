@@ -64,13 +64,17 @@ class Bench:
     broker: FakeBroker = attrs.field(factory=FakeBroker)
     report: FakeReport = attrs.field(factory=FakeReport)
     recorded: int = 0
+    halts: list[str] = attrs.field(factory=list)
     account: Account = attrs.field(init=False)
     watch: CapitalWatch = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.broker.held = self.held
         self.account = Account(
-            desks={self.desk.symbol: self.desk}, capital=self.known, is_capital_known=False
+            desks={self.desk.symbol: self.desk},
+            name="fake",
+            capital=self.known,
+            is_capital_known=False,
         )
         self.account.peak_equity = self.account.equity()
         self.watch = CapitalWatch(
@@ -79,6 +83,7 @@ class Bench:
             quote_asset="USDT",
             cash=self.known,
             record=self.record,
+            halt=self.halts.append,
             report=self.report,
         )
 
@@ -212,6 +217,31 @@ async def test_coins_that_are_gone_stop_their_symbol(autojump_clock: MockClock) 
         assert bench.account.capital == Decimal(10_000)
 
 
+async def test_the_key_of_another_account_halts(autojump_clock: MockClock) -> None:
+    """B121: the journal's positions are not there; nothing is sold, sized or counted."""
+    bench = Bench(known=Decimal(10_000), held={"USDT": Decimal(500)})
+    bench.account.name = "fake:1"
+    bench.broker.account = "fake:2"
+    async with bench.running():
+        await trio.sleep(CONFIRM + 2 * PERIOD)
+        for reason in bench.halts:
+            assert reason.startswith("the key belongs to account fake:2, the journal to fake:1: ")
+        assert len(bench.halts) == 3
+        assert bench.account.capital == Decimal(10_000)
+        assert not bench.account.is_capital_known
+        assert bench.account.name == "fake:1"
+
+
+async def test_the_account_is_remembered(autojump_clock: MockClock) -> None:
+    """The first answer tells which account it is, and that is durable."""
+    bench = Bench(known=Decimal(500), held={"USDT": Decimal(500)})
+    bench.broker.account = "fake:2"
+    async with bench.running():
+        assert bench.account.name == "fake:2"
+        assert bench.recorded == 1
+        assert bench.halts == []
+
+
 async def test_paper_has_no_account_to_read(autojump_clock: MockClock) -> None:
     """The watch ends by itself: the cash of fleet.toml is all there is."""
     bench = Bench(known=Decimal(10_000))
@@ -251,7 +281,7 @@ def test_capital_changes_no_return(
     day_start: Decimal, gain: Decimal, change: Decimal, is_in: bool
 ) -> None:
     """The day's return and the drawdown are the same before and after."""
-    account = Account(desks={}, capital=day_start * (1 + gain))
+    account = Account(desks={}, name="", capital=day_start * (1 + gain))
     account.day_capital = account.peak_equity = day_start
     after = account.capital + change if is_in else account.capital / 2
     account.move_capital(after)

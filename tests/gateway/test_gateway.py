@@ -59,7 +59,7 @@ class Bench:
             book = Book(symbol=symbol, quote_asset="USDT")
             desks[symbol] = Desk(symbol=symbol, book=book, market=market)
         self.gateway = Gateway(
-            account=Account(desks=desks, capital=self.cash),
+            account=Account(desks=desks, name="fake", capital=self.cash),
             rules=Rules(risk=self.risk, sizing=SizingRules()),
             journal=self.journal,
             broker=self.broker,

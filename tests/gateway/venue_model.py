@@ -159,7 +159,7 @@ class ModelBroker:
             return self.world.report(order.client_id)
         return None
 
-    async def balances(self) -> None:
+    async def holdings(self) -> None:
         return None
 
     async def standing(self, symbol: str, since: int | None) -> Standing:

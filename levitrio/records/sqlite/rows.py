@@ -226,8 +226,9 @@ def _day(values: tuple[Any, ...]) -> DayEntry:
 
 
 def _equity(values: tuple[Any, ...]) -> EquityEntry:
-    day, capital, day_capital, peak_equity, wall_ms = values
+    account, day, capital, day_capital, peak_equity, wall_ms = values
     return EquityEntry(
+        account=account,
         day=day,
         capital=_decimal(capital),
         day_capital=_decimal(day_capital),

@@ -60,7 +60,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "days": ("symbol", "day", "total_pnl", "wall_ms"),
     "commands": ("method", "params", "pid", "uid", "wall_ms"),
     "market_time": ("market_ms",),
-    "equity": ("day", "capital", "day_capital", "peak_equity", "wall_ms"),
+    "equity": ("account", "day", "capital", "day_capital", "peak_equity", "wall_ms"),
 }
 """Table -> its columns between `position` and `crc`, in the order a row's values have."""
 

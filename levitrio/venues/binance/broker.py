@@ -9,14 +9,13 @@ asks, and does not pour more orders on a venue that is down.
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Protocol
 
 import trio
 
 from levitrio.errors import VenueError
 from levitrio.trading.orders import Fill, Order, OrderStatus
-from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
+from levitrio.venues.base import BrokerUnavailable, Holdings, OrderReport, Standing
 from levitrio.venues.binance.account_reading import WEIGHT_STATUS, AccountReading
 from levitrio.venues.binance.dialogue import Timing
 from levitrio.venues.binance.errors_table import Meaning, contradicts_listing
@@ -230,14 +229,17 @@ class BinanceBroker:
         self._asked_since.setdefault(symbol, began_ms)
         return Standing(open_orders=orders, trades=trades)
 
-    async def balances(self) -> dict[str, Decimal]:
-        """What the account holds of each asset, free and locked. Raises BrokerUnavailable."""
+    async def holdings(self) -> Holdings:
+        """See `Broker.holdings`."""
         session = await self._ready_session()
         try:
             found = await self._reading.account(session)
         except VenueError as error:
             raise self._unavailable(error, None) from None
-        return {each.asset: each.free + each.locked for each in found.balances}
+        return Holdings(
+            account=f"{self.venue}:{found.uid}" if found.uid else self.venue,
+            balances={each.asset: each.free + each.locked for each in found.balances},
+        )
 
     # The session
 

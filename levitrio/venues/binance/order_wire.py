@@ -160,6 +160,7 @@ class AccountAnswer(msgspec.Struct, rename="camel"):
 
     can_trade: bool
     balances: list[Balance]
+    uid: int = 0
 
 
 decode_order = msgspec.json.Decoder(OrderAnswer)

@@ -22,6 +22,7 @@ from levitrio.trading.orders import OrderStatus
 from tests.records.samples import fill, incident, intent, outcome
 
 EQUITY = EquityEntry(
+    account="binance:7",
     day="2026-11-28",
     capital=Decimal("10000.5"),
     day_capital=Decimal(9_000),

@@ -130,7 +130,9 @@ async def test_balances(autojump_clock: MockClock) -> None:
     """What the account holds, free and locked together."""
     async with trading_floor() as floor:
         await floor.broker.place(floor.resting())
-        assert await floor.broker.balances() == {"USDT": Decimal(100_000), "BTC": Decimal(1)}
+        held = await floor.broker.holdings()
+        assert held.balances == {"USDT": Decimal(100_000), "BTC": Decimal(1)}
+        assert held.account == f"{floor.broker.venue}:1"
 
 
 async def test_nothing_is_known_without_a_connection(autojump_clock: MockClock) -> None:
@@ -146,7 +148,7 @@ async def test_nothing_is_known_without_a_connection(autojump_clock: MockClock) 
         with pytest.raises(BrokerUnavailable):
             await floor.broker.standing(SYMBOL, None)
         with pytest.raises(BrokerUnavailable):
-            await floor.broker.balances()
+            await floor.broker.holdings()
 
 
 async def test_filters_that_change_are_learnt_from_a_refusal(autojump_clock: MockClock) -> None:
