@@ -22,6 +22,7 @@ class FakeJournal:
     known_fills: tuple[Fill, ...] = ()
     """What it claims to have had already."""
     seq: int = 0
+    token: int = 0
 
     def reserve(self) -> int:
         self.seq += 1

@@ -29,6 +29,10 @@ ASK_MAX = 5.0
 class Journal(Protocol):
     """What the gateway needs of the journal."""
 
+    @property
+    def token(self) -> int:
+        """Tells its orders from those of any other journal."""
+
     def reserve(self) -> int:
         """The next sequence number, never given out before."""
 

@@ -20,6 +20,7 @@ from levitrio.gateway.capital import CapitalWatch
 from levitrio.gateway.decision import Rules, decide
 from levitrio.gateway.desk import Block, Desk
 from levitrio.gateway.execution import Execution, Journal, Report
+from levitrio.gateway.order_ids import OrderIds
 from levitrio.gateway.reconciliation import Reconciliation
 from levitrio.records.entries import (
     DayEntry,
@@ -33,19 +34,6 @@ from levitrio.strategies.base import Signal
 from levitrio.trading.orders import Fill, Order, OrderStatus
 from levitrio.trading.risk import DataState, Denial, Permission, TradingState
 from levitrio.venues.base import Broker, OrderReport
-
-
-def client_order_id(seq: int, *, token: int = 0, attempt: int = 0) -> str:
-    """Our id of an order: fencing token of the fleet, journal sequence, attempt, in hex.
-
-    At most 36 characters of the venue's alphabet; unique because the sequence is.
-    """
-    return f"levi-{token:x}-{seq:x}-{attempt:x}"
-
-
-def is_ours(client_id: str) -> bool:
-    """Whether an id was made by `client_order_id`."""
-    return client_id.startswith("levi-")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -66,6 +54,7 @@ class Gateway:
     reconciliation: Reconciliation = attrs.field(init=False)
     brake: LossBrake = attrs.field(init=False)
     capital: CapitalWatch = attrs.field(init=False)
+    ids: OrderIds = attrs.field(init=False)
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
     """Of the last run, by symbol, until they are closed."""
     _nursery: trio.Nursery | None = None
@@ -77,10 +66,11 @@ class Gateway:
     _working: int = 0
 
     def __attrs_post_init__(self) -> None:
+        self.ids = OrderIds(self.journal.token)
         self.execution = Execution(
             journal=self.journal, broker=self.broker, report=self.report, wall_ms=self.wall_ms
         )
-        self.reconciliation = Reconciliation(execution=self.execution, is_ours=is_ours)
+        self.reconciliation = Reconciliation(execution=self.execution, is_ours=self.ids.is_ours)
         self.brake = LossBrake(
             account=self.account,
             market_ms=self.market_ms,
@@ -198,7 +188,7 @@ class Gateway:
         desk = self.desks.get(symbol)
         if desk is None or self._nursery is None:
             return
-        if not is_ours(report.client_id):
+        if not self.ids.is_ours(report.client_id):
             desk.block(Block.FOREIGN_ORDER)
             text = f"order {report.client_id} is not ours, no order leaves"
             self.report("foreign_order", text, engine=symbol)
@@ -388,7 +378,7 @@ class Gateway:
                     desk,
                     self.account,
                     self.rules,
-                    client_id=lambda: client_order_id(self.journal.reserve()),
+                    client_id=lambda: self.ids.make(self.journal.reserve()),
                     now=trio.current_time(),
                     data=self.data(desk.symbol),
                 )
@@ -414,7 +404,7 @@ class Gateway:
         try:
             await self.journal.append(
                 IntentEntry(
-                    seq=int(order.client_id.split("-")[2], 16),
+                    seq=OrderIds.sequence(order.client_id),
                     order=order,
                     incarnation=incarnation,
                     reason=reason,

@@ -115,6 +115,12 @@ class Journal:
         """After `open`: there was no journal, this one is new and empty."""
         return self._file is not None and self._file.created
 
+    @property
+    def token(self) -> int:
+        """After `open`: 32 random bits that no other journal has; 0 in memory."""
+        assert self._file is not None, "open() comes first"
+        return self._file.token
+
     def open(self) -> History:
         """Create or verify the file and fold it; blocks, so before the fleet runs.
 

@@ -56,6 +56,11 @@ class Ledger:
     """Members of ensembles that did not speak, in words: how often they fell silent."""
     _unwritten: list[Entry] = attrs.field(factory=list)
 
+    @property
+    def token(self) -> int:
+        """The journal's: 0, so that the ids of the same replay are the same each time."""
+        return self.journal.token
+
     def hear_of_members(self, event: Event) -> None:
         """An event of the fleet: of a member that is left out the report will tell."""
         if event.kind == "member_missing":

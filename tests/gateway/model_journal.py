@@ -26,6 +26,7 @@ class ModelJournal:
 
     disk: ModelDisk
     world: ModelVenue
+    token: int = 0
     _seq: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:

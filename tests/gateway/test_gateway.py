@@ -11,8 +11,8 @@ from trio.testing import MockClock
 
 from levitrio.gateway.account import Account
 from levitrio.gateway.decision import Rules
-from levitrio.gateway.desk import Desk
-from levitrio.gateway.gateway import Gateway, client_order_id
+from levitrio.gateway.desk import Block, Desk
+from levitrio.gateway.gateway import Gateway
 from levitrio.records.entries import (
     DayEntry,
     HaltEntry,
@@ -453,12 +453,6 @@ async def test_leftovers_are_asked_about(autojump_clock: MockClock) -> None:
     assert bench.desk.book.is_flat, "the signal waited until the past was known"
 
 
-def test_client_order_ids_fit_the_venue() -> None:
-    """At most 36 characters, for every sequence and token that can come."""
-    assert client_order_id(26) == "levi-0-1a-0"
-    assert len(client_order_id(2**53, token=2**31, attempt=255)) <= 36
-
-
 async def test_a_drawdown_outlives_a_restart(autojump_clock: MockClock) -> None:
     """The highest equity is the journal's: who restarts after a loss is not forgiven for it."""
     bench = Bench(risk=RiskRules(max_daily_loss=Decimal("0.5")))
@@ -540,3 +534,16 @@ async def test_no_entry_before_the_balance_is_known(autojump_clock: MockClock) -
         await bench.gateway.drain()
         (order,) = bench.broker.placed
         assert order.quantity == Decimal(10)  # 0.20 of 5,000 at 100
+
+
+async def test_orders_of_another_fleet_are_strangers(autojump_clock: MockClock) -> None:
+    """T25: another levitrio on the same account is somebody else, also when its ids look alike."""
+    bench = Bench(journal=FakeJournal(token=0xA1))
+    async with bench.running():
+        bench.admit()(LONG)
+        await bench.gateway.drain()
+        assert bench.broker.placed[0].client_id == "levi-a1-1-0"
+        theirs = OrderReport(client_id="levi-a-1-0", status=OrderStatus.NEW)
+        assert bench.broker.tell is not None
+        bench.broker.tell("BTCUSDT", theirs)
+        assert bench.desk.blocks == {Block.FOREIGN_ORDER}

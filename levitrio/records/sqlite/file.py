@@ -70,6 +70,8 @@ class JournalFile:
     batch: int = 0
     """Number of the newest committed transaction."""
     position: int = 0
+    token: int = 0
+    """Tells its orders from those of any other journal."""
     last_seq: int = 0
     """Highest sequence of an intent."""
     _inode: int = 0
@@ -144,6 +146,7 @@ class JournalFile:
             )
         if version != schema.VERSION:
             self._upgrade(version)
+        self.token = _one(self._connection.execute, "SELECT token FROM progress")
 
     def _upgrade(self, version: int) -> None:
         """Bring an older layout to ours, whole or not at all; nothing of it is rewritten."""

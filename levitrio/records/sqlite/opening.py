@@ -7,6 +7,7 @@
 """
 
 import os
+import secrets
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -92,6 +93,7 @@ def create(path: Path, connect: Connect) -> None:
         connection.execute("BEGIN")
         for statement in schema.STATEMENTS:
             connection.execute(statement)
+        connection.execute("UPDATE progress SET token = ?", (secrets.randbits(32),))
         connection.execute("COMMIT")
     os.rename(new, path)  # noqa: PTH104  the system call is the point
     sync(path.parent)

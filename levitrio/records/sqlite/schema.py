@@ -91,6 +91,9 @@ def _table(table: str, columns: tuple[str, ...]) -> str:
     return f"CREATE TABLE {table} (position INTEGER PRIMARY KEY, {body}, crc INTEGER NOT NULL)"
 
 
+_MARK = "token INTEGER NOT NULL DEFAULT 0"
+"""Tells the orders of one journal from those of any other; 0 of journals older than tokens."""
+
 STATEMENTS: tuple[str, ...] = (
     *(_table(table, columns) for table, columns in COLUMNS.items()),
     "CREATE UNIQUE INDEX intents_seq ON intents (seq)",
@@ -99,15 +102,19 @@ STATEMENTS: tuple[str, ...] = (
     "CREATE UNIQUE INDEX fills_once ON fills (venue, symbol, trade_id) WHERE trade_id IS NOT NULL",
     "CREATE INDEX incidents_symbol ON incidents (symbol, position)",
     # Written in every transaction: after a commit that failed, `batch` tells whether it is in.
-    "CREATE TABLE progress (batch INTEGER NOT NULL, position INTEGER NOT NULL)",
-    "INSERT INTO progress VALUES (0, 0)",
+    f"CREATE TABLE progress (batch INTEGER NOT NULL, position INTEGER NOT NULL, {_MARK})",
+    "INSERT INTO progress VALUES (0, 0, 0)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
 
 
 UPGRADES: dict[int, tuple[str, ...]] = {
-    1: (_table("equity", COLUMNS["equity"]), "PRAGMA user_version = 2"),
+    1: (
+        _table("equity", COLUMNS["equity"]),
+        f"ALTER TABLE progress ADD COLUMN {_MARK}",
+        "PRAGMA user_version = 2",
+    ),
 }
 """Layout -> what makes the next one of it, in one transaction."""
 

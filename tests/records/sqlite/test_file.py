@@ -299,6 +299,7 @@ def test_a_journal_of_layout_1_is_brought_along(path: Path) -> None:
     before = filled(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE equity")
+        connection.execute("ALTER TABLE progress DROP COLUMN token")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
     assert check_journal(path).findings == ()
@@ -311,8 +312,22 @@ def test_a_journal_of_layout_1_is_brought_along(path: Path) -> None:
 
     again = JournalFile.open(path)
     assert fold(again.entries()).equity == EQUITY
+    assert again.token == 0, "the ids of its orders stay ours"
     again.close()
     assert check_journal(path).rows["equity"] == 1
+
+
+def test_a_journal_keeps_the_token_it_was_made_with(path: Path) -> None:
+    """Another journal has another, also one in the place of a lost one; a rescued copy has it."""
+    journal = JournalFile.open(path)
+    token = journal.token
+    journal = journal.reopened(new_file=True)
+    assert journal.token == token > 0
+    journal.close()
+    path.unlink()
+    journal = JournalFile.open(path)
+    assert journal.token != token
+    journal.close()
 
 
 def test_a_journal_is_brought_along_whole_or_not_at_all(path: Path) -> None:
@@ -320,6 +335,7 @@ def test_a_journal_is_brought_along_whole_or_not_at_all(path: Path) -> None:
     before = filled(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE equity")
+        connection.execute("ALTER TABLE progress DROP COLUMN token")
         connection.execute("PRAGMA user_version = 1")
         connection.commit()
 
