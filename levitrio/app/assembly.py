@@ -4,37 +4,32 @@ The one place that names concrete classes for every seam. Tests and replay build
 fleet with other seams.
 """
 
-import random
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
-import attrs
 import trio
 
 from levitrio.app import brokers, settings
-from levitrio.app.data_trust import DataTrust
 from levitrio.app.incidents import IncidentScribe
-from levitrio.app.models import MakeModels, user_of, worker_models
+from levitrio.app.models import user_of
 from levitrio.app.observing import Observer
 from levitrio.app.reporting import SupervisionReporter
 from levitrio.app.scraping import Scraper
+from levitrio.app.seams import Seams
 from levitrio.app.seat import Seat
 from levitrio.app.status import StatusBoard
 from levitrio.app.status_cache import StatusCache
+from levitrio.app.venue import VenueSide
 from levitrio.app.warm_up import WarmUp
 from levitrio.engine import Engine
-from levitrio.errors import JournalUnavailable
 from levitrio.fleet.config import EngineConfig, FleetConfig
 from levitrio.gateway.desk import Desk
 from levitrio.gateway.gateway import Gateway
 from levitrio.inbox import Inbox
 from levitrio.records.disk import Directory
-from levitrio.records.entries import History, MarketTimeEntry
+from levitrio.records.entries import History
 from levitrio.records.events import EventLog, RecentEvents
 from levitrio.records.journal import Journal
-from levitrio.records.offload import Offload, in_threads
 from levitrio.records.redaction import Redactor
 from levitrio.records.snapshot_writer import SnapshotWriter
 from levitrio.records.snapshots import SnapshotStore
@@ -43,45 +38,9 @@ from levitrio.supervision.order import GroupRule
 from levitrio.supervision.supervisor import Supervisor
 from levitrio.trading.book import Book
 from levitrio.trading.clock import LiveClock, MarketClock, TapeClock
-from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.market import Bar
 from levitrio.trading.market_view import MarketView
-from levitrio.venues.base import Broker, PastBars
-from levitrio.venues.binance.backfill import RestBackfill
-from levitrio.venues.binance.feed import BinanceFeed
-from levitrio.venues.binance.listing import TRADING
-from levitrio.venues.binance.network import OpenStream, open_network_stream
-from levitrio.venues.binance.rest import RestClient, rest_url
 from levitrio.venues.binance.secrets import Credentials
-from levitrio.venues.binance.weight import WeightGovernor
-from levitrio.venues.paper import PaperBroker
-from levitrio.venues.simulator.faults import Faults
-from levitrio.venues.simulator.server import Simulator
-
-BINANCE_STREAMS = "wss://stream.binance.com:9443"
-"""Production market streams; needs no key."""
-
-
-def _threads() -> Offload:
-    return in_threads(1)
-
-
-@attrs.frozen(kw_only=True)
-class Seams:
-    """What a fleet takes from outside the trio run."""
-
-    wall_clock: Callable[[], float] = time.time
-    """Seconds since 1970."""
-    chance: Callable[[], float] = random.random
-    """Random numbers in [0, 1), for jitter."""
-    offload: Callable[[], Offload] = _threads
-    """Makes a place where blocking work runs; asked once for each part, which has its own."""
-    open_stream: OpenStream = open_network_stream
-    """How the feed reaches its venue."""
-    make_token: Callable[[], str] = secrets.token_hex
-    """64 random characters, for the key to our own simulator."""
-    make_models: MakeModels = worker_models
-    """Where models run; no process is started for a fleet without any."""
 
 
 class Assembly:
@@ -96,6 +55,8 @@ class Assembly:
 
     Raises UsageError for a key that cannot be used.
     """
+
+    make_venue = VenueSide
 
     def __init__(
         self,
@@ -125,18 +86,23 @@ class Assembly:
             self.take_in_models(engine)
             self.add_seat(engine)
         self.account = brokers.make_account(config, self.desks)
-        self._governor = WeightGovernor()
-        """Of our address at the venue: a ban of prices is one of orders."""
-        self.feed: BinanceFeed | None = None
-        self.past_bars: PastBars | None = None
-        """Where a strategy's warm-up comes from; known with the venue's address."""
-        self.simulator = self._make_simulator(history)
-        self.trust = DataTrust(
-            feed=lambda: self.feed,
-            symbols=self.seats.keys(),
+        self.venue = self.make_venue(
+            config=config,
+            seams=seams,
+            seats=self.seats,
+            desks=self.desks,
+            markets=self.markets,
+            market_clock=self.market_clock,
+            credentials=self.credentials,
+            redactor=self.redactor,
+            journal=journal,
+            played_ms=history.market_ms,
+            balances=brokers.balances_after(
+                history.fills, quote=config.fleet.quote, cash=config.broker.cash
+            ),
+            tell=self.tell,
             uptime=lambda symbol: self.supervisor.children[symbol].uptime,
-            stale_after=config.feed.stale_after,
-            is_tape_over=self._is_tape_over,
+            stop_trading=lambda reason: self.gateway.halt_soon(reason),
         )
         self.gateway = self._make_gateway()
         recent = RecentEvents()
@@ -168,7 +134,7 @@ class Assembly:
             seats=self.seats,
             journal=journal,
             snapshots=self.snapshots,
-            feed=lambda: None if self.feed is None else self.feed.statistics(),
+            feed=self.venue.feed_statistics,
             offload=seams.offload(),
         )
         self.reporter = SupervisionReporter(
@@ -188,9 +154,6 @@ class Assembly:
     def tell(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
         """One line of the event log."""
         self.events.emit(kind, text, engine, **data)
-
-    def _is_tape_over(self) -> bool:
-        return self.simulator is not None and self.simulator.ended.is_set()
 
     def launch(self, symbol: str, incarnation: int) -> Engine:
         """A new incarnation on its seat. The supervisor calls it, inside the containment."""
@@ -214,13 +177,13 @@ class Assembly:
         return engine
 
     def _past_bars(self, engine: EngineConfig) -> Callable[[], Awaitable[Sequence[Bar]]] | None:
-        if not engine.warm_up or self.past_bars is None:
+        if not engine.warm_up or self.venue.past_bars is None:
             return None
         return WarmUp(
             symbol=engine.symbol,
             intervals=settings.kline_intervals(self.config),
             count=engine.warm_up,
-            past=self.past_bars,
+            past=self.venue.past_bars,
             market_ms=self.market_clock.now_ms,
             wall_ms=self.wall_ms,
             patience=self.config.health.start_timeout / 2,
@@ -264,22 +227,20 @@ class Assembly:
         """Take a symbol in while the fleet runs: seat, data, child."""
         symbol = engine.symbol
         book = self.desks[symbol].book if symbol in self.desks else None
-        if self.feed is not None and symbol in self.markets:
-            self.feed.remove(symbol)
+        if symbol in self.markets:
+            self.venue.unsubscribe(symbol)
         seat = self.add_seat(engine)
         if book is not None:
             seat.desk.book = book
-        if self.feed is not None:
-            self.feed.add(symbol, seat.deliver)
-            seat.market.depth = self.feed.book(symbol)
+        self.venue.subscribe(seat)
         self.supervisor.add(symbol, after=engine.after, group=engine.group)
 
     def retire(self, symbol: str) -> None:
         """Let a symbol's engine go; its book stays, because its money does."""
         seat = self.seats.pop(symbol)
         seat.inbox.close()
-        if self.feed is not None and not seat.desk.holds:
-            self.feed.remove(symbol)
+        if not seat.desk.holds:
+            self.venue.unsubscribe(symbol)
             del self.markets[symbol]
 
     def add_retired(self, symbol: str) -> None:
@@ -288,37 +249,6 @@ class Assembly:
         book = Book(symbol=symbol, quote_asset=self.config.fleet.quote)
         self.desks[symbol] = Desk(symbol=symbol, book=book, market=market)
         self.markets[symbol] = market
-
-    def make_feed(self, url: str) -> BinanceFeed:
-        """The feed of all seats, at the venue's address, which is known late."""
-        feed = self.config.feed
-        backfill = RestBackfill(
-            RestClient(rest_url(url), governor=self._governor, open_stream=self.seams.open_stream)
-        )
-        self.past_bars = backfill
-        self.feed = BinanceFeed(
-            url,
-            streams=feed.streams,
-            symbols_per_connection=feed.symbols_per_connection,
-            backoff=settings.feed_backoff(self.config),
-            chance=self.seams.chance,
-            on_event=self.tell,
-            wall_clock=self.seams.wall_clock if feed.kind == "binance" else None,
-            backfill=backfill,
-            stale_after=feed.stale_after,
-            is_resting=self._is_tape_over,
-            open_stream=self.seams.open_stream,
-            reader=feed.reader,
-        )
-        for symbol, market in self.markets.items():
-            seat = self.seats.get(symbol)
-            if seat is not None:
-                self.feed.add(symbol, seat.deliver)
-            elif not self.desks[symbol].book.is_flat:
-                # Nobody trades it any more, but what it holds must still be marked.
-                self.feed.add(symbol, market.see)
-            market.depth = self.feed.book(symbol)
-        return self.feed
 
     def restore(self, history: History, states: Mapping[str, object]) -> None:
         """Put back what the last run left: books, trading state, wanted states, crashes.
@@ -349,85 +279,19 @@ class Assembly:
         simulator = self.config.simulator
         return TapeClock(1.0 if simulator is None else simulator.speed)
 
-    def _make_simulator(self, history: History) -> Simulator | None:
-        config = self.config.simulator
-        if config is None:
-            return None
-        return Simulator(
-            seed=config.seed,
-            speed=config.speed,
-            recordings=config.recording,
-            port=config.port,
-            expected_streams=settings.expected_streams(self.config),
-            wall_clock=self.seams.wall_clock,
-            reserve=self._reserve_market_time,
-            start_after_ms=history.market_ms,
-            on_event=self.tell,
-            keys=brokers.simulator_keys(self.config, self.credentials),
-            balances=brokers.balances_after(
-                history.fills, quote=self.config.fleet.quote, cash=self.config.broker.cash
-            ),
-            fee=self.config.broker.fee,
-            faults=Faults.parse(config.faults),
-        )
-
-    async def _reserve_market_time(self, market_ms: int) -> None:
-        try:
-            await self.journal.append(MarketTimeEntry(market_ms=market_ms))
-        except JournalUnavailable as exc:
-            # The market goes on; at worst the next start's trade ids meet old ones.
-            self.tell("journal_trouble", f"market time not journaled: {exc}")
-
     def _make_gateway(self) -> Gateway:
         config = self.config
         return Gateway(
             account=self.account,
             rules=settings.order_rules(config),
             journal=self.journal,
-            broker=self._make_broker(),
+            broker=self.venue.make_broker(),
             quote_asset=config.fleet.quote,
             market_ms=self.market_clock.now_ms,
             wall_ms=self.wall_ms,
-            data=self.trust.state,
+            data=self.venue.trust.state,
             report=self.tell,
         )
-
-    def _make_broker(self) -> Broker:
-        config = self.config
-        if self.credentials is not None:
-            return brokers.make_binance(
-                config,
-                self.credentials,
-                simulator_url=self._simulator_url,
-                on_event=self.tell,
-                on_unauthorized=lambda reason: self.gateway.halt_soon(reason),
-                on_listed=self._learn_listing,
-                governor=self._governor,
-                chance=self.seams.chance,
-                redact=self.redactor.text,
-                open_stream=self.seams.open_stream,
-            )
-        broker = PaperBroker(
-            markets=self.markets,
-            quote_asset=config.fleet.quote,
-            market_ms=self.market_clock.now_ms,
-            fee=config.broker.fee,
-            slippage=config.broker.slippage,
-            latency=config.broker.latency,
-        )
-        for seat in self.seats.values():
-            seat.also = broker.see
-        return broker
-
-    def _learn_listing(self, symbol: str, filters: SymbolFilters, status: str) -> None:
-        desk = self.desks.get(symbol)
-        if desk is not None:
-            desk.rules = filters.rules()
-            desk.closed = "" if status == TRADING else status
-
-    def _simulator_url(self) -> str:
-        assert self.simulator is not None, "checked with the file"
-        return self.simulator.url
 
     def _make_supervisor(self) -> Supervisor:
         config = self.config
@@ -438,7 +302,7 @@ class Assembly:
             chance=self.seams.chance,
             policy=settings.restart_policy(config),
             health=settings.health_limits(config),
-            ailment=self.trust.ailment,
+            ailment=self.venue.trust.ailment,
             grace=config.fleet.grace,
             groups={name: GroupRule(group.restart) for name, group in config.groups.items()},
         )
@@ -451,8 +315,8 @@ class Assembly:
             children=self.supervisor.children,
             account=self.account,
             policy=lambda: self.supervisor.policy,
-            data_age=self.trust.age,
-            input_state=self.trust.input_state,
+            data_age=self.venue.trust.age,
+            input_state=self.venue.trust.input_state,
             models=self.models.statistics,
             redact=self.redactor.text,
             wall_ms=self.wall_ms,

@@ -9,11 +9,12 @@ from typing import Literal
 
 import trio
 
-from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.assembly import Assembly
 from levitrio.app.brokers import check_history, check_live, guard_account, open_credentials
 from levitrio.app.hardening import harden
 from levitrio.app.reload import Reloader
 from levitrio.app.reporting import LEVELS
+from levitrio.app.seams import Seams
 from levitrio.app.tree import FleetRun
 from levitrio.app.watch import conviction, make_border, make_watchdog
 from levitrio.app.web import open_web

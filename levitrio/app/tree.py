@@ -16,9 +16,10 @@ import attrs
 import trio
 
 from levitrio.app.alerting import make_alerts
-from levitrio.app.assembly import BINANCE_STREAMS, Assembly
+from levitrio.app.assembly import Assembly
 from levitrio.app.opening import live_warning, opening
 from levitrio.app.operations import Operations
+from levitrio.app.venue import BINANCE_STREAMS
 from levitrio.app.web import Web, WebOperations
 from levitrio.control.server import ControlServer
 from levitrio.errors import JournalUnavailable
@@ -111,9 +112,9 @@ class FleetRun:
         assembly = self.assembly
         async with trio.open_nursery() as venue:
             url = assembly.config.feed.url or BINANCE_STREAMS
-            if assembly.simulator is not None:
-                url = await venue.start(assembly.simulator.run)
-            venue.start_soon(assembly.make_feed(url).run)
+            if assembly.venue.simulator is not None:
+                url = await venue.start(assembly.venue.simulator.run)
+            venue.start_soon(assembly.venue.make_feed(url).run)
             await venue.start(assembly.gateway.run)
             # Not waited for: fourteen engines need not wait for the model of the fifteenth.
             venue.start_soon(assembly.models.run)
@@ -210,7 +211,7 @@ class FleetRun:
 
     def _announce(self, url: str) -> None:
         assembly = self.assembly
-        market = "the built-in simulator" if assembly.simulator is not None else url
+        market = "the built-in simulator" if assembly.venue.simulator is not None else url
         socket_path = None if self.listener is None else str(self.listener.getsockname())
         assembly.tell(
             "fleet_started",

@@ -45,7 +45,7 @@ class WebOperations(Operations):
         assembly = self.assembly
         if (trouble := assembly.journal.statistics().failed) is not None:
             return f"the journal is unusable: {trouble}"
-        if assembly.feed is None or not assembly.feed.statistics().connections:
+        if assembly.venue.feed is None or not assembly.venue.feed.statistics().connections:
             return "no connection to the market yet"
         children = assembly.supervisor.children.values()
         late = [c.name for c in children if c.state is State.STARTING and c.incarnation <= 1]

@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from levitrio.app import settings
-from levitrio.app.assembly import BINANCE_STREAMS
+from levitrio.app.venue import BINANCE_STREAMS
 from levitrio.cli import render
 from levitrio.fleet.config import FleetConfig
 from levitrio.venues.binance.backfill import RestBackfill

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import attrs
 
-from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.assembly import Assembly
 from levitrio.app.models import local_models
+from levitrio.app.seams import Seams
 from levitrio.fleet.config import FleetConfig
 from levitrio.records.entries import History
 from levitrio.records.events import EventLog

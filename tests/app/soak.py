@@ -15,8 +15,10 @@ import attrs
 import trio
 from trio.testing import MockClock
 
-from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.assembly import Assembly
+from levitrio.app.seams import Seams
 from levitrio.app.tree import FleetRun
+from levitrio.app.venue import VenueSide
 from levitrio.fleet.reading import load
 from levitrio.records.events import EventLog
 from levitrio.records.journal import Journal
@@ -116,8 +118,8 @@ class SparseFeed:
         return FeedStatistics(connections=1, reconnects=0, messages=0, dropped={})
 
 
-class SoakAssembly(Assembly):
-    """The real assembly on a feed of our own."""
+class SparseVenue(VenueSide):
+    """The real venue's side, but for a feed of our own."""
 
     def make_feed(self, url: str) -> SparseFeed:  # type: ignore[override]  # as much as it uses
         feed = SparseFeed(random.Random(1), self.seams.wall_clock)
@@ -125,6 +127,12 @@ class SoakAssembly(Assembly):
         for symbol, seat in self.seats.items():
             feed.add(symbol, seat.deliver)
         return feed
+
+
+class SoakAssembly(Assembly):
+    """The real assembly on that."""
+
+    make_venue = SparseVenue
 
 
 @attrs.frozen(kw_only=True)

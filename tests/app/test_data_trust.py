@@ -37,7 +37,7 @@ async def test_the_status_shows_what_was_refused(autojump_clock: MockClock, tmp_
         row = fleet.row("BTCUSDT")
         assert (row["stale"], row["suspended"], row["late_trades"]) == (False, False, 0)
         assert row["dropped_input"] == {}
-        feed = fleet.assembly.feed
+        feed = fleet.assembly.venue.feed
         assert feed is not None
         subscription = feed._subscriptions["BTCUSDT"]
         for _ in range(10):
@@ -65,7 +65,7 @@ async def test_no_order_on_data_that_is_not_believed(
     config = write_fleet(tmp_path, ("BTCUSDT", "ETHUSDT"), strategy="trusting_strategies:Restless")
     async with running_fleet(config) as fleet:
         await trio.sleep(10)
-        feed = fleet.assembly.feed
+        feed = fleet.assembly.venue.feed
         assert feed is not None
         before = fleet.row("BTCUSDT")
         assert before["trade_count"] > 3
@@ -73,13 +73,13 @@ async def test_no_order_on_data_that_is_not_believed(
         # The market clock goes on with the other symbol's trades.
         for _ in range(10):
             feed._subscriptions["BTCUSDT"].refuse(Reason.CROSSED, trio.current_time())
-        assert fleet.assembly.trust.state("BTCUSDT").is_suspended
+        assert fleet.assembly.venue.trust.state("BTCUSDT").is_suspended
         await trio.sleep(4)
         during = fleet.row("BTCUSDT")
         assert during["trade_count"] <= before["trade_count"] + 1
         assert during["denials"]["data_suspended"] >= 2
         await trio.sleep(20)
-        assert not fleet.assembly.trust.state("BTCUSDT").is_suspended
+        assert not fleet.assembly.venue.trust.state("BTCUSDT").is_suspended
         assert fleet.row("BTCUSDT")["trade_count"] > during["trade_count"] + 5
 
 
@@ -87,10 +87,10 @@ async def test_before_there_is_a_feed(autojump_clock: MockClock, tmp_path: Path)
     """A status asked for early has the same fields."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(1)
-        feed, fleet.assembly.feed = fleet.assembly.feed, None
+        feed, fleet.assembly.venue.feed = fleet.assembly.venue.feed, None
         assert fleet.row("BTCUSDT")["dropped_input"] == {}
-        assert fleet.assembly.trust.state("BTCUSDT").age is None
-        fleet.assembly.feed = feed
+        assert fleet.assembly.venue.trust.state("BTCUSDT").age is None
+        fleet.assembly.venue.feed = feed
 
 
 async def test_an_engine_nobody_tells_anything_is_ill(

@@ -9,8 +9,8 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.app import models
-from levitrio.app.assembly import Seams
 from levitrio.app.models import local_models, strategy_check, worker_models
+from levitrio.app.seams import Seams
 from levitrio.errors import UsageError
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.reading import load

@@ -15,8 +15,9 @@ import msgspec
 import trio
 from trio.testing import memory_stream_pair
 
-from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.assembly import Assembly
 from levitrio.app.operations import Operations
+from levitrio.app.seams import Seams
 from levitrio.app.tree import FleetRun
 from levitrio.control.port import Peer
 from levitrio.fleet.config import FleetConfig

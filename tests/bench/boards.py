@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.assembly import Assembly
+from levitrio.app.seams import Seams
 from levitrio.fleet.reading import load
 from levitrio.records.events import EventLog
 from levitrio.records.journal import Journal

@@ -9,7 +9,8 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from levitrio.app import settings
-from levitrio.app.assembly import Assembly, Seams
+from levitrio.app.assembly import Assembly
+from levitrio.app.seams import Seams
 from levitrio.app.tree import FleetRun
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.reading import load
