@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.errors import ControlError
+from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
 from tests.app.conftest import HOLDER
 from tests.app.virtual import PEER, VirtualFleet, running_fleet, write_fleet
 
@@ -65,6 +66,33 @@ async def test_symbols_come_and_go(autojump_clock: MockClock, tmp_path: Path) ->
         await reload(fleet)
         await trio.sleep(10)
         assert fleet.row("ETHUSDT")["ticks"] > 10
+
+
+async def test_a_new_symbols_orders_rest_in_its_market(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """On paper an order of a symbol that came later fills when its market comes to it."""
+    async with running_fleet(write_fleet(tmp_path, ALL[:2])) as fleet:
+        await trio.sleep(5)
+        write_fleet(tmp_path, ("BTCUSDT", "XRPUSDT"))
+        await reload(fleet)
+        await trio.sleep(10)
+        quote = fleet.assembly.markets["XRPUSDT"].quote
+        assert quote is not None
+        order = Order(
+            client_id="by-hand",
+            symbol="XRPUSDT",
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            quantity=Decimal(10),
+            price=quote.bid,
+        )
+        broker = fleet.assembly.gateway.broker
+        assert (await broker.place(order)).status is OrderStatus.NEW
+        await trio.sleep(300)
+        found = await broker.query(order)
+        assert found is not None
+        assert found.status is OrderStatus.FILLED
 
 
 async def test_a_bad_file_is_refused_whole(autojump_clock: MockClock, tmp_path: Path) -> None:
