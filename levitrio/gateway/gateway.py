@@ -1,13 +1,10 @@
-"""The door to money. The only way from a signal to an order, for the whole fleet:
-
-    signal -> size -> risk -> journal (durable) -> broker -> journal -> book -> on_fill
+"""The door to money: what engines and operators ask, and what the venue tells, for the whole fleet.
 
 The gateway outlives every engine and runs in a nursery of its own, so that cancelling an
 engine never cancels an order half sent. One order per symbol is under way at a time; a signal
 that arrives meanwhile replaces the one that waits, because a signal is a target, not an order.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -17,8 +14,9 @@ from levitrio.errors import JournalUnavailable
 from levitrio.gateway.account import Account
 from levitrio.gateway.brake import LossBrake
 from levitrio.gateway.capital import CapitalWatch
-from levitrio.gateway.decision import Rules, decide
+from levitrio.gateway.decision import Rules
 from levitrio.gateway.desk import Block, Desk
+from levitrio.gateway.dispatch import Dispatch
 from levitrio.gateway.execution import Execution, Journal, Report
 from levitrio.gateway.order_ids import OrderIds
 from levitrio.gateway.reconciliation import Reconciliation
@@ -27,12 +25,11 @@ from levitrio.records.entries import (
     EquityEntry,
     HaltEntry,
     History,
-    IntentEntry,
     OpenOrder,
 )
 from levitrio.strategies.base import Signal
-from levitrio.trading.orders import Fill, Order, OrderStatus
-from levitrio.trading.risk import DataState, Denial, Permission, TradingState
+from levitrio.trading.orders import Fill, OrderStatus
+from levitrio.trading.risk import DataState, Permission, TradingState
 from levitrio.venues.base import Broker, OrderReport
 
 
@@ -51,6 +48,7 @@ class Gateway:
     """How far a symbol's data can be trusted now."""
     report: Report
     execution: Execution = attrs.field(init=False)
+    dispatch: Dispatch = attrs.field(init=False)
     reconciliation: Reconciliation = attrs.field(init=False)
     brake: LossBrake = attrs.field(init=False)
     capital: CapitalWatch = attrs.field(init=False)
@@ -58,17 +56,19 @@ class Gateway:
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
     """Of the last run, by symbol, until they are closed."""
     _nursery: trio.Nursery | None = None
-    _is_closed: bool = False
-    _by_hand: bool = False
-    _waiting: deque[Desk] = attrs.field(factory=deque)
-    """Desks with work, when it is done by hand."""
-    _idle: trio.Event = attrs.field(factory=trio.Event)
-    _working: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.ids = OrderIds(self.journal.token)
         self.execution = Execution(
             journal=self.journal, broker=self.broker, report=self.report, wall_ms=self.wall_ms
+        )
+        self.dispatch = Dispatch(
+            account=self.account,
+            execution=self.execution,
+            ids=self.ids,
+            rules=lambda: self.rules,
+            market_ms=self.market_ms,
+            data=self.data,
         )
         self.reconciliation = Reconciliation(execution=self.execution, is_ours=self.ids.is_ours)
         self.brake = LossBrake(
@@ -132,9 +132,9 @@ class Gateway:
         `by_hand` is for replay, whose time only goes on when the caller says so: nobody watches
         the losses but the caller, who lets `brake` look, and signals wait for `work_next`.
         """
-        self._by_hand = by_hand
+        self.dispatch.by_hand = by_hand
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+            self._nursery = self.dispatch.nursery = nursery
             await nursery.start(self.broker.run)
             if not by_hand:
                 nursery.start_soon(self.brake.run, lambda: self.rules.risk)
@@ -144,16 +144,23 @@ class Gateway:
 
     def close(self) -> None:
         """The fleet ends: no order leaves from this instant, not even the operator's."""
-        self._is_closed = True
+        self.dispatch.is_closed = True
         for desk in self.desks.values():
             desk.target, desk.flatten = None, False
             desk.want_cancel()
 
     async def drain(self) -> None:
         """Returns once no order is under way; the caller bounds it."""
-        while self._working:
-            self._idle = trio.Event()
-            await self._idle.wait()
+        await self.dispatch.drain()
+
+    @property
+    def waiting(self) -> int:
+        """Desks that wait for `work_next`; always 0 unless run `by_hand`."""
+        return self.dispatch.waiting
+
+    async def work_next(self) -> None:
+        """Decide for the desk that waits longest, in the caller's own task."""
+        await self.dispatch.work_next()
 
     # What the venue holds
 
@@ -173,15 +180,11 @@ class Gateway:
     async def _reconcile(self, desk: Desk) -> None:
         leftovers = self._leftovers.pop(desk.symbol, [])
         if leftovers:
-            desk.busy = True
-            self._working += 1
-            try:
+            with self.dispatch.occupied(desk):
                 await self.reconciliation.close(desk, leftovers)
-            finally:
-                self._rest(desk)
         await self.reconciliation.compare(desk)
         if desk.has_work:
-            self._wake(desk)
+            self.dispatch.wake(desk)
 
     def _heard(self, symbol: str, report: OrderReport) -> None:
         """The venue told something unasked: a fill, the end of an order, or a stranger's."""
@@ -226,7 +229,7 @@ class Gateway:
         def submit(signal: Signal) -> None:
             if desk.incarnation == incarnation and desk.permission is not Permission.NONE:
                 desk.target = signal
-                self._wake(desk)
+                self.dispatch.wake(desk)
 
         return submit
 
@@ -254,7 +257,7 @@ class Gateway:
             return False
         desk.flatten = True
         desk.target = None
-        self._wake(desk)
+        self.dispatch.wake(desk)
         return True
 
     def flatten_all(self) -> None:
@@ -343,105 +346,3 @@ class Gateway:
             await self.journal.append(entry)
         except JournalUnavailable as exc:
             self.report("journal_trouble", f"the account's equity is not journaled: {exc}")
-
-    # The way of one signal
-
-    def _wake(self, desk: Desk) -> None:
-        if self._is_closed:
-            desk.target, desk.flatten = None, False
-        if desk.busy or self._nursery is None or Block.RECONCILING in desk.blocks:
-            return  # it waits, and is looked at when that is over
-        if desk.is_settled():
-            desk.target = None
-            return
-        desk.busy = True
-        self._working += 1
-        if self._by_hand:
-            self._waiting.append(desk)
-        else:
-            self._nursery.start_soon(self._work, desk)
-
-    @property
-    def waiting(self) -> int:
-        """Desks that wait for `work_next`; always 0 unless run `by_hand`."""
-        return len(self._waiting)
-
-    async def work_next(self) -> None:
-        """Decide for the desk that waits longest, in the caller's own task."""
-        await self._work(self._waiting.popleft())
-
-    async def _work(self, desk: Desk) -> None:
-        try:
-            while desk.has_work:
-                reason = "flatten" if desk.flatten else "signal"
-                verdict = decide(
-                    desk,
-                    self.account,
-                    self.rules,
-                    client_id=lambda: self.ids.make(self.journal.reserve()),
-                    now=trio.current_time(),
-                    data=self.data(desk.symbol),
-                )
-                if isinstance(verdict, Order):
-                    await self._execute(desk, verdict, reason)
-                elif verdict is not None:
-                    self._deny(desk, verdict)
-        finally:
-            self._rest(desk)
-
-    def _rest(self, desk: Desk) -> None:
-        desk.busy = False
-        self._working -= 1
-        if not self._working:
-            self._idle.set()
-
-    async def _execute(self, desk: Desk, order: Order, reason: str) -> None:
-        # `under_way` is set before the first await, so that the next symbol's risk counts it.
-        desk.under_way = order
-        desk.cancel_wanted = False
-        self.account.count_order(desk, trio.current_time())
-        incarnation = desk.incarnation
-        try:
-            await self.journal.append(
-                IntentEntry(
-                    seq=OrderIds.sequence(order.client_id),
-                    order=order,
-                    incarnation=incarnation,
-                    reason=reason,
-                    wall_ms=self.wall_ms(),
-                    market_ms=self.market_ms(),
-                )
-            )
-            is_flatten = reason == "flatten"
-            if self._may_still_send(desk, order, incarnation, is_flatten=is_flatten):
-                await self.execution.send(desk, order)
-            else:
-                withdrawn = "withdrawn: the engine or the fleet stopped before the send"
-                answer = OrderReport(
-                    client_id=order.client_id, status=OrderStatus.CANCELED, reason=withdrawn
-                )
-                await self.execution.settle(desk, answer)
-        except JournalUnavailable as exc:
-            self._deny(desk, Denial(reason="journal", detail=str(exc)))
-        finally:
-            desk.under_way = None
-
-    def _may_still_send(
-        self, desk: Desk, order: Order, incarnation: int, *, is_flatten: bool
-    ) -> bool:
-        """The world may have changed while the intent became durable."""
-        state = self.account.trading_state
-        if desk.blocks or self._is_closed:
-            return False
-        if is_flatten:
-            return True
-        if state is TradingState.HALTED or desk.incarnation != incarnation:
-            return False
-        if order.is_exit:
-            return desk.permission is not Permission.NONE
-        return desk.permission is Permission.ALL and state is TradingState.ACTIVE
-
-    def _deny(self, desk: Desk, denial: Denial) -> None:
-        if desk.count_denial(denial.reason):
-            text = denial.reason + (f": {denial.detail}" if denial.detail else "")
-            self.report("denied", text, engine=desk.symbol, reason=denial.reason)

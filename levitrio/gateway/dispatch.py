@@ -1,0 +1,162 @@
+"""The way of a target that waits at its desk: decided, journaled, sent, until nothing waits.
+
+    signal -> size -> risk -> journal (durable) -> broker -> journal -> book -> on_fill
+
+One order per symbol at a time, each symbol in a task of its own.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import attrs
+import trio
+
+from levitrio.errors import JournalUnavailable
+from levitrio.gateway.account import Account
+from levitrio.gateway.decision import Rules, decide
+from levitrio.gateway.desk import Block, Desk
+from levitrio.gateway.execution import Execution
+from levitrio.gateway.order_ids import OrderIds
+from levitrio.records.entries import IntentEntry
+from levitrio.trading.orders import Order, OrderStatus
+from levitrio.trading.risk import DataState, Denial, Permission, TradingState
+from levitrio.venues.base import OrderReport
+
+
+@attrs.define(eq=False, kw_only=True)
+class Dispatch:
+    """Lets orders out. `nursery` is the gateway's, from its `run` on."""
+
+    account: Account
+    execution: Execution
+    ids: OrderIds
+    rules: Callable[[], Rules]
+    market_ms: Callable[[], int]
+    data: Callable[[str], DataState]
+    """How far a symbol's data can be trusted now."""
+    nursery: trio.Nursery | None = None
+    by_hand: bool = False
+    is_closed: bool = False
+    """The fleet ends: nothing leaves any more."""
+    _waiting: deque[Desk] = attrs.field(factory=deque)
+    """Desks with work, when it is done by hand."""
+    _idle: trio.Event = attrs.field(factory=trio.Event)
+    _working: int = 0
+
+    def wake(self, desk: Desk) -> None:
+        """Something waits at the desk: decide it as soon as it may be decided."""
+        if self.is_closed:
+            desk.target, desk.flatten = None, False
+        if desk.busy or self.nursery is None or Block.RECONCILING in desk.blocks:
+            return  # it waits, and is looked at when that is over
+        if desk.is_settled():
+            desk.target = None
+            return
+        desk.busy = True
+        self._working += 1
+        if self.by_hand:
+            self._waiting.append(desk)
+        else:
+            self.nursery.start_soon(self._work, desk)
+
+    @property
+    def waiting(self) -> int:
+        """Desks that wait for `work_next`."""
+        return len(self._waiting)
+
+    async def work_next(self) -> None:
+        """Decide for the desk that waits longest, in the caller's own task."""
+        await self._work(self._waiting.popleft())
+
+    @contextmanager
+    def occupied(self, desk: Desk) -> Iterator[None]:
+        """Nothing of the desk is decided meanwhile."""
+        desk.busy = True
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._rest(desk)
+
+    async def drain(self) -> None:
+        """Returns once no order is under way; the caller bounds it."""
+        while self._working:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    async def _work(self, desk: Desk) -> None:
+        try:
+            while desk.has_work:
+                reason = "flatten" if desk.flatten else "signal"
+                verdict = decide(
+                    desk,
+                    self.account,
+                    self.rules(),
+                    client_id=lambda: self.ids.make(self.execution.journal.reserve()),
+                    now=trio.current_time(),
+                    data=self.data(desk.symbol),
+                )
+                if isinstance(verdict, Order):
+                    await self._execute(desk, verdict, reason)
+                elif verdict is not None:
+                    self._deny(desk, verdict)
+        finally:
+            self._rest(desk)
+
+    def _rest(self, desk: Desk) -> None:
+        desk.busy = False
+        self._working -= 1
+        if not self._working:
+            self._idle.set()
+
+    async def _execute(self, desk: Desk, order: Order, reason: str) -> None:
+        # `under_way` is set before the first await, so that the next symbol's risk counts it.
+        desk.under_way = order
+        desk.cancel_wanted = False
+        self.account.count_order(desk, trio.current_time())
+        incarnation = desk.incarnation
+        try:
+            await self.execution.journal.append(
+                IntentEntry(
+                    seq=OrderIds.sequence(order.client_id),
+                    order=order,
+                    incarnation=incarnation,
+                    reason=reason,
+                    wall_ms=self.execution.wall_ms(),
+                    market_ms=self.market_ms(),
+                )
+            )
+            is_flatten = reason == "flatten"
+            if self._may_still_send(desk, order, incarnation, is_flatten=is_flatten):
+                await self.execution.send(desk, order)
+            else:
+                withdrawn = "withdrawn: the engine or the fleet stopped before the send"
+                answer = OrderReport(
+                    client_id=order.client_id, status=OrderStatus.CANCELED, reason=withdrawn
+                )
+                await self.execution.settle(desk, answer)
+        except JournalUnavailable as exc:
+            self._deny(desk, Denial(reason="journal", detail=str(exc)))
+        finally:
+            desk.under_way = None
+
+    def _may_still_send(
+        self, desk: Desk, order: Order, incarnation: int, *, is_flatten: bool
+    ) -> bool:
+        """The world may have changed while the intent became durable."""
+        state = self.account.trading_state
+        if desk.blocks or self.is_closed:
+            return False
+        if is_flatten:
+            return True
+        if state is TradingState.HALTED or desk.incarnation != incarnation:
+            return False
+        if order.is_exit:
+            return desk.permission is not Permission.NONE
+        return desk.permission is Permission.ALL and state is TradingState.ACTIVE
+
+    def _deny(self, desk: Desk, denial: Denial) -> None:
+        if desk.count_denial(denial.reason):
+            text = denial.reason + (f": {denial.detail}" if denial.detail else "")
+            self.execution.report("denied", text, engine=desk.symbol, reason=denial.reason)
