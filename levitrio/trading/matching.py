@@ -7,8 +7,11 @@ we took of a level is gone until the level is told anew. The rules:
 * An order takes the best price first; at one price the market's level comes before our own
   resting orders, and those go by the time of their arrival.
 * A fill happens at the price of whoever stood there first.
-* A resting order fills when a trade happens at its price or through it, by at most the trade's
-  quantity, and when the market's other side comes to its price, by at most the level's.
+* A resting order fills when a trade goes through its price, or happens at its price once what
+  stood there first has traded, by at most the trade's quantity; and when the market's other side
+  comes to its price, by at most the level's.
+* What stood there first is known of the levels that are told, and never grows. It shrinks with
+  the trades at that price and with the level: who left is taken to have stood before us.
 * An order with a stop price sleeps until a trade at the price or beyond it wakes it.
 """
 
@@ -64,8 +67,9 @@ class MatchingBook:
         """What the order would get if it arrived now; changes nothing."""
         self._see(depth)
         if order.type is OrderType.LIMIT_MAKER:
-            takes = any(order.crosses(match.price) for match in self._offers(order.side, depth))
-            return Plan(matches=(), ending=Ending.WOULD_TAKE if takes else Ending.RESTS)
+            if any(order.crosses(match.price) for match in self._offers(order.side, depth)):
+                return Plan(matches=(), ending=Ending.WOULD_TAKE)
+            return Plan(matches=(), ending=Ending.RESTS, ahead=_standing_at(order, depth))
         matches = tuple(self._matches(order, depth))
         if order.quote_quantity is not None:
             # Whether it got all it could is a question of one step, which cannot be had.
@@ -81,8 +85,9 @@ class MatchingBook:
             return Plan(matches=matches, ending=Ending.NO_LIQUIDITY)
         if order.time_in_force is TimeInForce.FOK:
             return Plan(matches=(), ending=Ending.FOK_EXPIRES)
-        is_ioc = order.time_in_force is TimeInForce.IOC
-        return Plan(matches=matches, ending=Ending.IOC_EXPIRES if is_ioc else Ending.RESTS)
+        if order.time_in_force is TimeInForce.IOC:
+            return Plan(matches=matches, ending=Ending.IOC_EXPIRES)
+        return Plan(matches=matches, ending=Ending.RESTS, ahead=_standing_at(order, depth))
 
     def carry_out(self, order: BookOrder, plan: Plan) -> list[Execution]:
         """Let the plan happen; must be called before anything else changed the book."""
@@ -96,6 +101,7 @@ class MatchingBook:
                 executions.append(self._fill(match.resting, match.price, match.quantity, True))
             executions.append(self._fill(order, match.price, match.quantity, False))
         if plan.ending is Ending.RESTS:
+            order.ahead = plan.ahead
             insort(self._resting[order.side], order, key=_priority)
         return executions
 
@@ -119,12 +125,21 @@ class MatchingBook:
     def traded(self, price: Decimal, quantity: Decimal, taker: Side) -> list[Execution]:
         """A trade of the market: our resting orders at its price or better fill with it."""
         executions = []
+        left, ours = quantity, ZERO  # what reached this price, and what of it we got there
         for order in list(self._resting[_other(taker)]):
-            if not quantity or order.price is None or not order.crosses(price):
+            if order.price is None or not order.crosses(price):
                 break
-            size = min(quantity, order.remaining)
-            quantity -= size
-            executions.append(self._fill(order, order.price, size, True))
+            if order.price == price:
+                passed = min(order.ahead, left)
+                order.ahead -= passed
+                size = min(left - passed - ours, order.remaining)
+                ours += size
+            else:  # it went through the order's price: nobody is left there
+                order.ahead = ZERO
+                size = min(left, order.remaining)
+                left -= size
+            if size:
+                executions.append(self._fill(order, order.price, size, True))
         return executions
 
     def moved(self, depth: Depth) -> list[Execution]:
@@ -132,6 +147,8 @@ class MatchingBook:
         self._see(depth)
         executions = []
         for side, orders in self._resting.items():
+            for order in orders:
+                order.ahead = min(order.ahead, _standing_at(order, depth, unknown=order.ahead))
             for order in list(orders):
                 if order.price is None or not self._crossing(order, depth):
                     break
@@ -202,6 +219,17 @@ class MatchingBook:
 
 def _other(side: Side) -> Side:
     return Side.SELL if side is Side.BUY else Side.BUY
+
+
+def _standing_at(order: BookOrder, depth: Depth, *, unknown: Decimal = ZERO) -> Decimal:
+    """What the market holds at the order's price on its own side; `unknown` beyond what is told."""
+    levels = depth.bids if order.side is Side.BUY else depth.asks
+    for price, quantity in levels:
+        if price == order.price:
+            return quantity
+        if order.crosses(price):  # this level is worse: nothing stands at the order's price
+            return ZERO
+    return unknown
 
 
 def _own(order: BookOrder) -> Match:

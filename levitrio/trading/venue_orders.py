@@ -75,6 +75,8 @@ class BookOrder:
     """In the base asset."""
     quote_filled: Decimal = ZERO
     """Price x quantity of every fill, in the quote asset."""
+    ahead: Decimal = ZERO
+    """While it rests: what the market holds at its price and came first, in the base asset."""
 
     @property
     def remaining(self) -> Decimal:
@@ -109,6 +111,8 @@ class Plan:
 
     matches: tuple[Match, ...]
     ending: Ending
+    ahead: Decimal = ZERO
+    """What the market holds already at the price where the order will rest, in the base asset."""
 
     @property
     def quantity(self) -> Decimal:

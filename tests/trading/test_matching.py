@@ -127,12 +127,13 @@ def test_a_plan_changes_nothing() -> None:
 
 
 def test_trades_fill_what_rests_by_price_and_time() -> None:
-    """The better price first, then who came first; each at its own price, all within the trade."""
+    """The better price first, then the market's unit at 99, then who of us came first; each at its
+    own price, all within the trade."""
     book = MatchingBook()
     first, better, second = order(BUY, "1", "99"), order(BUY, "1", "99.5"), order(BUY, "1", "99")
     for each in (first, better, second):
         arrive(book, each, depth())
-    done = book.traded(D(99), D("2.5"), SELL)
+    done = book.traded(D(99), D("3.5"), SELL)
     assert [(each.order, each.price, each.quantity) for each in done] == [
         (better, D("99.5"), D(1)),
         (first, D(99), D(1)),
@@ -148,6 +149,73 @@ def test_trades_elsewhere_fill_nothing() -> None:
     arrive(book, order(BUY, "1", "99"), depth())
     assert book.traded(D("99.01"), D(5), SELL) == []
     assert book.traded(D(99), D(5), BUY) == []
+
+
+def test_what_stood_there_first_trades_first() -> None:
+    """Two units stood at 99 before us: the first two traded there are theirs, the third is ours."""
+    book = MatchingBook()
+    resting = order(BUY, "3", "99")
+    arrive(book, resting, depth([("99", "2")]))
+    assert book.traded(D(99), D("1.5"), SELL) == []
+    assert [each.quantity for each in book.traded(D(99), D(1), SELL)] == [D("0.5")]
+    assert [each.quantity for each in book.traded(D(99), D(1), SELL)] == [D(1)]
+
+
+def test_a_trade_below_has_taken_everybody() -> None:
+    """Whoever sold at 98.9 found nobody left at 99: the queue there is over."""
+    book = MatchingBook()
+    resting = order(BUY, "3", "99")
+    arrive(book, resting, depth([("99", "50")]))
+    assert [each.quantity for each in book.traded(D("98.9"), D(1), SELL)] == [D(1)]
+    assert [each.quantity for each in book.traded(D(99), D(1), SELL)] == [D(1)]
+
+
+@pytest.mark.parametrize(
+    ("bids", "ahead"),
+    [
+        ([("99", "80")], "50"),  # who comes later stands behind us
+        ([("99", "4")], "4"),
+        ([("98", "80")], "0"),  # the level is gone
+        ([("100", "80")], "50"),  # of deeper levels nothing is told
+        ([], "50"),
+    ],
+)
+def test_the_queue_shrinks_with_its_level(bids: list[tuple[str, str]], ahead: str) -> None:
+    """Nobody is let in before us, and no more stand there than the level holds."""
+    book = MatchingBook()
+    resting = order(BUY, "3", "99")
+    arrive(book, resting, depth([("99", "50")]))
+    book.moved(depth(bids, update_id=2))
+    assert resting.ahead == D(ahead)
+
+
+@given(
+    st.integers(0, 9),
+    st.lists(
+        st.tuples(st.sampled_from(["at", "below", "shrinks"]), st.integers(1, 4)), max_size=12
+    ),
+)
+def test_a_queue_is_never_jumped(stood: int, steps: list[tuple[str, int]]) -> None:
+    """Until a trade goes through: what we got and what was ahead of us is what traded there."""
+    book, resting = MatchingBook(), order(BUY, "99", "99")
+    arrive(book, resting, depth([("99", str(stood))] if stood else [("98", "1")]))
+    traded = gone = 0
+    for update, (what, size) in enumerate(steps, start=2):
+        if what == "below":
+            before = resting.filled
+            book.traded(D(98), D(size), SELL)
+            assert resting.filled - before == size
+            assert resting.ahead == 0
+            return
+        if what == "at":
+            book.traded(D(99), D(size), SELL)
+            traded += size
+        else:
+            left = max(int(resting.ahead) - size, 0)
+            gone += int(resting.ahead) - left
+            book.moved(depth([("99", str(left))] if left else [("98", "1")], update_id=update))
+        assert resting.filled == max(0, traded - (stood - gone))
+        assert resting.ahead == max(0, stood - gone - traded)
 
 
 def test_the_market_comes_to_a_resting_order() -> None:
