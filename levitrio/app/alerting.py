@@ -1,18 +1,18 @@
-"""Alerts of a fleet, wired: which section of fleet.toml, which thread, and the daily summary."""
+"""Alerts of a fleet, wired: which section of fleet.toml, and which threads."""
 
-from levitrio.app.assembly import Assembly
-from levitrio.records.alerts import AlertRules, Alerts
-from levitrio.records.apprise_sender import make_send
+from levitrio.fleet.config import FleetConfig
+from levitrio.records.apprise_sender import make_sends
+from levitrio.records.outlet import Send
 
 
-def make_alerts(assembly: Assembly) -> Alerts | None:
-    """None when `[alerts]` names no address. Raises UsageError when apprise is missing."""
-    config = assembly.config.alerts
-    if config is None or not config.urls:
-        return None
-    return Alerts(
-        rules=AlertRules(fleet=assembly.config.fleet.name, on=config.on),
-        send=make_send(config.urls),
-        offload=assembly.seams.offload(),
-        failed=lambda text: assembly.tell("alert_failed", text),
-    )
+def open_sends(config: FleetConfig) -> tuple[Send, ...]:
+    """A way to every address of `[alerts]`; none when the section names none. Blocks.
+
+    Raises UsageError when apprise is missing or does not know an address.
+    """
+    return () if config.alerts is None else make_sends(config.alerts.urls)
+
+
+def alerts_on(config: FleetConfig) -> tuple[str, ...]:
+    """Which events `[alerts]` wants to be told of."""
+    return () if config.alerts is None else config.alerts.on

@@ -26,6 +26,7 @@ from levitrio.fleet.config import EngineConfig, FleetConfig
 from levitrio.gateway.desk import Desk
 from levitrio.gateway.gateway import Gateway
 from levitrio.inbox import Inbox
+from levitrio.records.alerts import AlertRules, Alerts
 from levitrio.records.disk import Directory
 from levitrio.records.entries import History
 from levitrio.records.events import EventLog, RecentEvents
@@ -128,6 +129,11 @@ class Assembly:
             seats=self.seats, account=self.account, market_clock=self.market_clock
         )
         events.add_sink(self.observer)
+        self.alerts = Alerts(
+            rules=AlertRules(fleet=config.fleet.name, on=()),
+            offload=seams.outbox,
+            failed=partial(self.tell, "alert_failed"),
+        )
         self.scraper = Scraper(
             status=self.status,
             observer=self.observer,

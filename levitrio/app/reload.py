@@ -1,10 +1,12 @@
 """Put a changed fleet.toml in force without stopping what did not change."""
 
+from functools import partial
 from typing import Any, Literal
 
 import attrs
 
 from levitrio.app import settings
+from levitrio.app.alerting import alerts_on, open_sends
 from levitrio.app.assembly import Assembly
 from levitrio.app.models import strategy_check
 from levitrio.control import codes
@@ -12,6 +14,7 @@ from levitrio.errors import ConfigError, ControlError, UsageError
 from levitrio.fleet.changes import Changes, difference
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.reading import load
+from levitrio.records.outlet import Send
 from levitrio.supervision.lifecycle import State, Wanted
 
 Positions = Literal["refuse", "flatten", "keep"]
@@ -54,6 +57,7 @@ class Reloader:
                 f"{', '.join(holding)} would be removed with an open position",
                 "levi ctl reload --flatten, or --keep-position",
             )
+        sends = await self._open_sends(config)
         for symbol in (*changes.added, *changes.changed):
             try:
                 assembly.take_in_models(config.engines[symbol])
@@ -62,6 +66,7 @@ class Reloader:
                 raise ControlError(codes.REFUSED, f"nothing was changed: {exc}") from exc
         kept = {name: getattr(assembly.config, name) for name in changes.restart_needed}
         assembly.config = attrs.evolve(config, **kept)
+        assembly.alerts.configure(alerts_on(assembly.config), sends)
         assembly.gateway.rules = settings.order_rules(assembly.config)
         assembly.supervisor.set_limits(
             policy=settings.restart_policy(assembly.config),
@@ -92,6 +97,16 @@ class Reloader:
             if found and name != "unchanged"
         )
         assembly.tell("reloaded", text or "nothing changed")
+
+    async def _open_sends(self, config: FleetConfig) -> tuple[Send, ...] | None:
+        """Ways to the addresses of `[alerts]`; None when they are those of before."""
+        old, new = self.assembly.config.alerts, config.alerts
+        if (old.urls if old else ()) == (new.urls if new else ()):
+            return None
+        try:
+            return await self.assembly.seams.outbox()(partial(open_sends, config))
+        except UsageError as exc:
+            raise ControlError(codes.REFUSED, f"nothing was changed: {exc}") from exc
 
     def _is_moved(self, config: FleetConfig, symbol: str) -> bool:
         old, new = self.assembly.seats[symbol].config, config.engines[symbol]

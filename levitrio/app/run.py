@@ -9,6 +9,7 @@ from typing import Literal
 
 import trio
 
+from levitrio.app.alerting import alerts_on, open_sends
 from levitrio.app.assembly import Assembly
 from levitrio.app.brokers import check_history, check_live, guard_account, open_credentials
 from levitrio.app.hardening import harden
@@ -54,13 +55,15 @@ def run_fleet(
 
     With engines that will not stop the process ends itself with 1, all records written. Raises
     LevitrioError, having started nothing, when the fleet or its account is in use already, its
-    records are damaged, its key cannot be used, or real orders were not asked for twice.
+    records are damaged, its key cannot be used, an address of `[alerts]` is unknown, or real
+    orders were not asked for twice.
     """
     seams = seams or Seams()
     check_live(config, live=live)
     if live:
         harden()
     credentials = open_credentials(config, seams.make_token)
+    sends = open_sends(config)
     redactor = Redactor()
     if credentials is not None:
         redactor.add(*credentials.values)
@@ -103,6 +106,7 @@ def run_fleet(
             credentials=credentials,
             redactor=redactor,
         )
+        assembly.alerts.configure(alerts_on(config), sends)
 
         def exit_hard(code: int) -> None:
             logs.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from levitrio.app.models import MakeModels, worker_models
-from levitrio.records.offload import Offload, in_threads
+from levitrio.records.offload import Offload, in_a_thread_left_behind, in_threads
 from levitrio.venues.binance.network import OpenStream, open_network_stream
 
 
@@ -26,6 +26,8 @@ class Seams:
     """Random numbers in [0, 1), for jitter."""
     offload: Callable[[], Offload] = _threads
     """Makes a place where blocking work runs; asked once for each part, which has its own."""
+    outbox: Callable[[], Offload] = in_a_thread_left_behind
+    """The same for work that the end of the fleet does not wait for."""
     open_stream: OpenStream = open_network_stream
     """How the feed reaches its venue."""
     make_token: Callable[[], str] = secrets.token_hex

@@ -15,7 +15,6 @@ from functools import partial
 import attrs
 import trio
 
-from levitrio.app.alerting import make_alerts
 from levitrio.app.assembly import Assembly
 from levitrio.app.opening import live_warning, opening
 from levitrio.app.operations import Operations
@@ -36,6 +35,9 @@ DRAIN = 2.0
 
 LAST_WORDS = 5.0
 """Seconds the final snapshot may take on a slow disk."""
+
+LAST_ALERTS = 3.0
+"""Seconds messages on their way may take; longer than a webhook needs, shorter than patience."""
 
 STUCK_EXIT = 1
 
@@ -97,13 +99,16 @@ class FleetRun:
             if self.watchdog is not None:
                 await records.start(self.watchdog.run)
             records.start_soon(self.notifier.feed_watchdog)
-            if (alerts := make_alerts(assembly)) is not None:
-                assembly.events.add_sink(alerts)
-                await records.start(alerts.run)
+            for event in assembly.events.since(0).events:
+                assembly.alerts(event)  # a damaged snapshot, the culprit of the last process
+            assembly.events.add_sink(assembly.alerts)
+            await records.start(assembly.alerts.run)
             assembly.restore(self.history, self.states)
             await self._trade()
             with trio.move_on_after(LAST_WORDS):
                 await assembly.snapshots.flush()
+            with trio.move_on_after(LAST_ALERTS):
+                await assembly.alerts.flush()
             records.cancel_scope.cancel()
         assembly.tell("fleet_stopped", "stopped")
         return 0
@@ -206,6 +211,8 @@ class FleetRun:
                 await assembly.journal.append(*incidents)
             except JournalUnavailable as exc:
                 assembly.tell("journal_trouble", f"the last incidents are lost: {exc}")
+        with trio.move_on_after(LAST_ALERTS):
+            await assembly.alerts.flush()
         assembly.tell("fleet_stopped", f"stopped around {len(stuck)} stuck: {', '.join(stuck)}")
         self.exit_hard(STUCK_EXIT)
 

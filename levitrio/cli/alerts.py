@@ -8,8 +8,10 @@ import typer
 from levitrio.cli import outcome, render
 from levitrio.errors import UsageError
 from levitrio.fleet.reading import load
-from levitrio.records.alerts import Message
-from levitrio.records.apprise_sender import make_send
+from levitrio.records.apprise_sender import make_sends
+from levitrio.records.outlet import Message
+
+TEXT = "This is how an alert arrives."
 
 
 def register(app: typer.Typer) -> None:
@@ -27,10 +29,13 @@ def test(
     config = load(file)
     if config.alerts is None or not config.alerts.urls:
         raise UsageError(f'{file}: expected [alerts] urls = ["..."], found none')
-    send = make_send(config.alerts.urls)
-    sent = send(
-        Message(title=f"levitrio {config.fleet.name}: test", body="This is how an alert arrives.")
-    )
-    count = len(config.alerts.urls)
-    render.write(f"sent to {count} addresses" if sent else "at least one address did not take it")
-    return outcome.FINE if sent else outcome.FAILED
+    message = Message(title=f"levitrio {config.fleet.name}: test", body=TEXT)
+    refused = 0
+    for number, send in enumerate(make_sends(config.alerts.urls), start=1):
+        # The address itself may hold a token.
+        if send(message):
+            render.write(f"address number {number}: sent")
+        else:
+            refused += 1
+            render.complain(f"address number {number}: the service did not take it")
+    return outcome.FAILED if refused else outcome.FINE

@@ -1,41 +1,27 @@
 """Messages to people: which events are worth one, how often, and sending them off the loop.
 
 A night has one operator and many crashes: the same news of the same engine is told once in a
-quarter of an hour with a count, and no more than ten messages leave in a minute. Sending is a
-foreign library and a foreign network, so it happens in a thread that may fail or hang alone.
+quarter of an hour with a count, and no more than ten messages about engines leave in a minute.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import attrs
 import trio
 
 from levitrio.records.events import Event
 from levitrio.records.offload import Offload
+from levitrio.records.outlet import Message, Outlet, Send
 
 REPEAT_AFTER = 900.0
 """Seconds for which the same news of the same engine is only counted."""
 
+TRADING_IS = "trading is "
+"""How the text of a `trading_state` begins; the state follows, and a colon if there is a reason."""
+
 PER_MINUTE = 10
-
-WAITING = 100
-"""Messages that wait for the network; older ones are dropped and counted."""
-
-SEND_TIMEOUT = 30.0
-"""Seconds one message may take; a hanging service costs the next ones this long, not the fleet."""
-
-
-@attrs.frozen(kw_only=True)
-class Message:
-    """One message."""
-
-    title: str
-    body: str
-
-
-Send = Callable[[Message], bool]
-"""Blocks until the message is out; False or an exception when it is not."""
+"""Messages about engines; what concerns the whole fleet is rare, and never one too many."""
 
 
 def kind_of(event: Event) -> str | None:
@@ -44,7 +30,7 @@ def kind_of(event: Event) -> str | None:
         case "failed" | "convicted":
             return "failed"
         case "trading_state":
-            return "halted" if "halted" in event.text or "reducing" in event.text else None
+            return None if news_of(event) == f"{TRADING_IS}active" else "halted"
         case "stuck" | "stale" | "blocked" | "summary":
             return event.kind
         case "suspended":
@@ -54,6 +40,11 @@ def kind_of(event: Event) -> str | None:
         case "journal_trouble" | "snapshot_trouble" | "snapshot_damaged":
             return "journal"
     return None
+
+
+def news_of(event: Event) -> str:
+    """What is told once: its kind, or the state that trading is in."""
+    return event.text.partition(":")[0] if event.kind == "trading_state" else event.kind
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -70,21 +61,24 @@ class AlertRules:
 
     def judge(self, event: Event, now: float) -> Message | None:
         """The message an event deserves now, if any."""
+        if event.kind == "trading_state":
+            self._forget_other_states(news_of(event))
         kind = kind_of(event)
         if kind is None or kind not in self.on:
             return None
-        key = (event.kind, event.engine)
+        key = (news_of(event), event.engine)
         told = self._told.get(key)
         if told is not None and now - told < REPEAT_AFTER and kind != "summary":
             self._repeats[key] = self._repeats.get(key, 0) + 1
             return None
         while self._times and self._times[0] <= now - 60.0:
             self._times.popleft()
-        if len(self._times) >= PER_MINUTE:
-            self.suppressed += 1
-            return None
+        if event.engine is not None:
+            if len(self._times) >= PER_MINUTE:
+                self.suppressed += 1
+                return None
+            self._times.append(now)
         self._told[key] = now
-        self._times.append(now)
         notes = []
         if repeats := self._repeats.pop(key, 0):
             notes.append(f"{repeats} more since the last message")
@@ -95,52 +89,66 @@ class AlertRules:
         body = "\n".join([event.text or event.kind, *notes, event.ts])
         return Message(title=f"levitrio {who}: {event.kind}", body=body)
 
+    def _forget_other_states(self, state: str) -> None:
+        """A halt after a halt was lifted is new, however soon it comes."""
+        for news, engine in tuple(self._told):
+            if news.startswith(TRADING_IS) and news != state:
+                del self._told[news, engine]
+                self._repeats.pop((news, engine), None)
+
 
 @attrs.define(eq=False, kw_only=True)
 class Alerts:
-    """Takes events, sends messages. A sink of the event log, and a task."""
+    """Takes events, hands out messages. A sink of the event log, and a task.
+
+    Off until `configure` names addresses; then each of them has an outlet of its own.
+    """
 
     rules: AlertRules
-    send: Send
-    offload: Offload
+    offload: Callable[[], Offload]
+    """Makes the place where one address is written to. What runs there is left behind when it is
+    cancelled: a foreign service must not hold up the end of a fleet."""
     failed: Callable[[str], None]
     """Told once per message that did not go out; must not raise."""
-    _waiting: deque[Message] = attrs.field(factory=deque)
-    _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
-    dropped: int = 0
+    outlets: tuple[Outlet, ...] = ()
+    _nursery: trio.Nursery | None = None
 
     def __call__(self, event: Event) -> None:
         """Queue the message an event deserves; never blocks."""
-        message = self.rules.judge(event, trio.current_time())
-        if message is None:
+        if not self.outlets:
             return
-        if len(self._waiting) >= WAITING:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(message)
-        self._lot.unpark()
+        message = self.rules.judge(event, trio.current_time())
+        if message is not None:
+            for outlet in self.outlets:
+                outlet.put(message)
+
+    def configure(self, on: Collection[str], sends: Sequence[Send] | None) -> None:
+        """What is told, and where to; None: to the same addresses as before.
+
+        A message that waits for an address that is given up is lost with it.
+        """
+        self.rules.on = on
+        if sends is None:
+            return
+        for outlet in self.outlets:
+            outlet.scope.cancel()
+        self.outlets = tuple(
+            Outlet(number=number, send=send, offload=self.offload(), failed=self.failed)
+            for number, send in enumerate(sends, start=1)
+        )
+        if self._nursery is not None:
+            for outlet in self.outlets:
+                self._nursery.start_soon(outlet.run)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Send what is queued, one after the other, until cancelled.
+        """Send what is queued until cancelled; what is on its way then is not waited for."""
+        async with trio.open_nursery() as self._nursery:
+            for outlet in self.outlets:
+                self._nursery.start_soon(outlet.run)
+            task_status.started()
+            await trio.sleep_forever()
 
-        Cancelled, a message on its way is not waited for longer than its thread takes.
-        """
-        task_status.started()
-        while True:
-            while not self._waiting:
-                await self._lot.park()
-            await self.send_one(self._waiting.popleft())
-
-    async def send_one(self, message: Message) -> bool:
-        """Send a message; a failure is told, never raised."""
-        problem = await self.offload(lambda: _try(self.send, message))
-        if problem:
-            self.failed(f"{message.title}: {problem}")
-        return not problem
-
-
-def _try(send: Send, message: Message) -> str:
-    try:
-        return "" if send(message) else "the service did not take it"
-    except Exception as exc:  # noqa: BLE001  a foreign library's failure is this message's failure
-        return type(exc).__name__  # its text may hold the address, which is a secret
+    async def flush(self) -> None:
+        """Return when every address has got, or refused, what was queued for it."""
+        for outlet in self.outlets:
+            await outlet.flush()

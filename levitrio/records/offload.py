@@ -34,6 +34,19 @@ def in_threads(limit: int) -> Offload:
     return offload
 
 
+def in_a_thread_left_behind() -> Offload:
+    """An `Offload` of one thread that, cancelled, is not waited for; it ends with the process.
+
+    For work that writes nothing of ours: a foreign service may take as long as it likes.
+    """
+    limiter = trio.CapacityLimiter(1)
+
+    async def offload(work: Callable[[], T], /) -> T:
+        return await trio.to_thread.run_sync(work, limiter=limiter, abandon_on_cancel=True)
+
+    return offload
+
+
 async def inline(work: Callable[[], T], /) -> T:
     """The `Offload` of tests and replay: an autojumping clock would run past a thread."""
     await trio.lowlevel.checkpoint()

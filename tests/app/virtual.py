@@ -124,6 +124,7 @@ async def running_fleet(
                 wall_clock=wall_clock,
                 chance=random.Random(seed).random,
                 offload=lambda: inline,
+                outbox=lambda: inline,
                 open_stream=connect,
             )
             events = EventLog(wall_clock_ms=lambda: int(wall_clock() * 1000))
