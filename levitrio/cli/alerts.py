@@ -9,7 +9,7 @@ from levitrio.cli import outcome, render
 from levitrio.errors import UsageError
 from levitrio.fleet.reading import load
 from levitrio.records.apprise_sender import make_sends
-from levitrio.records.outlet import Message
+from levitrio.records.outlet import Message, attempt
 
 TEXT = "This is how an alert arrives."
 
@@ -33,9 +33,9 @@ def test(
     refused = 0
     for number, send in enumerate(make_sends(config.alerts.urls), start=1):
         # The address itself may hold a token.
-        if send(message):
-            render.write(f"address number {number}: sent")
-        else:
+        if problem := attempt(send, message):
             refused += 1
-            render.complain(f"address number {number}: the service did not take it")
+            render.complain(f"address number {number}: {problem}")
+        else:
+            render.write(f"address number {number}: sent")
     return outcome.FAILED if refused else outcome.FINE

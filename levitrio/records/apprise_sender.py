@@ -24,14 +24,14 @@ def make_sends(urls: Sequence[str]) -> tuple[Send, ...]:
         ) from None
 
     def make_send(number: int, url: str) -> Send:
-        # One object each: with several addresses apprise starts threads that Python waits for at
-        # its end, and one service that hangs would keep a fleet from ending.
-        sender: Any = apprise.Apprise()
-        if not sender.add(url):
+        # Not an `Apprise` of all addresses: its threads are waited for when Python ends, so that
+        # one service that hangs would keep a fleet from ending. This one sends where it is called.
+        service: Any = apprise.Apprise.instantiate(url)
+        if service is None:
             raise UsageError(f"[alerts] urls: apprise does not know address number {number}")
 
         def send(message: Message) -> bool:
-            return bool(sender.notify(title=message.title, body=message.body))
+            return bool(service.notify(title=message.title, body=message.body))
 
         return send
 

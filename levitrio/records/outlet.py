@@ -75,12 +75,13 @@ class Outlet:
     async def _send_one(self, message: Message) -> None:
         problem = f"nothing within {SEND_TIMEOUT:g} s"
         with trio.move_on_after(SEND_TIMEOUT):
-            problem = await self.offload(lambda: _try(self.send, message))
+            problem = await self.offload(lambda: attempt(self.send, message))
         if problem:
             self.failed(f"{message.title}: address number {self.number}: {problem}")
 
 
-def _try(send: Send, message: Message) -> str:
+def attempt(send: Send, message: Message) -> str:
+    """Send; what went wrong, or nothing. Blocks."""
     try:
         return "" if send(message) else "the service did not take it"
     except Exception as exc:  # noqa: BLE001  a foreign library's failure is this message's failure
