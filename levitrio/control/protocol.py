@@ -32,6 +32,7 @@ MAX_ID = 64
 
 Id = int | str | None
 
+_MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
 _METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}\Z")
 # Either alternative consumes what it starts on: the scan is linear, whatever the line says.
 _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
@@ -120,24 +121,23 @@ class Connection:
 
 def parse(line: bytes) -> Frame:
     """One line without its newline as the frame it is; never raises."""
-    repeated: list[str] = []
     try:
         _check_depth(line)
         text = line.decode("utf-8")
-        value = _decode(text, repeated)
+        value = _decode(text)
     except (ValueError, RecursionError) as error:
         closes = line.lstrip()[:1] not in (b"{", b"[")
         return _refuse(codes.PARSE_ERROR, _describe(error), closes=closes)
     if "\\u" in text and not _is_text(value):
         return _refuse(codes.INVALID_REQUEST, "text holds a lone surrogate")
     if not isinstance(value, list):
-        return Frame(items=(_parse_request(value, repeated),))
+        return Frame(items=(_parse_request(value),))
     if not 1 <= len(value) <= MAX_BATCH:
         return _refuse(
             codes.INVALID_REQUEST,
             f"expected a batch of 1 to {MAX_BATCH} requests, got {len(value)}",
         )
-    return Frame(items=tuple(_parse_request(item, repeated) for item in value), is_batch=True)
+    return Frame(items=tuple(_parse_request(item) for item in value), is_batch=True)
 
 
 def _refuse(code: int, message: str, *, closes: bool = False) -> Frame:
@@ -159,29 +159,35 @@ def _check_depth(line: bytes) -> None:
 
 
 class _RepeatedKeys(dict[str, object]):
-    """An object that said a key twice."""
+    """An object that said `key` twice."""
+
+    key = ""
 
 
-def _decode(text: str, repeated: list[str]) -> object:
-    def finite(number: str) -> float:
-        value = float(number)
-        if value - value != 0.0:
-            raise ValueError("expected a finite number")
-        return value
+def _finite(number: str) -> float:
+    value = float(number)
+    if value - value != 0.0:
+        raise ValueError("expected a finite number")
+    return value
 
-    def refuse_constant(name: str) -> float:
-        raise ValueError(f"expected JSON, got {name}")
 
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        members = dict(pairs)
-        if len(members) == len(pairs):
-            return members
-        repeated.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        return _RepeatedKeys(members)
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"expected JSON, got {name}")
 
-    return json.loads(
-        text, parse_float=finite, parse_constant=refuse_constant, object_pairs_hook=unique
-    )
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    found = _RepeatedKeys(members)
+    found.key = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+    return found
+
+
+# Made once: `json.loads` makes one for each line that is not read by the defaults.
+_decode = json.JSONDecoder(
+    parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique
+).decode
 
 
 def _describe(error: ValueError | RecursionError) -> str:
@@ -201,10 +207,12 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _has_repeated_keys(value: object) -> bool:
-    if isinstance(value, dict):
-        return isinstance(value, _RepeatedKeys) or any(map(_has_repeated_keys, value.values()))
-    return isinstance(value, list) and any(map(_has_repeated_keys, value))
+def _repeated_key(value: object) -> str | None:
+    """A key that some object in `value` said twice."""
+    if isinstance(value, _RepeatedKeys):
+        return value.key
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((key for key in map(_repeated_key, inside) if key is not None), None)
 
 
 def _is_id(value: object) -> TypeGuard[int | str]:
@@ -213,7 +221,7 @@ def _is_id(value: object) -> TypeGuard[int | str]:
     return type(value) is int and -(2**63) <= value < 2**63
 
 
-def _parse_request(value: object, repeated: list[str]) -> Call | Fault:
+def _parse_request(value: object) -> Call | Fault:
     def fault(code: int, message: str) -> Fault:
         return Fault(id=request_id, code=code, message=message)
 
@@ -228,10 +236,10 @@ def _parse_request(value: object, repeated: list[str]) -> Call | Fault:
             codes.INVALID_REQUEST, f"id: expected an integer or text of at most {MAX_ID} characters"
         )
     if isinstance(value, _RepeatedKeys):
-        return fault(codes.INVALID_REQUEST, f"a key is there twice: {printable(repeated[-1], 64)}")
+        return fault(codes.INVALID_REQUEST, f"a key is there twice: {printable(value.key, 64)}")
     if value.get("jsonrpc") != "2.0":
         return fault(codes.INVALID_REQUEST, 'jsonrpc: expected "2.0"')
-    extra = value.keys() - {"jsonrpc", "id", "method", "params"}
+    extra = value.keys() - _MEMBERS
     if extra:
         return fault(codes.INVALID_REQUEST, f"unknown member: {printable(min(extra), 64)}")
     method = value.get("method")
@@ -244,8 +252,9 @@ def _parse_request(value: object, repeated: list[str]) -> Call | Fault:
         return fault(
             codes.INVALID_PARAMS, f"params: expected an object, got {type(params).__name__}"
         )
-    if repeated and _has_repeated_keys(params):
+    repeated = _repeated_key(params) if params else None
+    if repeated is not None:
         return fault(
-            codes.INVALID_PARAMS, f"params: a key is there twice: {printable(repeated[0], 64)}"
+            codes.INVALID_PARAMS, f"params: a key is there twice: {printable(repeated, 64)}"
         )
     return Call(id=request_id, method=method, params=params, wants_answer="id" in value)

@@ -4,6 +4,7 @@ A session costs nobody else anything: what it may hold is bounded (one line, 8 c
 answer being written), and whatever goes wrong in it ends it and nothing more.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
@@ -30,6 +31,8 @@ CHUNK = 64 * 1024
 """Bytes received at once."""
 SEND_CHUNK = 256 * 1024
 """Bytes of an answer for which `WRITE_TIMEOUT` is given: more than a socket holds."""
+_LOOK = min(FRAME_TIMEOUT, IDLE_TIMEOUT, WRITE_TIMEOUT)
+"""Seconds between two looks at what is due. Nothing falls due sooner than this, so none is late."""
 
 CarryOut = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Runs something that must not end with this client, and returns what it returned."""
@@ -59,6 +62,11 @@ class Session:
     connection: Connection = attrs.field(factory=Connection)
     in_flight: int = attrs.field(default=0, init=False)
     _write_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _heard_by: float = attrs.field(default=math.inf, init=False)
+    """When the client must have said something; infinite while it is not waited for."""
+    _read_by: float = attrs.field(default=math.inf, init=False)
+    """When the client must have read a chunk; infinite while none is being written."""
+    _line_began: float | None = attrs.field(default=None, init=False)
     _hung_up: bool = attrs.field(default=False, init=False)
     _subscribed: bool = attrs.field(default=False, init=False)
     _follow_from: int | None = attrs.field(default=None, init=False)
@@ -71,19 +79,21 @@ class Session:
         ends the session at once; what a method already began goes on without it.
         """
         try:
-            async with trio.open_nursery() as nursery:
-                await self._read(nursery)
+            async with trio.open_nursery() as outer:
+                outer.start_soon(self._keep_time)
+                async with trio.open_nursery() as nursery:
+                    await self._read(nursery)
+                outer.cancel_scope.cancel()
         except* (Disconnected, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
             await trio.aclose_forcefully(self.stream)
 
     async def _read(self, nursery: trio.Nursery) -> None:
-        line_began: float | None = None
         while True:
             frame = self.connection.next_frame()
             if frame is not None:
-                line_began = None
+                self._line_began = None
                 await self._take(frame, nursery)
                 if frame.closes:
                     nursery.cancel_scope.cancel()
@@ -94,10 +104,10 @@ class Session:
                     await trio.lowlevel.checkpoint()
                 continue
             if not self.connection.has_partial_frame:
-                line_began = None
-            elif line_began is None:
-                line_began = trio.current_time()
-            data = await self._receive(line_began)
+                self._line_began = None
+            elif self._line_began is None:
+                self._line_began = trio.current_time()
+            data = await self._receive()
             if not data:
                 # Half-closed, or gone: calls in flight are answered all the same. A follower is
                 # let go, because only its open side says that somebody still listens.
@@ -107,19 +117,35 @@ class Session:
                 return
             self.connection.receive_data(data)
 
-    async def _receive(self, line_began: float | None) -> bytes:
-        while True:
-            deadline = trio.current_time() + IDLE_TIMEOUT
-            if line_began is not None:
-                deadline = line_began + FRAME_TIMEOUT
-            if self.urgent_only:
-                deadline = trio.current_time() + URGENT_TIMEOUT
-            with trio.move_on_at(deadline):
+    async def _receive(self) -> bytes:
+        if self.urgent_only:
+            with trio.move_on_after(URGENT_TIMEOUT):
                 return bytes(await self.stream.receive_some(CHUNK))
-            if self.urgent_only:
-                await self._send(answers.encode_error(None, *_FULL))
-            if line_began is not None or not self.in_flight:
-                raise Disconnected
+            await self._send(answers.encode_error(None, *_FULL))
+            raise Disconnected
+        if self._line_began is None:
+            self._heard_by = trio.current_time() + IDLE_TIMEOUT
+        else:
+            self._heard_by = self._line_began + FRAME_TIMEOUT
+        data = await self.stream.receive_some(CHUNK)
+        self._heard_by = math.inf
+        return bytes(data)
+
+    async def _keep_time(self) -> None:
+        """End the session when the client is late, for a line or in reading an answer.
+
+        One task a connection, because a cancel scope for each wait is 8 us, twice a request.
+        """
+        while True:
+            now = trio.current_time()
+            if min(self._heard_by, self._read_by) <= now:
+                # What came in this very pass is taken first: the loop was late, not the client.
+                await trio.lowlevel.checkpoint()
+                if self._heard_by <= now and self.in_flight and self._line_began is None:
+                    self._heard_by = now + IDLE_TIMEOUT  # it waits for its calls
+                if min(self._heard_by, self._read_by) <= now:
+                    raise Disconnected
+            await trio.sleep_until(min(self._heard_by, self._read_by, now + _LOOK))
 
     async def _take(self, frame: Frame, nursery: trio.Nursery) -> None:
         """Answer now, or start what answers later; a client may have 8 of those."""
@@ -234,11 +260,10 @@ class Session:
             await self._write_lock.acquire()
         try:
             for start in range(0, len(data), SEND_CHUNK):
-                with trio.move_on_after(WRITE_TIMEOUT) as scope:
-                    await self.stream.send_all(data[start : start + SEND_CHUNK])
-                if scope.cancelled_caught:
-                    raise Disconnected
+                self._read_by = trio.current_time() + WRITE_TIMEOUT
+                await self.stream.send_all(data[start : start + SEND_CHUNK])
         finally:
+            self._read_by = math.inf
             self._write_lock.release()
 
 

@@ -1,6 +1,7 @@
 """One client over in-memory streams, in virtual time: slow, silent, greedy, gone."""
 
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from levitrio.control.methods import METHODS
 from levitrio.control.port import Peer
 from levitrio.control.server import carry_out
 from levitrio.control.session import MAX_IN_FLIGHT, Session
+from levitrio.control.stream import LocalStream
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder
 
@@ -168,6 +170,50 @@ async def test_silence_ends_in_60_seconds(autojump_clock: object) -> None:
         assert trio.current_time() - start == pytest.approx(60)
 
 
+@pytest.mark.parametrize("begun", [0.5, 4.0, 59.5])
+async def test_a_line_has_5_seconds_whenever_it_began(begun: float, autojump_clock: object) -> None:
+    """Whatever the silence before it would still have been allowed."""
+    async with client() as end:
+        await trio.sleep(begun)
+        start = trio.current_time()
+        await end.stream.send_all(b"{")
+        assert await end.hear() is None
+        assert trio.current_time() - start == pytest.approx(5)
+
+
+async def test_silence_counts_from_the_last_answer(autojump_clock: object) -> None:
+    """Asking every 59 seconds keeps a connection."""
+    async with client() as end:
+        for _ in range(3):
+            await trio.sleep(59)
+            await end.ask("ping")
+            assert "result" in await end.hear()
+        start = trio.current_time()
+        assert await end.hear() is None
+        assert trio.current_time() - start == pytest.approx(60)
+
+
+async def test_a_late_loop_is_not_a_late_client(mock_clock: trio.testing.MockClock) -> None:
+    """What was said in time is heard, though the loop came to look only after it was due."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        session = Session(
+            fleet=FakeFleet({}),
+            stream=LocalStream(theirs),
+            peer=Peer(pid=1, uid=1),
+            carry_out=partial(carry_out, None),  # type: ignore[arg-type]
+            log=Recorder(),
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.run)
+            await trio.testing.wait_all_tasks_blocked()
+            ours.sendall(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+            mock_clock.jump(61)
+            await trio.testing.wait_all_tasks_blocked()
+            assert b"result" in ours.recv(1000)
+            ours.shutdown(socket.SHUT_WR)
+
+
 async def test_waiting_for_a_command_is_no_silence(autojump_clock: object) -> None:
     """A slow stop is answered after two minutes."""
     async with client(FakeFleet({"BTCUSDT": "running"}, slow=120)) as end:
@@ -194,7 +240,10 @@ async def test_a_client_that_vanishes_does_not_undo_its_command(autojump_clock: 
     assert end.fleet.wanted == {"BTCUSDT": "stopped"}
 
 
-async def test_a_client_that_does_not_read_is_dropped_in_5_seconds(autojump_clock: object) -> None:
+@pytest.mark.parametrize("begun", [0.0, 4.0, 59.5])
+async def test_a_client_that_does_not_read_is_dropped_in_5_seconds(
+    begun: float, autojump_clock: object
+) -> None:
     """A stalled write ends the session; what it waited for is nobody else's trouble."""
 
     class Stalled(trio.abc.SendStream):
@@ -207,6 +256,7 @@ async def test_a_client_that_does_not_read_is_dropped_in_5_seconds(autojump_cloc
             await trio.lowlevel.checkpoint()
 
     async with client() as end:
+        await trio.sleep(begun)
         start = trio.current_time()
         assert isinstance(end.session.stream, trio.StapledStream)
         end.session.stream.send_stream = Stalled()
