@@ -39,7 +39,9 @@ BinanceStream = Annotated[
 AlertUrl = Annotated[
     str, Text(r"[a-z][a-z0-9+.-]*://[!-~]{1,2048}", "an address such as tgram://...", True)
 ]
-AlertKind = Literal["failed", "halted", "stuck", "stale", "blocked", "journal", "summary"]
+AlertKind = Literal[
+    "failed", "halted", "stuck", "stale", "blocked", "journal", "account", "summary"
+]
 GroupName = Annotated[str, Text(r"[A-Za-z0-9_-]{1,32}", "a name of letters, digits, _ and -")]
 
 
@@ -205,7 +207,9 @@ class Alerts:
 
     urls: tuple[AlertUrl, ...] = attrs.field(default=(), repr=False)
     """Where to send them, as addresses of the apprise library."""
-    on: tuple[AlertKind, ...] = ("failed", "halted", "stuck", "stale", "blocked", "journal")
+    on: tuple[AlertKind, ...] = (
+        *("failed", "halted", "stuck", "stale", "blocked", "journal", "account"),
+    )
     """Which events are worth a message; `summary` is one a day."""
 
 

@@ -39,6 +39,8 @@ def kind_of(event: Event) -> str | None:
             return "failed"
         case "journal_trouble" | "snapshot_trouble" | "snapshot_damaged":
             return "journal"
+        case "foreign_order" | "balance_missing" | "capital":
+            return "account"
     return None
 
 

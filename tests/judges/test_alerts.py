@@ -23,6 +23,7 @@ import pytest
 from levitrio.fleet.config import AlertKind
 from levitrio.records.alerts import kind_of
 from tests.e2e.process import LEVI, FleetProcess, all_running
+from tests.e2e.venue import AccountClient
 from tests.judges.pages import free_port
 from tests.records.test_alerts import make_event
 from tests.venues.simulator import recordings
@@ -30,6 +31,9 @@ from tests.venues.simulator import recordings
 pytestmark = pytest.mark.skipif(find_spec("apprise") is None, reason="needs the extra [alerts]")
 
 PATIENCE = 30.0
+
+KEY = "K7hQ2mZp9XcV4bNw8RtY1uJs6LfD3gAe"
+SECRET = "S3xW8vBn5KqT2yHj7MdR9pGc4ZuF6aLe"
 
 OWN = """
 import time
@@ -225,7 +229,39 @@ def test_every_kind_arrives_once_though_its_cause_repeats(
     kinds = {
         kind_of(make_event(title.rpartition(" ")[2], None, text)) for title, text in webhook.got
     }
-    assert kinds == set(get_args(AlertKind)) - {"summary"}
+    assert kinds == set(get_args(AlertKind)) - {"account", "summary"}
+
+
+def test_a_stranger_on_the_account(tmp_path: Path, home: Path, webhook: Webhook) -> None:
+    """Somebody buys by hand, twice, what an engine trades: it is told once."""
+    port, key_file = free_port(), home / "simulator.key"
+    key_file.write_text(f"{KEY}\n{SECRET}\n")
+    key_file.chmod(0o600)
+    text = f"""
+[fleet]
+name = "loud"
+[simulator]
+port = {port}
+[broker]
+kind = "simulator"
+key_file = "{key_file}"
+[alerts]
+urls = ["{webhook.url}"]
+[defaults]
+strategy = "own_alerts:Idle"
+[engines.BTCUSDT]
+"""
+    stranger = AccountClient(port, KEY, SECRET)
+    with FleetProcess(home, write(tmp_path, text)) as fleet:
+        fleet.until(all_running)
+        wait_for(fleet, r" broker_connected ", 1)
+        for times in (1, 2):
+            stranger.buy("BTCUSDT", "0.01")
+            wait_for(fleet, r" BTCUSDT foreign_order ", times)
+        until(lambda: webhook.got, fleet)
+        time.sleep(2.0)
+        fleet.kill()
+    assert webhook.titles() == {"loud BTCUSDT: foreign_order": 1}
 
 
 def test_one_summary_a_day(tmp_path: Path, home: Path, webhook: Webhook) -> None:

@@ -14,7 +14,7 @@ from levitrio.records.events import Event
 from levitrio.records.offload import Offload, inline
 from levitrio.records.outlet import SEND_TIMEOUT, WAITING, Message, Send
 
-ON = ("failed", "halted", "stuck", "stale", "blocked", "journal", "summary")
+ON = ("failed", "halted", "stuck", "stale", "blocked", "journal", "account", "summary")
 
 
 def make_event(kind: str, engine: str | None = None, text: str = "why", seq: int = 1) -> Event:
@@ -30,6 +30,9 @@ def make_event(kind: str, engine: str | None = None, text: str = "why", seq: int
         ("stale", "no data for 40 s"),
         ("blocked", "the loop for 0.5 s"),
         ("journal_trouble", "disk full"),
+        ("foreign_order", "order x is not ours"),
+        ("balance_missing", "the venue holds less BTC"),
+        ("capital", "500 USDT put in"),
         ("summary", "equity 10000"),
     ],
 )

@@ -1,0 +1,22 @@
+"""docs/orders.md explains every reason for which an order does not leave."""
+
+import re
+from pathlib import Path
+
+from levitrio.gateway.desk import Block
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_reason_is_explained() -> None:
+    """What an operator finds in the events is found in the documentation, and nothing else."""
+    code = [
+        path.read_text()
+        for room in ("gateway", "trading")
+        for path in (ROOT / "levitrio" / room).rglob("*.py")
+    ]
+    reasons = {reason for text in code for reason in re.findall(r'reason="([a-z_]+)"', text)}
+    assert len(reasons) > 15, "they are written otherwise now: mend this test"
+    tables = re.findall(r"^\| (`.+?) \|", (ROOT / "docs" / "orders.md").read_text(), re.MULTILINE)
+    explained = {reason for cell in tables for reason in re.findall(r"`([a-z_]+)`", cell)}
+    assert explained == reasons | {block.value for block in Block}
