@@ -9,7 +9,7 @@ from functools import partial
 
 import trio
 
-from levitrio.app import brokers, settings
+from levitrio.app import brokers, opening, settings
 from levitrio.app.incidents import IncidentScribe
 from levitrio.app.models import user_of
 from levitrio.app.observing import Observer
@@ -316,6 +316,8 @@ class Assembly:
     def _make_board(self) -> StatusBoard:
         return StatusBoard(
             fleet=self.config.fleet.name,
+            mode=opening.mode(self.config),
+            orders_to=opening.orders_to(self.config),
             data_dir=self.config.fleet.data_dir,
             seats=self.seats,
             children=self.supervisor.children,

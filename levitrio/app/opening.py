@@ -1,6 +1,7 @@
 """The first words of a fleet: what it is, where its market is, how to reach it. Pure."""
 
 import os
+from typing import Literal
 
 from levitrio.fleet.config import FleetConfig
 from levitrio.fleet.rules import environment
@@ -16,8 +17,20 @@ def opening(config: FleetConfig, market: str, socket_path: str | None) -> str:
     )
 
 
+def mode(config: FleetConfig) -> Literal["paper", "simulator", "live"]:
+    """Whether orders are real; those to the exchange's test networks are called so as well."""
+    return "live" if config.broker.kind == "binance" else config.broker.kind
+
+
+def orders_to(config: FleetConfig) -> str:
+    """Who gets them, for people."""
+    if config.broker.kind == "binance":
+        return f"Binance {environment(config.broker.url)}"
+    return config.broker.kind
+
+
 def live_warning(config: FleetConfig) -> str | None:
     """What nobody may miss when orders are real; None on paper and on our own simulator."""
-    if config.broker.kind != "binance":
+    if mode(config) != "live":
         return None
     return f"LIVE: orders of this fleet are sent to Binance ({environment(config.broker.url)})"

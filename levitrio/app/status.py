@@ -59,6 +59,10 @@ class StatusBoard:
     """Reads children, seats and account; keeps nothing."""
 
     fleet: str
+    mode: str
+    """`paper`, `simulator` or `live`."""
+    orders_to: str
+    """Who gets the orders, for people: `Binance testnet`."""
     data_dir: Path
     seats: Mapping[str, Seat]
     children: Mapping[str, Child]
@@ -106,6 +110,8 @@ class StatusBoard:
             "fleet": self.fleet,
             "reachable": True,
             "pid": os.getpid(),
+            "mode": self.mode,
+            "orders_to": self.orders_to,
             "data_dir": os.path.normpath(self.data_dir),
             "trading_state": account.trading_state.value,
             "trading_reason": account.trading_reason,

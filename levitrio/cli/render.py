@@ -15,6 +15,7 @@ _COLOURS = {
     "failed": "1;31",
     "stuck": "1;31",
     "halted": "1;31",
+    "LIVE": "1;97;41",  # white on red: real orders look like nothing else here
 }
 
 

@@ -87,16 +87,24 @@ def describe(document: "Mapping[str, Any]") -> list[str]:
     rows = [_row(engine) for engine in engines]
     lines = render.table(_HEADER, rows, states=1) if rows else []
     counts = ", ".join(f"{document[state]} {state}" for state in STATES if document.get(state))
-    trading = render.paint(
-        render.neutral(document.get("trading_state", "-")), 0, colour=render.uses_colour()
-    )
+    colour = render.uses_colour()
+    trading = render.paint(render.neutral(document.get("trading_state", "-")), 0, colour=colour)
     lines.append(
-        f"{render.neutral(document.get('fleet', '-'))}: {counts or 'no engine'}"
+        f"{render.neutral(document.get('fleet', '-'))}: {_orders(document, colour=colour)}"
+        f"{counts or 'no engine'}"
         f" of {document.get('total', len(engines))}"
         f"; trading {trading}; equity {render.neutral(document.get('equity', '-'))}"
         f"; pid {render.neutral(document.get('pid', '-'))}"
     )
     return lines
+
+
+def _orders(document: "Mapping[str, Any]", *, colour: bool) -> str:
+    """Whether orders are real, so that nobody takes one fleet for the other."""
+    mode, to = document.get("mode"), render.neutral(document.get("orders_to", ""))
+    if mode == "live":
+        return f"{render.paint('LIVE', 0, colour=colour)} orders to {to or 'the exchange'}; "
+    return f"{render.neutral(mode)} orders; " if mode else ""
 
 
 def _row(engine: "Mapping[str, Any]") -> tuple[str, ...]:

@@ -1,9 +1,14 @@
 """What `levi run` says first."""
 
+import tomllib
 from pathlib import Path
 
-from levitrio.app.opening import live_warning, opening
+import attrs
+import pytest
+
+from levitrio.app.opening import live_warning, mode, opening, orders_to
 from levitrio.app.reporting import LEVELS
+from levitrio.fleet.config import Broker
 from levitrio.records.lines import LogRecord, human_line
 from tests.app.test_brokers import live_fleet
 from tests.app.virtual import write_fleet
@@ -24,3 +29,22 @@ def test_nobody_misses_that_it_is_live(tmp_path: Path) -> None:
     assert warning == "LIVE: orders of this fleet are sent to Binance (production)"
     record = LogRecord(0, LEVELS["live"], None, "live", {"text": warning})
     assert b"\x1b[1;31mlive\x1b[0m LIVE: " in human_line(record, colour=True)
+
+
+@pytest.mark.parametrize(
+    ("broker", "expected"),
+    [
+        ("", ("paper", "paper")),
+        ('kind = "simulator"', ("simulator", "simulator")),
+        ('kind = "binance"', ("live", "Binance production")),
+        (
+            'kind = "binance"\nurl = "wss://testnet.binance.vision/ws-api/v3"',
+            ("live", "Binance testnet"),
+        ),
+    ],
+)
+def test_who_gets_the_orders(tmp_path: Path, broker: str, expected: tuple[str, str]) -> None:
+    """In one word for programs, and in some for people."""
+    config = write_fleet(tmp_path)
+    config = attrs.evolve(config, broker=Broker(**tomllib.loads(broker)))
+    assert (mode(config), orders_to(config)) == expected

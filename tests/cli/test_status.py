@@ -98,6 +98,20 @@ async def test_unknown_symbol_and_no_fleet_are_documents_too(
     assert "error" in json.loads(capsys.readouterr().out)
 
 
+def test_real_orders_are_not_to_be_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """White on red on a terminal, in capitals anywhere; paper is said plainly."""
+    monkeypatch.setattr(render, "is_terminal", lambda: True)
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    live = fleet(mode="live", orders_to="Binance production").document()
+    assert "\x1b[1;97;41mLIVE\x1b[0m orders to Binance production; " in status.describe(live)[-1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "demo: LIVE orders to Binance production; 2 running" in status.describe(live)[-1]
+    assert "demo: paper orders; 2 running" in status.describe(fleet().document())[-1]
+    older = {key: value for key, value in live.items() if key not in ("mode", "orders_to")}
+    assert "demo: 2 running" in status.describe(older)[-1]
+
+
 def test_a_duration_that_is_none_is_a_dash() -> None:
     """JSON as Python reads it has NaN and Infinity: no traceback, whoever sent them."""
     for value in (float("nan"), float("inf"), float("-inf"), None, "3"):
@@ -119,7 +133,7 @@ async def test_the_table_is_readable_and_harmless(
     assert header.split()[:3] == ["SYMBOL", "STATUS", "WANTED"]
     assert first.split()[:3] == ["BTCUSDT", "running", "running"]
     assert first.endswith("ValueError: \\x1b[2J\\x9b\\u202e\\nx")
-    assert summary == "demo: 2 running of 2; trading active; equity 10012.75; pid 4711"
+    assert summary == "demo: paper orders; 2 running of 2; trading active; equity 10012.75; pid 4711"
 
 
 def test_only_the_state_word_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +235,7 @@ async def test_watching_goes_on_while_the_fleet_is_away(
     monkeypatch.setattr(time, "sleep", nap)
     assert await run(fleet(), place, "--watch") == 0
     out = capsys.readouterr().out
-    assert "demo: 2 running of 2" in out
+    assert "demo: paper orders; 2 running of 2" in out
     assert out.rstrip().endswith(f"no fleet answers at {place}")
     assert 0.5 < naps[0] <= 1
 

@@ -37,6 +37,8 @@ class FakeFleet:
     kept_events: list[dict[str, Any]] = attrs.field(factory=list)
     dropped_events: int = 0
     padding: str = ""
+    mode: str = "paper"
+    orders_to: str = "paper"
     followed: trio.Event = attrs.field(factory=trio.Event)
     """Set once somebody waits for an event."""
     _changed: trio.Event = attrs.field(factory=trio.Event)
@@ -64,6 +66,8 @@ class FakeFleet:
             "fleet": self.name,
             "reachable": True,
             "pid": 4711,
+            "mode": self.mode,
+            "orders_to": self.orders_to,
             "trading_state": "active",
             "equity": "10012.75",
             "total": len(self.wanted),

@@ -132,6 +132,7 @@ def test_fifteen_engines_at_every_width(page: Page) -> None:
         page.until(lambda: page.run("return !!document.querySelector('#equity-chart svg')"))
         assert page.text("#up") == "15"
         assert page.text("#trading") == "active"
+        assert page.text("#mode") == "paper"
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
         page.picture(name)
 

@@ -20,6 +20,7 @@ def fleet_line(document: Mapping[str, Any]) -> list[Piece]:
     equity = number(document.get("equity"))
     pieces = [
         (neutral(document.get("fleet", "-")), "title"),
+        *_orders(document),
         ("  trading ", "dim"),
         (state.upper() if state != "active" else state, TONES.get(state, "plain")),
     ]
@@ -34,6 +35,20 @@ def fleet_line(document: Mapping[str, Any]) -> list[Piece]:
         ("-" if drawdown is None else f"{drawdown:.2%}", "plain"),
     ]
     return pieces
+
+
+def _orders(document: Mapping[str, Any]) -> list[Piece]:
+    """Whether orders are real, so that nobody takes one fleet for the other."""
+    mode = document.get("mode")
+    if mode == "live":
+        return [("  ", "plain"), (" LIVE ", "alarm"), *_venue(document)]
+    return [("  ", "plain"), (f"{neutral(mode)} orders", "dim")] if mode else []
+
+
+def _venue(document: Mapping[str, Any]) -> list[Piece]:
+    to = neutral(document.get("orders_to", ""))
+    # The line is short: only a network that is not the real one is worth words.
+    return [(f" {to}", "bad")] if to and not to.endswith("production") else []
 
 
 def count_line(document: Mapping[str, Any], shown: int, filtered: str) -> list[Piece]:

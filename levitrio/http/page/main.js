@@ -27,7 +27,11 @@ let process = 0;
 
 function show(head) {
   fleet = head;
-  document.title = `${head.failed + head.stuck ? "⚠ " : ""}${head.fleet} · levitrio`;
+  const live = head.mode === "live";
+  put(byId("mode"), live ? `LIVE · ${head.orders_to}` : head.mode);
+  byId("mode").dataset.mode = head.mode;
+  document.body.classList.toggle("real", live);
+  document.title = `${live ? "LIVE · " : ""}${head.failed + head.stuck ? "⚠ " : ""}${head.fleet} · levitrio`;
   put(byId("fleet"), head.fleet);
   const trading = byId("trading");
   put(trading, head.trading_state);

@@ -231,3 +231,17 @@ def test_what_is_no_status_is_refused(answer: object) -> None:
     """Whoever sent it."""
     with pytest.raises(ControlError, match="no status document"):
         check_document(answer)
+
+
+def test_real_orders_are_not_to_be_missed() -> None:
+    """LIVE beside the name, in alarm; a test network says which; paper is dim."""
+
+    def pieces(**members: str) -> list[tuple[str, str]]:
+        return fleet_line(document(row("A"), **members))[:4]
+
+    assert (" LIVE ", "alarm") in pieces(mode="live", orders_to="Binance production")
+    testnet = pieces(mode="live", orders_to="Binance testnet")
+    assert (" LIVE ", "alarm") in testnet
+    assert (" Binance testnet", "bad") in testnet
+    assert ("paper orders", "dim") in pieces(mode="paper", orders_to="paper")
+    assert all("orders" not in text for text, _ in pieces())
