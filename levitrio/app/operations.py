@@ -197,21 +197,23 @@ class Operations:
         return (await self.assembly.scraper.scrape()).decode()
 
     async def shutdown(self, grace: float | None, peer: Peer) -> None:
-        # Ending needs no journal: a full disk must not keep a fleet alive.
+        # Not waited for: a full disk must not keep a fleet alive.
+        self.assembly.journal.append_nowait(self._entry("shutdown", peer, {"grace": grace}))
         self.assembly.tell("shutdown", f"asked by process {peer.pid}", pid=peer.pid, uid=peer.uid)
         self.end(grace)
 
     async def _journal(self, method: str, peer: Peer, **params: object) -> None:
         with _refused_without_journal():
-            await self.assembly.journal.append(
-                CommandEntry(
-                    method=method,
-                    params=msgspec.json.encode(params).decode(),
-                    pid=peer.pid,
-                    uid=peer.uid,
-                    wall_ms=self.assembly.wall_ms(),
-                )
-            )
+            await self.assembly.journal.append(self._entry(method, peer, params))
+
+    def _entry(self, method: str, peer: Peer, params: Mapping[str, object]) -> CommandEntry:
+        return CommandEntry(
+            method=method,
+            params=msgspec.json.encode(params).decode(),
+            pid=peer.pid,
+            uid=peer.uid,
+            wall_ms=self.assembly.wall_ms(),
+        )
 
 
 @contextmanager

@@ -133,7 +133,9 @@ async def test_the_table_is_readable_and_harmless(
     assert header.split()[:3] == ["SYMBOL", "STATUS", "WANTED"]
     assert first.split()[:3] == ["BTCUSDT", "running", "running"]
     assert first.endswith("ValueError: \\x1b[2J\\x9b\\u202e\\nx")
-    assert summary == "demo: paper orders; 2 running of 2; trading active; equity 10012.75; pid 4711"
+    assert (
+        summary == "demo: paper orders; 2 running of 2; trading active; equity 10012.75; pid 4711"
+    )
 
 
 def test_only_the_state_word_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from levitrio.control.methods import METHODS as METHOD_TABLE
+from levitrio.control.params import Selection
 from tests.e2e.process import LEVI, FleetProcess
 from tests.judges.pages import EXAMPLE
 
@@ -188,16 +190,22 @@ def test_a_stop_beside_a_thousand_stalled_clients(fleet: FleetProcess) -> None:
 
 
 def test_every_command_is_journaled_with_who_gave_it(fleet: FleetProcess) -> None:
-    """Process and user of each call that changes something, as the kernel knows them."""
-    calls = (
-        *("pause SOLUSDT", "resume SOLUSDT", "stop SOLUSDT", "start SOLUSDT", "restart SOLUSDT"),
-        *("halt --reason test", "unhalt", "flatten SOLUSDT", "reload"),
-    )
+    """Process and user of each call that changes something, as the kernel knows them.
+
+    Which those are is read off the table of methods; ends the fleet, so it comes last here.
+    """
+    calls = [
+        f"{name} SOLUSDT" if issubclass(method.params, Selection) else name
+        for name, method in sorted(METHOD_TABLE.items(), key=lambda row: row[0] == "shutdown")
+        if method.changes
+    ]
     pids = []
     for call in calls:
         words = [*LEVI, "ctl", "--socket", socket_of(fleet), *call.split()]
         with subprocess.Popen(words, env=fleet.environ, stdout=subprocess.DEVNULL) as command:
             pids.append(command.pid)
+        assert command.returncode == 0, call
+    assert fleet.wait() == 0
     journal = fleet.file.parent / "data" / "journal.db"
     with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as reading:
         found = reading.execute("SELECT method, pid, uid FROM commands").fetchall()
