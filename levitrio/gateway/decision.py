@@ -2,15 +2,13 @@
 can change between the facts and the verdict."""
 
 from collections.abc import Callable
-from decimal import Decimal
 
 import attrs
 
 from levitrio.gateway.account import Account
-from levitrio.gateway.desk import Desk
+from levitrio.gateway.desk import Closing, Desk
 from levitrio.strategies.base import Signal
 from levitrio.trading.amounts import plain
-from levitrio.trading.filters import round_down
 from levitrio.trading.orders import Order, Side
 from levitrio.trading.risk import DataState, Denial, RiskRules, judge
 from levitrio.trading.sizing import SizingRules, entry_notional
@@ -50,7 +48,7 @@ def decide(
     desk.target = None
     wanted: Order | Denial | None
     if is_flatten:
-        wanted = _exit(desk)
+        wanted = _exit(desk, is_flatten=True)
     elif signal is None:
         return None
     else:
@@ -85,21 +83,37 @@ def _towards(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Orde
 
 def _dust(desk: Desk) -> Denial:
     """Said once, never retried for ever: the venue takes no order this small."""
-    wants = f"the venue wants {plain(desk.rules.min_notional)} in steps of {desk.rules.step:f}"
-    return Denial(reason="dust", detail=f"{plain(desk.book.position)} is left; {wants}")
+    return Denial(reason="dust", detail=f"{plain(desk.book.position)} is left; {_wants(desk)}")
 
 
-def _exit(desk: Desk) -> Order | Denial | None:
+def _wants(desk: Desk) -> str:
+    rules = desk.rules
+    words = f"the venue wants at least {plain(rules.min_notional)} in steps of {rules.step:f}"
+    if rules.min_quantity > rules.step:
+        words += f", at least {plain(rules.min_quantity)} of them"
+    if rules.max_quantity or rules.max_notional:
+        most = [f"{plain(rules.max_quantity)} coins"] if rules.max_quantity else []
+        most += [f"a worth of {plain(rules.max_notional)}"] if rules.max_notional else []
+        words += f", at most {' or '.join(most)}"
+    return words
+
+
+def _exit(desk: Desk, *, is_flatten: bool = False) -> Order | Denial | None:
     position = desk.book.position
     if position == 0:
         return None
-    if desk.is_dust:
+    quantity = desk.closable
+    if not quantity:
         return _dust(desk)
+    if desk.rules.portion(abs(position) - quantity, desk.book.mark(desk.market.quote)):
+        desk.closing = Closing(
+            is_flatten=is_flatten, incarnation=desk.incarnation, position=position
+        )
     return Order(
         client_id="",
         symbol=desk.symbol,
         side=Side.SELL if position > 0 else Side.BUY,
-        quantity=desk.closable,
+        quantity=quantity,
         is_exit=True,
     )
 
@@ -118,9 +132,7 @@ def _entry(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Order 
         confidence=signal.confidence,
         sigma=desk.market.volatility.sigma(),
     )
-    quantity = round_down(notional / price, desk.rules.step)
-    value: Decimal = quantity * price
-    if quantity == 0 or value < desk.rules.min_notional:
-        wants = f"the venue wants at least {desk.rules.min_notional}"
-        return Denial(reason="min_notional", detail=f"sized at {value:.2f}, {wants}")
+    quantity = desk.rules.fitting(notional / price, price)
+    if not quantity:
+        return Denial(reason="min_notional", detail=f"sized at {notional:.2f}, {_wants(desk)}")
     return Order(client_id="", symbol=desk.symbol, side=Side.BUY, quantity=quantity)

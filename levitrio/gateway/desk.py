@@ -10,7 +10,7 @@ import trio
 
 from levitrio.strategies.base import Signal
 from levitrio.trading.book import Book
-from levitrio.trading.filters import SymbolRules, round_down
+from levitrio.trading.filters import SymbolRules
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order
 from levitrio.trading.risk import Permission
@@ -30,6 +30,17 @@ class Block(StrEnum):
     """The venue holds less than our fills amount to; ended by a balance that covers them."""
 
 
+@attrs.frozen(kw_only=True)
+class Closing:
+    """A wish to be flat that one order cannot fulfil."""
+
+    is_flatten: bool
+    incarnation: int
+    """The engine whose wish it is, unless it is the operator's."""
+    position: Decimal
+    """Before the order that is under way."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Desk:
     """Lives as long as its symbol is in the fleet; engines come and go in front of it."""
@@ -38,6 +49,7 @@ class Desk:
     book: Book
     market: MarketView
     rules: SymbolRules = attrs.field(factory=SymbolRules)
+    """Of MARKET orders."""
     closed: str = ""
     """Why the venue takes no orders of this symbol: its status; empty while it is traded."""
     signals_only: bool = False
@@ -51,6 +63,8 @@ class Desk:
     """Waits while an order is under way; only the newest is kept."""
     flatten: bool = False
     """The operator wants out, whatever the engine says."""
+    closing: "Closing | None" = None
+    """An exit in several orders is under way, this one not the last."""
     under_way: Order | None = None
     """Journaled or about to be, its end not yet in the book."""
     cancel_wanted: bool = False
@@ -113,6 +127,19 @@ class Desk:
         """An order went through: the next denial is news again."""
         self._last_denial = ""
 
+    def go_on(self) -> None:
+        """After an order: what wanted an exit larger than one order wants the rest of it.
+
+        Only while it gets nearer to flat: what the venue refuses is not asked for again and again.
+        """
+        closing, self.closing = self.closing, None
+        if closing is None or abs(self.book.position) >= abs(closing.position):
+            return
+        if closing.is_flatten:
+            self.flatten = True
+        elif self.incarnation == closing.incarnation and self.permission is not Permission.NONE:
+            self.target = self.target or Signal(side="flat")
+
     @property
     def has_work(self) -> bool:
         """Something waits that may be decided now."""
@@ -121,16 +148,14 @@ class Desk:
 
     @property
     def closable(self) -> Decimal:
-        """How much of the position an order may close: whole steps of the venue."""
-        return round_down(abs(self.book.position), self.rules.step)
+        """How much of the position the next order may close; 0: none, or it is dust."""
+        price = self.book.mark(self.market.quote)
+        return self.rules.portion(abs(self.book.position), price)
 
     @property
     def is_dust(self) -> bool:
         """What is held is too little for the venue to take: a fee's remainder, not a position."""
-        if self.book.is_flat:
-            return False
-        value = self.closable * self.book.mark(self.market.quote)
-        return value == 0 or value < self.rules.min_notional
+        return not self.book.is_flat and not self.closable
 
     @property
     def side(self) -> int:

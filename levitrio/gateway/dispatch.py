@@ -99,6 +99,8 @@ class Dispatch:
                 )
                 if isinstance(verdict, Order):
                     await self._execute(desk, verdict, reason)
+                    if not self.is_closed:
+                        desk.go_on()
                 elif verdict is not None:
                     self._deny(desk, verdict)
         finally:

@@ -6,8 +6,10 @@ disabled. The arithmetic has room for every digit the venue accepts: `%` on floa
 orders, and so does the usual Decimal context on large ones.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal
+from fractions import Fraction
+from math import gcd, lcm
 
 import attrs
 
@@ -15,20 +17,49 @@ from levitrio.trading.orders import Side
 
 ZERO = Decimal(0)
 
-_EXACT = Context(prec=60)
+_EXACT = Context(prec=60, rounding=ROUND_DOWN)
 """20 digits before the point and as many after it, and their products with room to spare."""
 
 
 @attrs.frozen(kw_only=True)
 class SymbolRules:
-    """What sizing must know of one symbol. 0 disables a rule."""
+    """What the venue wants of the orders of one kind in one symbol. 0 disables a rule."""
 
     tick: Decimal = Decimal("0.00000001")
     """Smallest price step, in the quote asset."""
     step: Decimal = Decimal("0.00001")
     """Smallest quantity step, in the base asset."""
+    min_quantity: Decimal = ZERO
+    max_quantity: Decimal = ZERO
+    """In the base asset."""
     min_notional: Decimal = Decimal(5)
-    """Smallest price x quantity, in the quote asset."""
+    max_notional: Decimal = ZERO
+    """Price x quantity, in the quote asset."""
+
+    def fitting(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """The largest quantity the venue takes that is not above `quantity`; 0: it takes none."""
+        fits = round_down(min(quantity, self._most(quantity, price)), self.step)
+        notional = _EXACT.multiply(fits, price)
+        return fits if fits >= self.min_quantity and notional >= self.min_notional else ZERO
+
+    def portion(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """The next order of those that close `quantity` one after the other; 0: it is dust.
+
+        As few as the venue's maximum allows, and all of about one size: a last one of what the
+        others left may be too small to be sold.
+        """
+        whole = round_down(quantity, self.step)
+        most = round_down(self._most(whole, price), self.step)
+        if whole <= most or not most:
+            return self.fitting(quantity, price)
+        orders = (whole / most).to_integral_value(rounding=ROUND_CEILING)
+        return self.fitting(whole / orders, price) or self.fitting(whole, price)
+
+    def _most(self, otherwise: Decimal, price: Decimal) -> Decimal:
+        bounds = [self.max_quantity] if self.max_quantity else []
+        if self.max_notional and price:
+            bounds.append(_EXACT.divide(self.max_notional, price))
+        return min(bounds, default=otherwise)
 
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
@@ -36,6 +67,20 @@ def round_down(value: Decimal, step: Decimal) -> Decimal:
     if not step:
         return value
     return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
+
+
+def _common_step(steps: Iterable[Decimal]) -> Decimal:
+    """The smallest step that is a multiple of each of them; those of 0 are no steps."""
+    common = Fraction(0)
+    for step in map(Fraction, steps):
+        if not step or not common:
+            common = common or step
+            continue
+        # Of two fractions in lowest terms: lcm of the numerators over gcd of the denominators.
+        common = Fraction(
+            lcm(common.numerator, step.numerator), gcd(common.denominator, step.denominator)
+        )
+    return _EXACT.divide(Decimal(common.numerator), Decimal(common.denominator))
 
 
 def passive_price(side: Side, price: Decimal, tick: Decimal) -> Decimal:
@@ -132,13 +177,28 @@ class SymbolFilters:
         bounds = (self.min_notional, self.notional, self.percent_price, self.percent_price_by_side)
         return max((each.average_minutes for each in bounds if each is not None), default=0)
 
-    def rules(self) -> SymbolRules:
-        """What sizing needs of them."""
-        floors = [each.least for each in (self.min_notional, self.notional) if each is not None]
+    def rules(self, *, is_market: bool = True) -> SymbolRules:
+        """What an order must keep to that is to pass: of every pair of rules the stricter."""
+        lots = [self.lot, self.market_lot if is_market else None]
+        ranges = [each for each in lots if each is not None]
+        bounds = [each for each in (self.min_notional, self.notional) if each is not None]
         return SymbolRules(
             tick=self.price.step if self.price is not None else ZERO,
-            step=self.lot.step if self.lot is not None else ZERO,
-            min_notional=max(floors, default=ZERO),
+            step=_common_step(each.step for each in ranges),
+            min_quantity=max((each.least for each in ranges), default=ZERO),
+            max_quantity=min((each.most for each in ranges if each.most), default=ZERO),
+            min_notional=max(
+                (each.least for each in bounds if each.least_applies_to_market or not is_market),
+                default=ZERO,
+            ),
+            max_notional=min(
+                (
+                    each.most
+                    for each in bounds
+                    if each.most and (each.most_applies_to_market or not is_market)
+                ),
+                default=ZERO,
+            ),
         )
 
 

@@ -340,6 +340,75 @@ async def test_an_exit_keeps_to_the_venues_steps(autojump_clock: MockClock) -> N
     assert len(bench.broker.placed) == 3
 
 
+async def test_an_entry_is_no_larger_than_the_venue_takes(autojump_clock: MockClock) -> None:
+    """Sized down to the maximum in silence; denied, with the bounds, when nothing is left."""
+    bench = Bench(symbols=("BTCUSDT", "ETHUSDT"))
+    bench.desk.rules = SymbolRules(step=Decimal("0.1"), max_quantity=Decimal("7.77"))
+    other = bench.gateway.desks["ETHUSDT"]
+    other.rules = SymbolRules(step=Decimal("0.1"), max_notional=Decimal(9))
+    async with bench.running():
+        bench.admit()(LONG)
+        bench.admit("ETHUSDT")(LONG)
+        await bench.gateway.drain()
+    (order,) = bench.broker.placed
+    assert order.quantity == Decimal("7.7")
+    ((text, engine),) = bench.report.of("denied")
+    assert engine == "ETHUSDT"
+    assert "at most a worth of 9" in text
+
+
+@pytest.mark.parametrize("how", ["signal", "flatten"])
+async def test_a_large_exit_is_several_orders(how: str, autojump_clock: MockClock) -> None:
+    """Each within the maximum, one after the other until flat; also while halted for a flatten."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        bench.desk.rules = SymbolRules(step=Decimal("0.1"), max_quantity=Decimal(6))
+        if how == "flatten":
+            await bench.gateway.set_trading_state(TradingState.HALTED, "drill")
+            bench.gateway.flatten("BTCUSDT")
+        else:
+            submit(FLAT)
+        await bench.gateway.drain()
+    exits = [order.quantity for order in bench.broker.placed[1:]]
+    assert exits == [Decimal(5)] * 4
+    assert bench.desk.book.is_flat
+    assert bench.desk.denials == {}
+
+
+@pytest.mark.parametrize("how", ["refused", "stopped", "ended", "long again"])
+async def test_a_large_exit_that_does_not_go_on(how: str, autojump_clock: MockClock) -> None:
+    """A refusal, a stop, the end of the fleet or a newer target: no further order of it leaves."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        bench.desk.rules = SymbolRules(step=Decimal("0.1"), max_quantity=Decimal(6))
+
+        def answer(order: Order) -> OrderReport:
+            match how:
+                case "refused":
+                    status = OrderStatus.REJECTED
+                    return OrderReport(client_id=order.client_id, status=status, reason="no")
+                case "stopped":
+                    bench.gateway.permit("BTCUSDT", Permission.NONE)
+                case "ended":
+                    bench.gateway.close()
+                case _:
+                    submit(LONG)
+            return bench.broker.filled(order)
+
+        bench.broker.answer = answer
+        submit(FLAT)
+        with trio.fail_after(60):
+            await bench.gateway.drain()
+    assert len(bench.broker.placed) == 2
+    assert len(bench.journal.of(IntentEntry)) == 2
+
+
 async def test_dust_takes_no_place_of_a_position(autojump_clock: MockClock) -> None:
     """Fees in coins leave a remainder in every symbol: it must not fill max_open_positions."""
     bench = Bench(symbols=("BTCUSDT", "ETHUSDT"), risk=RiskRules(max_open_positions=1))

@@ -4,18 +4,23 @@ import gzip
 import json
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from levitrio.trading.filter_parsing import parse_filters
 from levitrio.trading.filters import (
     FilterFacts,
+    NotionalBounds,
     ProposedOrder,
     Range,
     SymbolFilters,
+    SymbolRules,
     failed_filters,
     passive_price,
     round_down,
@@ -143,6 +148,119 @@ def test_what_sizing_needs() -> None:
     rules = filters.rules()
     assert (rules.tick, rules.step, rules.min_notional) == (D("0.01"), D("0.1"), D(5))
     assert filters.average_minutes == 5
+
+
+def lot(kind: str, least: str, most: str, step: str) -> dict[str, Any]:
+    return {"filterType": kind, "minQty": least, "maxQty": most, "stepSize": step}
+
+
+def worth(*, least_applies: bool, most_applies: bool) -> dict[str, Any]:
+    return {
+        "filterType": "NOTIONAL",
+        "minNotional": "5",
+        "applyMinToMarket": least_applies,
+        "maxNotional": "9000",
+        "applyMaxToMarket": most_applies,
+        "avgPriceMins": 5,
+    }
+
+
+def test_a_market_order_keeps_to_the_stricter_lot() -> None:
+    """LOT_SIZE and MARKET_LOT_SIZE both hold for it; a 0 of either is no rule."""
+    filters = parse_filters(
+        [lot("LOT_SIZE", "0.2", "900", "0.2"), lot("MARKET_LOT_SIZE", "0.5", "50.5", "0.3")]
+    )
+    rules = filters.rules()
+    assert (rules.step, rules.min_quantity, rules.max_quantity) == (D("0.6"), D("0.5"), D("50.5"))
+    rules = filters.rules(is_market=False)
+    assert (rules.step, rules.min_quantity, rules.max_quantity) == (D("0.2"), D("0.2"), D(900))
+    rules = parse_filters(
+        [lot("LOT_SIZE", "0.1", "900", "0.1"), lot("MARKET_LOT_SIZE", "0", "0", "0")]
+    ).rules()
+    assert (rules.step, rules.min_quantity, rules.max_quantity) == (D("0.1"), D("0.1"), D(900))
+
+
+@pytest.mark.parametrize("applies", [True, False])
+def test_notional_bounds_where_they_apply_to_the_market(applies: bool) -> None:
+    """What does not apply to MARKET orders binds those with a price only."""
+    rules = parse_filters([worth(least_applies=applies, most_applies=applies)]).rules()
+    expected = (D(5), D(9000)) if applies else (D(0), D(0))
+    assert (rules.min_notional, rules.max_notional) == expected
+    old = {"filterType": "MIN_NOTIONAL", "minNotional": "7", "avgPriceMins": 0}
+    rules = parse_filters([{**old, "applyToMarket": applies}]).rules()
+    assert rules.min_notional == (7 if applies else 0)
+    limits = parse_filters([worth(least_applies=applies, most_applies=applies)])
+    assert limits.rules(is_market=False).max_notional == 9000
+
+
+STEPS = st.sampled_from(["0", "1", "0.1", "0.3", "0.001", "0.00000001", "25"]).map(D)
+AMOUNTS = st.decimals("0", "100000", places=8)
+
+
+@st.composite
+def filters_of_a_symbol(draw: st.DrawFn) -> SymbolFilters:
+    """Any mixture of lots and notional bounds whose maxima leave room above the minima."""
+
+    def one() -> Range:
+        least = draw(st.decimals("0", "10", places=3))
+        most = draw(st.sampled_from([D(0), least * 3 + 60, D(90_000)]))
+        return Range(least=least, most=most, step=draw(STEPS))
+
+    least = draw(st.decimals("0", "10", places=2))
+    bounds = NotionalBounds(
+        least=least,
+        most=draw(st.sampled_from([D(0), least + 500_000])),
+        least_applies_to_market=draw(st.booleans()),
+        most_applies_to_market=draw(st.booleans()),
+    )
+    return SymbolFilters(lot=one(), market_lot=draw(st.none() | st.builds(one)), notional=bounds)
+
+
+PRICES = st.decimals("0.00000001", "100000", places=8)
+
+
+@given(filters_of_a_symbol(), AMOUNTS, PRICES, st.booleans())
+def test_what_fits_passes_the_filters(
+    filters: SymbolFilters, quantity: Decimal, price: Decimal, is_market: bool
+) -> None:
+    """Never more than was wanted, and the venue's own verdict is that nothing fails."""
+    fits = filters.rules(is_market=is_market).fitting(quantity, price)
+    assert 0 <= fits <= quantity
+    if fits:
+        order = ProposedOrder(
+            side=Side.BUY,
+            is_market=is_market,
+            quantity=fits,
+            price=None if is_market else price,
+        )
+        assert failed_filters(filters, order, FilterFacts(reference_price=price)) == ()
+
+
+@given(
+    st.decimals("0.001", "5000", places=3),
+    st.sampled_from(["0.001", "0.1", "1"]).map(D),
+    st.decimals("2", "60", places=1),
+)
+def test_portions_close_a_position(quantity: Decimal, step: Decimal, most: Decimal) -> None:
+    """In as few orders as the maximum allows; what is left at the end is less than a step."""
+    rules = SymbolRules(step=step, max_quantity=most, min_notional=D(0))
+    left, orders = quantity, 0
+    while portion := rules.portion(left, D(100)):
+        assert portion <= most
+        assert portion % step == 0
+        left -= portion
+        orders += 1
+    assert 0 <= left < step
+    largest = round_down(most, step)
+    assert orders == ceil(Fraction(round_down(quantity, step)) / Fraction(largest))
+
+
+def test_no_portion_is_too_small_for_the_next() -> None:
+    """10.3 at a maximum of 10 is 5.1 and 5.2: three tenths alone would be dust."""
+    rules = SymbolRules(step=D("0.1"), max_quantity=D(10), min_notional=D(50))
+    assert rules.portion(D("10.3"), D(100)) == D("5.1")
+    assert rules.portion(D("5.2"), D(100)) == D("5.2")
+    assert rules.portion(D("0.3"), D(100)) == 0
 
 
 def test_large_numbers_stay_exact() -> None:
