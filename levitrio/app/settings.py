@@ -5,12 +5,13 @@ from collections.abc import Callable
 import attrs
 
 from levitrio.fleet.config import EngineConfig, FleetConfig
-from levitrio.gateway.decision import Rules
+from levitrio.gateway.decision import EntryRules, Rules
 from levitrio.inference.port import ModelAccess, ModelUser
 from levitrio.strategies.base import Strategy
 from levitrio.strategies.catalog import resolve
 from levitrio.supervision.health import HealthLimits
 from levitrio.supervision.restart import RestartPolicy
+from levitrio.trading.orders import OrderType
 from levitrio.trading.risk import RiskRules
 from levitrio.trading.sizing import SizingRules
 from levitrio.venues.binance.wire import stream_name
@@ -38,7 +39,7 @@ def health_limits(config: FleetConfig) -> HealthLimits:
 
 
 def order_rules(config: FleetConfig) -> Rules:
-    """`[risk]` as the gateway's rules."""
+    """`[risk]`, and how `[broker]` enters, as the gateway's rules."""
     risk = config.risk
     return Rules(
         risk=RiskRules(
@@ -57,6 +58,9 @@ def order_rules(config: FleetConfig) -> Rules:
             max_symbol_exposure=risk.max_symbol_exposure,
             kelly_fraction=risk.kelly_fraction,
             volatility_target=risk.volatility_target,
+        ),
+        entry=EntryRules(
+            type=OrderType(config.broker.entry.upper()), timeout=config.broker.entry_timeout
         ),
     )
 

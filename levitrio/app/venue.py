@@ -139,6 +139,7 @@ class VenueSide:
         desk = self.desks.get(symbol)
         if desk is not None:
             desk.rules = filters.rules()
+            desk.limit_rules = filters.rules(is_market=False)
             desk.closed = "" if status == TRADING else status
 
     def _simulator_url(self) -> str:

@@ -115,6 +115,10 @@ class Broker:
     """Paper: fraction by which a fill is worse than the touch."""
     latency: Annotated[float, Seconds(0, 60)] = 0.0
     """Paper: seconds between an order and its fill."""
+    entry: Literal["market", "limit", "limit_maker"] = "market"
+    """How positions are opened: at once, or resting at the best bid; a maker never takes."""
+    entry_timeout: Annotated[float, Seconds(1, DAY)] = 30.0
+    """Seconds an entry may rest before what is left of it is cancelled."""
     key_file: Annotated[Path, Location()] | None = None
     """Binance: a file with the API key, readable by its owner only (0600)."""
     url: Annotated[str, StreamUrl()] | None = None

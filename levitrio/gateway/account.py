@@ -96,6 +96,10 @@ class Account:
         quote = desk.market.quote
         return desk.book.last_price if quote is None else touch_price(side, quote, self.slippage)
 
+    def price_of(self, desk: Desk, order: Order) -> Decimal:
+        """What an order would be filled at: its limit, or what the market gives now."""
+        return self.expected_price(desk, order.side) if order.price is None else order.price
+
     def count_order(self, desk: Desk, now: float) -> None:
         """An order is about to leave, at `now` on trio's clock."""
         desk.last_order_at = now
@@ -132,7 +136,7 @@ class Account:
             orders_last_minute=self.orders_last_minute(now),
             since_last_order=None if desk.last_order_at is None else now - desk.last_order_at,
             data=data,
-            price=self.expected_price(desk, order.side),
+            price=self.price_of(desk, order),
             last_trade=desk.market.last_trade,
             is_flatten=is_flatten,
         )
@@ -141,8 +145,8 @@ class Account:
         return desk.book.notional(desk.market.quote) + self._entering(desk)
 
     def _entering(self, desk: Desk) -> Decimal:
-        """What an entry that is under way will add."""
+        """What an entry that is under way may still add."""
         order = desk.under_way
         if order is None or order.is_exit:
             return ZERO
-        return order.quantity * self.expected_price(desk, order.side)
+        return desk.entering * self.price_of(desk, order)

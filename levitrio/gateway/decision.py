@@ -9,9 +9,20 @@ from levitrio.gateway.account import Account
 from levitrio.gateway.desk import Closing, Desk
 from levitrio.strategies.base import Signal
 from levitrio.trading.amounts import plain
-from levitrio.trading.orders import Order, Side
+from levitrio.trading.filters import SymbolRules, passive_price
+from levitrio.trading.orders import Order, OrderType, Side
 from levitrio.trading.risk import DataState, Denial, RiskRules, judge
 from levitrio.trading.sizing import SizingRules, entry_notional
+
+
+@attrs.frozen(kw_only=True)
+class EntryRules:
+    """How positions are opened. They are closed at the market: getting out must not wait."""
+
+    type: OrderType = OrderType.MARKET
+    """Other than MARKET it rests at the best price of its own side."""
+    timeout: float = 30.0
+    """Seconds on trio's clock that an entry may rest."""
 
 
 @attrs.frozen(kw_only=True)
@@ -20,6 +31,7 @@ class Rules:
 
     risk: RiskRules
     sizing: SizingRules
+    entry: EntryRules = EntryRules()
 
 
 def decide(
@@ -83,11 +95,12 @@ def _towards(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Orde
 
 def _dust(desk: Desk) -> Denial:
     """Said once, never retried for ever: the venue takes no order this small."""
-    return Denial(reason="dust", detail=f"{plain(desk.book.position)} is left; {_wants(desk)}")
+    return Denial(
+        reason="dust", detail=f"{plain(desk.book.position)} is left; {_wants(desk.rules)}"
+    )
 
 
-def _wants(desk: Desk) -> str:
-    rules = desk.rules
+def _wants(rules: SymbolRules) -> str:
     words = f"the venue wants at least {plain(rules.min_notional)} in steps of {rules.step:f}"
     if rules.min_quantity > rules.step:
         words += f", at least {plain(rules.min_quantity)} of them"
@@ -123,7 +136,14 @@ def _entry(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Order 
         return Denial(reason="equity_unknown", detail="the venue has not told its balances yet")
     if desk.market.quote is None:
         return Denial(reason="no_quote", detail="no quote of this symbol yet")
-    price = account.expected_price(desk, Side.BUY)
+    kind, limit, fits = rules.entry.type, None, desk.rules
+    if kind is not OrderType.MARKET:
+        fits = desk.limit_rules
+        limit = passive_price(Side.BUY, desk.market.quote.bid, fits.tick)
+        if limit == 0:
+            detail = f"a bid of {plain(desk.market.quote.bid)} is below one tick of the venue"
+            return Denial(reason="tick", detail=detail)
+    price = account.expected_price(desk, Side.BUY) if limit is None else limit
     notional = entry_notional(
         rules.sizing,
         equity=account.equity(),
@@ -132,7 +152,15 @@ def _entry(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Order 
         confidence=signal.confidence,
         sigma=desk.market.volatility.sigma(),
     )
-    quantity = desk.rules.fitting(notional / price, price)
+    quantity = fits.fitting(notional / price, price)
     if not quantity:
-        return Denial(reason="min_notional", detail=f"sized at {notional:.2f}, {_wants(desk)}")
-    return Order(client_id="", symbol=desk.symbol, side=Side.BUY, quantity=quantity)
+        wants = _wants(fits)
+        return Denial(reason="min_notional", detail=f"sized at {notional:.2f}, {wants}")
+    return Order(
+        client_id="",
+        symbol=desk.symbol,
+        side=Side.BUY,
+        type=kind,
+        quantity=quantity,
+        price=limit,
+    )

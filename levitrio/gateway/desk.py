@@ -1,5 +1,6 @@
 """One symbol at the gateway: what it holds, what it may do, what it waits to do."""
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
@@ -50,6 +51,8 @@ class Desk:
     market: MarketView
     rules: SymbolRules = attrs.field(factory=SymbolRules)
     """Of MARKET orders."""
+    limit_rules: SymbolRules = attrs.field(factory=SymbolRules)
+    """Of orders with a price."""
     closed: str = ""
     """Why the venue takes no orders of this symbol: its status; empty while it is traded."""
     signals_only: bool = False
@@ -67,8 +70,14 @@ class Desk:
     """An exit in several orders is under way, this one not the last."""
     under_way: Order | None = None
     """Journaled or about to be, its end not yet in the book."""
+    filled: Decimal = Decimal(0)
+    """Of the order under way, what is in the book."""
+    expires_at: float = math.inf
+    """On trio's clock: when the order under way is cancelled if it still rests."""
+    has_expired: bool = False
+    """The order under way was to be cancelled because its time was over."""
     cancel_wanted: bool = False
-    """The order under way is to be cancelled if it rests, and until it has ended."""
+    """The order under way is not to be sent, or to be cancelled until it has ended."""
     nudge: trio.Event = attrs.field(factory=trio.Event)
     """Set to have the order under way looked at now."""
     told: deque[OrderReport] = attrs.field(factory=deque)
@@ -108,13 +117,28 @@ class Desk:
         if fill.trade_id is not None:
             self._booked.add(fill.trade_id)
             self.last_trade_id = max(self.last_trade_id or 0, fill.trade_id)
+        if self.under_way is not None and fill.client_id == self.under_way.client_id:
+            self.filled += fill.quantity
         return self.book.apply(fill)
 
-    def want_cancel(self) -> None:
-        """Have the order under way cancelled at once, if it rests at the venue."""
-        if self.under_way is not None:
-            self.cancel_wanted = True
-            self.nudge.set()
+    def begin(self, order: Order) -> None:
+        """An order is under way, of which nothing is known yet."""
+        self.under_way, self.filled = order, Decimal(0)
+        self.expires_at, self.has_expired, self.cancel_wanted = math.inf, False, False
+        self.nudge = trio.Event()
+
+    @property
+    def entering(self) -> Decimal:
+        """How much the order under way may still open, in the base asset."""
+        order = self.under_way
+        return Decimal(0) if order is None or order.is_exit else order.quantity - self.filled
+
+    @property
+    def awaits_price(self) -> bool:
+        """An entry with a price is under way, and nobody wants it back: it may rest for long."""
+        order = self.under_way
+        is_patient = order is not None and not order.is_exit and order.price is not None
+        return is_patient and not self.cancel_wanted
 
     def count_denial(self, reason: str) -> bool:
         """Returns whether it is news: the same denial again is counted, not told again."""

@@ -8,6 +8,7 @@ One order per symbol at a time, each symbol in a task of its own.
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import attrs
 import trio
@@ -19,6 +20,8 @@ from levitrio.gateway.desk import Block, Desk
 from levitrio.gateway.execution import Execution
 from levitrio.gateway.order_ids import OrderIds
 from levitrio.records.entries import IntentEntry
+from levitrio.strategies.base import Signal
+from levitrio.trading.amounts import plain
 from levitrio.trading.orders import Order, OrderStatus
 from levitrio.trading.risk import DataState, Denial, Permission, TradingState
 from levitrio.venues.base import OrderReport
@@ -44,6 +47,29 @@ class Dispatch:
     _idle: trio.Event = attrs.field(factory=trio.Event)
     _working: int = 0
 
+    def aim(self, desk: Desk, target: Signal) -> None:
+        """An engine's newest target. An entry that rests for the same one is left in peace."""
+        if desk.awaits_price:
+            if target.side == "long":
+                return
+            self.call_back(desk, exits=False)
+        desk.target = target
+        self.wake(desk)
+
+    def call_back(self, desk: Desk, *, exits: bool) -> None:
+        """Have the order under way cancelled at once if it rests, and not sent if it was not yet.
+
+        `exits`: also one that closes.
+        """
+        order = desk.under_way
+        if order is None or (order.is_exit and not exits):
+            return
+        desk.cancel_wanted = True
+        if self.by_hand:
+            self._waiting.append(desk)
+        else:
+            desk.nudge.set()
+
     def wake(self, desk: Desk) -> None:
         """Something waits at the desk: decide it as soon as it may be decided."""
         if self.is_closed:
@@ -62,12 +88,20 @@ class Dispatch:
 
     @property
     def waiting(self) -> int:
-        """Desks that wait for `work_next`."""
+        """How often `work_next` has something to do."""
         return len(self._waiting)
 
     async def work_next(self) -> None:
-        """Decide for the desk that waits longest, in the caller's own task."""
-        await self._work(self._waiting.popleft())
+        """Decide for the desk that waits longest, or have its order looked at.
+
+        Returns when its order has ended, so a caller who must not wait for one that rests calls
+        it in a task.
+        """
+        desk = self._waiting.popleft()
+        if desk.under_way is not None:
+            desk.nudge.set()
+        elif desk.busy:  # else its order had ended before it was called back
+            await self._work(desk)
 
     @contextmanager
     def occupied(self, desk: Desk) -> Iterator[None]:
@@ -102,7 +136,7 @@ class Dispatch:
                     if not self.is_closed:
                         desk.go_on()
                 elif verdict is not None:
-                    self._deny(desk, verdict)
+                    self.execution.deny(desk, verdict)
         finally:
             self._rest(desk)
 
@@ -114,8 +148,7 @@ class Dispatch:
 
     async def _execute(self, desk: Desk, order: Order, reason: str) -> None:
         # `under_way` is set before the first await, so that the next symbol's risk counts it.
-        desk.under_way = order
-        desk.cancel_wanted = False
+        desk.begin(order)
         self.account.count_order(desk, trio.current_time())
         incarnation = desk.incarnation
         try:
@@ -131,7 +164,11 @@ class Dispatch:
             )
             is_flatten = reason == "flatten"
             if self._may_still_send(desk, order, incarnation, is_flatten=is_flatten):
+                if order.price is not None:
+                    desk.expires_at = trio.current_time() + self.rules().entry.timeout
                 await self.execution.send(desk, order)
+                if desk.has_expired and desk.entering:
+                    self._tell_expired(desk, order)
             else:
                 withdrawn = "withdrawn: the engine or the fleet stopped before the send"
                 answer = OrderReport(
@@ -139,7 +176,7 @@ class Dispatch:
                 )
                 await self.execution.settle(desk, answer)
         except JournalUnavailable as exc:
-            self._deny(desk, Denial(reason="journal", detail=str(exc)))
+            self.execution.deny(desk, Denial(reason="journal", detail=str(exc)))
         finally:
             desk.under_way = None
 
@@ -152,13 +189,16 @@ class Dispatch:
             return False
         if is_flatten:
             return True
+        if desk.cancel_wanted:
+            return False
         if state is TradingState.HALTED or desk.incarnation != incarnation:
             return False
         if order.is_exit:
             return desk.permission is not Permission.NONE
         return desk.permission is Permission.ALL and state is TradingState.ACTIVE
 
-    def _deny(self, desk: Desk, denial: Denial) -> None:
-        if desk.count_denial(denial.reason):
-            text = denial.reason + (f": {denial.detail}" if denial.detail else "")
-            self.execution.report("denied", text, engine=desk.symbol, reason=denial.reason)
+    def _tell_expired(self, desk: Desk, order: Order) -> None:
+        got = f"{plain(desk.filled)} of {plain(order.quantity)} bought"
+        timeout = self.rules().entry.timeout
+        text = f"{got} at {plain(order.price or Decimal(0))} in {timeout:g} s, the rest cancelled"
+        self.execution.report("entry_expired", text, engine=desk.symbol, client_id=order.client_id)

@@ -19,6 +19,7 @@ from levitrio.gateway.desk import Block, Desk
 from levitrio.records.entries import Entry, OutcomeEntry
 from levitrio.trading.amounts import plain
 from levitrio.trading.orders import NEXT, Fill, Order, OrderStatus
+from levitrio.trading.risk import Denial
 from levitrio.venues.base import Broker, OrderReport
 
 ASK_FIRST = 0.1
@@ -85,7 +86,10 @@ class Execution:
                     if told is not status:
                         text = f"order {order.client_id}: {answer.status} after {proven}"
                         self.report("quarantine", text, engine=desk.symbol)
-                if answer.fills or status is not told:
+                # A partly filled order that rests is asked about for long, and tells its fills
+                # each time: what is in the book needs no other line of the journal.
+                has_news = any(not desk.has_booked(fill) for fill in answer.fills)
+                if has_news or status is not told:
                     is_as_told = status is answer.status
                     told_now = answer if is_as_told else attrs.evolve(answer, status=status)
                     await self.settle(desk, told_now)
@@ -137,11 +141,19 @@ class Execution:
                     self._book(desk, fill)
         finally:
             desk.settling.release()
-        if answer.status is OrderStatus.REJECTED:
+        if answer.would_take:
+            self.deny(desk, Denial(reason="entry_missed", detail="the price had moved to ours"))
+        elif answer.status is OrderStatus.REJECTED:
             desk.refused += 1
             self.report("rejected", answer.reason, engine=desk.symbol, client_id=answer.client_id)
         elif answer.fills:
             desk.refused = 0
+
+    def deny(self, desk: Desk, denial: Denial) -> None:
+        """Count a denial, and tell it if it is news."""
+        if desk.count_denial(denial.reason):
+            text = denial.reason + (f": {denial.detail}" if denial.detail else "")
+            self.report("denied", text, engine=desk.symbol, reason=denial.reason)
 
     def _book(self, desk: Desk, fill: Fill) -> None:
         booked = desk.apply(fill)
@@ -163,13 +175,19 @@ class Execution:
         A cancel that is wanted goes first and at once, and again until the order has ended: one
         that found no connection must not leave an order at the venue.
         """
-        if desk.cancel_wanted:
+        was_wanted = desk.cancel_wanted
+        if was_wanted:
             cancelled = await self.broker.cancel(order)
             if not NEXT[cancelled.status]:
                 return cancelled
-        desk.nudge = trio.Event()
-        with trio.move_on_after(pause):
+        look_at = trio.current_time() + pause
+        with trio.move_on_at(look_at if was_wanted else min(look_at, desk.expires_at)):
             await desk.nudge.wait()
+        desk.nudge = trio.Event()  # what comes from here on is for the next look
+        if not desk.cancel_wanted and trio.current_time() >= desk.expires_at:
+            desk.has_expired = desk.cancel_wanted = True
+        if desk.cancel_wanted and not was_wanted:
+            return None
         asked_at = trio.current_time()
         found = await self.broker.query(order)
         if found is None and asked_at - sent_at >= self.broker.proof_after:

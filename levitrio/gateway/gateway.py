@@ -147,7 +147,7 @@ class Gateway:
         self.dispatch.is_closed = True
         for desk in self.desks.values():
             desk.target, desk.flatten = None, False
-            desk.want_cancel()
+            self.dispatch.call_back(desk, exits=True)
 
     async def drain(self) -> None:
         """Returns once no order is under way; the caller bounds it."""
@@ -200,10 +200,11 @@ class Gateway:
             desk.told.append(report)
             if len(desk.told) == 1:
                 self._nursery.start_soon(self._settle_told, desk)
-        desk.nudge.set()
+        else:
+            desk.nudge.set()
 
     async def _settle_told(self, desk: Desk) -> None:
-        """Book what was told unasked, in the venue's order.
+        """Book what was told unasked, in the venue's order; then its order is looked at.
 
         It proves fills, never an end: one of its fills may have been missed, and an order that
         the journal calls ended is not asked about again.
@@ -212,7 +213,7 @@ class Gateway:
             heard = attrs.evolve(desk.told[0], status=OrderStatus.PARTIALLY_FILLED)
             await self.execution.settle(desk, heard)
             desk.told.popleft()
-            desk.nudge.set()
+        desk.nudge.set()
 
     # What engines and operators ask
 
@@ -228,8 +229,7 @@ class Gateway:
 
         def submit(signal: Signal) -> None:
             if desk.incarnation == incarnation and desk.permission is not Permission.NONE:
-                desk.target = signal
-                self.dispatch.wake(desk)
+                self.dispatch.aim(desk, signal)
 
         return submit
 
@@ -240,10 +240,8 @@ class Gateway:
         if permission is Permission.NONE:
             desk.target = None
             desk.on_fill = None
-        order = desk.under_way
-        is_entry = order is not None and not order.is_exit
-        if permission is Permission.NONE or (permission is Permission.EXITS and is_entry):
-            desk.want_cancel()
+        if permission is not Permission.ALL:
+            self.dispatch.call_back(desk, exits=permission is Permission.NONE)
         if was is Permission.EXITS and permission is Permission.ALL:
             self.reconcile(symbol)
 
@@ -257,6 +255,8 @@ class Gateway:
             return False
         desk.flatten = True
         desk.target = None
+        if desk.awaits_price:
+            self.dispatch.call_back(desk, exits=False)
         self.dispatch.wake(desk)
         return True
 
@@ -269,7 +269,7 @@ class Gateway:
         """No order leaves from this instant; `set_trading_state` then makes it durable."""
         self.account.trading_state, self.account.trading_reason = TradingState.HALTED, reason
         for desk in self.desks.values():
-            desk.want_cancel()
+            self.dispatch.call_back(desk, exits=True)
 
     def halt_soon(self, reason: str) -> None:
         """Halted from this instant, durable as soon as the journal can; once is enough."""
@@ -285,13 +285,12 @@ class Gateway:
         A halt is in force before it is durable, because no order may slip through meanwhile;
         if the journal cannot keep it, it stays in force and the caller gets JournalUnavailable.
         """
-        account = self.account
         if state is TradingState.HALTED:
             self.halt_now(reason)
         await self.journal.append(
             HaltEntry(trading_state=state, reason=reason, wall_ms=self.wall_ms())
         )
-        account.trading_state, account.trading_reason = state, reason
+        self._put_in_force(state, reason)
         self.report("trading_state", f"trading is {state}" + (f": {reason}" if reason else ""))
 
     async def unhalt(self) -> None:
@@ -309,12 +308,18 @@ class Gateway:
         self.reconcile(symbol)
         self.capital.look_soon()
 
+    def _put_in_force(self, state: TradingState, reason: str) -> None:
+        self.account.trading_state, self.account.trading_reason = state, reason
+        if state is TradingState.REDUCING:
+            for desk in self.desks.values():
+                self.dispatch.call_back(desk, exits=False)
+
     async def _brake(self, state: TradingState, reason: str) -> None:
         try:
             await self.set_trading_state(state, reason)
         except JournalUnavailable as exc:
             # Without a journal no order leaves anyway; the brake must not end the fleet.
-            self.account.trading_state, self.account.trading_reason = state, reason
+            self._put_in_force(state, reason)
             self.report("journal_trouble", f"trading is {state}, but not journaled: {exc}")
 
     async def _record_day(self, symbols: list[str], day: str) -> None:

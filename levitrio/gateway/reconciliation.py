@@ -38,7 +38,7 @@ class Reconciliation:
         broker = self.execution.broker
         for leftover in leftovers:
             order = leftover.order
-            desk.under_way = order
+            desk.begin(order)
             if broker.proof_after == 0 and await broker.query(order) is None:
                 # On paper an order died with the process that held it.
                 gone = OrderReport(

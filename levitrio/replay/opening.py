@@ -31,6 +31,11 @@ def open_tape(
 
     Raises UsageError when a file is missing, is neither, or has nothing of the fleet.
     """
+    if config.broker.entry != "market":
+        raise UsageError(
+            f'expected broker.entry = "market" in a replay, came "{config.broker.entry}"; '
+            "type --set broker.entry=market"
+        )
     symbols = tuple(config.engines)
     intervals = settings.kline_intervals(config)
     files = [_named(text, symbols) for text in recordings]

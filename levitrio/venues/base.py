@@ -58,6 +58,11 @@ class PastBars(Protocol):
         """
 
 
+_WOULD_TAKE = "would immediately match"
+"""In the venue's words for a LIMIT_MAKER that would not have been a maker: its -2010 has many
+other reasons."""
+
+
 @attrs.frozen(kw_only=True)
 class OrderReport:
     """What a venue says about one order: its status, and fills, also such as were told before."""
@@ -69,6 +74,11 @@ class OrderReport:
     """Those of a venue carry its trade id, by which the journal tells what it has already."""
     reason: str = ""
     """The venue's words when it refused."""
+
+    @property
+    def would_take(self) -> bool:
+        """Refused because it would not have rested: what was asked for, and nobody's error."""
+        return self.status is OrderStatus.REJECTED and _WOULD_TAKE in self.reason.lower()
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.gateway.account import Account
-from levitrio.gateway.decision import Rules
+from levitrio.gateway.decision import EntryRules, Rules
 from levitrio.gateway.desk import Block, Desk
 from levitrio.gateway.gateway import Gateway
 from levitrio.records.entries import (
@@ -30,7 +30,7 @@ from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order, OrderStatus, Side
 from levitrio.trading.risk import DataState, Permission, RiskRules, TradingState
 from levitrio.trading.sizing import SizingRules
-from levitrio.venues.base import OrderReport
+from levitrio.venues.base import Broker, OrderReport
 from tests.fakes import FakeBroker, FakeJournal, FakeReport
 
 LONG, FLAT, SHORT = (Signal(side=side) for side in ("long", "flat", "short"))
@@ -44,6 +44,9 @@ class Bench:
     risk: RiskRules = attrs.field(factory=RiskRules)
     journal: FakeJournal = attrs.field(factory=FakeJournal)
     broker: FakeBroker = attrs.field(factory=FakeBroker)
+    venue: Broker | None = None
+    """Where orders go instead of `broker`."""
+    entry: EntryRules = attrs.field(factory=EntryRules)
     report: FakeReport = attrs.field(factory=FakeReport)
     cash: Decimal = Decimal(10_000)
     market_ms: int = 1_000
@@ -60,9 +63,9 @@ class Bench:
             desks[symbol] = Desk(symbol=symbol, book=book, market=market)
         self.gateway = Gateway(
             account=Account(desks=desks, name="fake", capital=self.cash),
-            rules=Rules(risk=self.risk, sizing=SizingRules()),
+            rules=Rules(risk=self.risk, sizing=SizingRules(), entry=self.entry),
             journal=self.journal,
-            broker=self.broker,
+            broker=self.venue or self.broker,
             quote_asset="USDT",
             market_ms=lambda: self.market_ms,
             wall_ms=lambda: 0,
