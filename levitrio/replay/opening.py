@@ -29,13 +29,9 @@ def open_tape(
         spread: between bid and ask where the files have no quotes, a fraction of the price.
         on_refused: told about the first lines that cannot be used.
 
-    Raises UsageError when a file is missing, is neither, or has nothing of the fleet.
+    Raises UsageError when a file is missing, is neither, or has nothing of the fleet, and when
+    entries are to rest in candles.
     """
-    if config.broker.entry != "market":
-        raise UsageError(
-            f'expected broker.entry = "market" in a replay, came "{config.broker.entry}"; '
-            "type --set broker.entry=market"
-        )
     symbols = tuple(config.engines)
     intervals = settings.kline_intervals(config)
     files = [_named(text, symbols) for text in recordings]
@@ -47,6 +43,12 @@ def open_tape(
             [path for path, _ in files], symbols, intervals, spread=spread, on_refused=on_refused
         )
     if kinds == {False}:
+        if config.broker.entry != "market":
+            raise UsageError(
+                "a candle does not tell in which order its prices came, so nobody knows what an "
+                f'order that rests got: expected broker.entry = "market" with candle files, came '
+                f'"{config.broker.entry}"; add --set broker.entry=market'
+            )
         return CandleTape(files, symbols, intervals, spread=spread, on_refused=on_refused)
     raise UsageError("expected recordings or candle files, got both in one replay")
 

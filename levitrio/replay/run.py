@@ -75,7 +75,13 @@ class Replay:
     _next_look_ms: int = attrs.field(default=0, init=False)
     _next_save_ms: int = attrs.field(default=0, init=False)
     _is_late: bool = attrs.field(default=False, init=False)
-    """Orders take time, and one is on its way."""
+    """An order is on its way, or rests in the market."""
+    _may_wait: bool = attrs.field(init=False)
+    """Orders take time, or entries rest."""
+
+    def __attrs_post_init__(self) -> None:
+        broker = self.config.broker
+        self._may_wait = bool(broker.latency) or broker.entry != "market"
 
     @property
     def places(self) -> dict[str, Place]:
@@ -161,6 +167,8 @@ class Replay:
                 if place.warm_up:
                     await self._warm(place, event, handler)
                     continue
+            if self._is_late:
+                await self._show(place, event)
             if handler is None:
                 continue
             try:
@@ -195,6 +203,7 @@ class Replay:
         """Let what is on its way arrive, and mark everything at the last quotes."""
         self.valuation.mark_all()
         while self._is_late:
+            await self._settle()
             with self.time.waiting():
                 await self.assembly.gateway.drain()
             self._is_late = False
@@ -230,7 +239,7 @@ class Replay:
     async def _settle(self) -> None:
         """Let the gateway work off what was submitted, as far as it can at this moment."""
         gateway = self.assembly.gateway
-        if not self.config.broker.latency:
+        if not self._may_wait:
             while gateway.waiting:
                 await gateway.work_next()
         elif gateway.waiting:
@@ -267,12 +276,23 @@ class Replay:
     def _set_time(self) -> None:
         self.time.reach((self.tape.now_ns() - self._start_ns) / 1e9)
 
+    async def _show(self, place: Place, event: MarketEvent) -> None:
+        """An event of the market to what rests in it, which may fill."""
+        assert place.seat.also is not None
+        place.seat.also(event)
+        if place.seat.desk.told:
+            await wait_all_tasks_blocked()
+            self._look_ahead()
+            await self._hand_over()
+
     def _look_ahead(self) -> None:
-        """While an order is on its way, every event looks whether it arrives before it."""
+        """While an order is on its way or rests, every event looks what is due before it."""
         self._is_late = self.tape.eager = not math.isinf(until_next_deadline())
 
     async def _catch_up(self) -> None:
-        """Orders that arrive before the event at hand are filled before it."""
+        """Orders that arrive before the event at hand are filled before it, others expire."""
+        if self.assembly.gateway.waiting:  # a crash has called its entry back
+            await self._settle()
         until = (self.tape.now_ns() - self._start_ns) / 1e9
         while (wait := until_next_deadline()) <= until - self.time.now:
             # One deadline at a time: two at once would wake their tasks in any order.

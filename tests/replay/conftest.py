@@ -75,6 +75,16 @@ class Keeper(Holder):
     def on_fill(self, fill):
         return None
 
+class BuysAndCrashes(Strategy):
+    """Long on its first trade, a crash on its second."""
+    def __init__(self, symbol):
+        self.seen = 0
+    def on_trade(self, trade):
+        self.seen += 1
+        if self.seen == 2:
+            raise RuntimeError("the second")
+        return Signal(side="long")
+
 class Barred(Strategy):
     """Long on each bar."""
     def __init__(self, symbol):

@@ -23,14 +23,20 @@ max_orders_per_minute = 100000
 
 
 def trade_line(
-    price: object, *, at: int, number: int, symbol: str = "BTCUSDT", quantity: object = "0.5"
+    price: object,
+    *,
+    at: int,
+    number: int,
+    symbol: str = "BTCUSDT",
+    quantity: object = "0.5",
+    is_sale: bool = False,
 ) -> str:
-    """One recorded trade, `at` ms after the start."""
+    """One recorded trade, `at` ms after the start; `is_sale`: the taker sold."""
     time_ms = START_MS + at
     return (
         f'{time_ms * 1_000_000} {{"stream":"{symbol.lower()}@trade","data":{{"e":"trade",'
         f'"E":{time_ms},"s":"{symbol}","t":{number},"p":"{price}","q":"{quantity}",'
-        f'"T":{time_ms},"m":false,"M":true}}}}'
+        f'"T":{time_ms},"m":{str(is_sale).lower()},"M":true}}}}'
     )
 
 
