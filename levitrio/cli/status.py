@@ -113,6 +113,10 @@ def _row(engine: "Mapping[str, Any]") -> tuple[str, ...]:
     wait = engine.get("next_restart_in")
     if status == "crashed" and isinstance(wait, int | float):
         error = f"restart in {render.duration(wait)}: {error}"
+    if blocks := engine.get("blocks"):
+        # It runs and looks well, and sends nothing: docs/orders.md says what to do.
+        held_back = f"no order leaves: {', '.join(map(render.neutral, blocks))}"
+        error = f"{held_back}; {error}" if error else held_back
     return (
         render.neutral(engine.get("symbol", "-")),
         status,

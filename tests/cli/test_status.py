@@ -163,6 +163,20 @@ def test_a_crashed_engine_says_when_it_returns() -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (None, "no order leaves: foreign_order, missing_balance"),
+        ("E: x", "no order leaves: foreign_order, missing_balance; E: x"),
+    ],
+)
+def test_a_symbol_that_sends_nothing_says_why(error: str | None, text: str) -> None:
+    """An engine may run and look well while no order of its symbol may leave."""
+    blocks = ["foreign_order", "missing_balance"]
+    engine = {"symbol": "X", "status": "running", "blocks": blocks, "last_error": error}
+    assert status.describe({"engines": [engine]})[1].endswith(text)
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "0.0s"),
