@@ -55,12 +55,12 @@ bench *args:
 # A browser, a terminal, two more shells and Prometheus' own tool, where that is possible; judges that miss theirs say so.
 _judges-tools:
     #!/usr/bin/env bash
-    for program in chromium chromedriver promtool tmux zsh fish; do
+    for program in chromium chromedriver promtool strace tmux zsh fish; do
         command -v "$program" > /dev/null || missing=1
     done
     if [ -n "${missing:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
         (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-            chromium chromium-driver prometheus fonts-dejavu-core tmux zsh fish) > /dev/null || true
+            chromium chromium-driver prometheus fonts-dejavu-core strace tmux zsh fish) > /dev/null || true
     fi
 
 # The extra [ml], about 350 MB, in the same environment; where it cannot be had, its tests are skipped.

@@ -1,7 +1,7 @@
 """What a fleet looks like over time: counts, curves, lateness. For people and for Prometheus.
 
-Counting hangs on the event log and costs nothing in between; curves and lateness cost a task
-each and are kept only while somebody can look at them, that is with `[http]`.
+Counting hangs on the event log and costs nothing in between; lateness costs ten looks a second.
+Curves are drawn only while somebody can look at them, that is with `[http]`.
 """
 
 from collections import Counter, deque
@@ -83,15 +83,18 @@ class Observer:
             self.order_latency.observe(trio.current_time() - desk.last_order_at)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Draw curves and measure lateness until cancelled."""
+        """Draw curves until cancelled."""
         for symbol, desk in self.account.desks.items():
             self._positions[symbol] = float(desk.book.position)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._probe)
-            nursery.start_soon(self._sample)
-            task_status.started()
+        task_status.started()
+        due = trio.current_time()
+        while True:
+            await self.sample()
+            due = max(due + PERIOD, trio.current_time())
+            await trio.sleep_until(due)
 
-    async def _probe(self) -> None:
+    async def probe(self) -> None:
+        """Measure how late the loop is until cancelled."""
         due = trio.current_time()
         while True:
             due += PROBE
@@ -100,13 +103,6 @@ class Observer:
             self.lateness.observe(late)
             if late > PROBE:
                 due += late  # one long stall is one observation, not a burst of them
-
-    async def _sample(self) -> None:
-        due = trio.current_time()
-        while True:
-            await self.sample()
-            due = max(due + PERIOD, trio.current_time())
-            await trio.sleep_until(due)
 
     async def sample(self) -> None:
         """One point of every curve."""

@@ -25,6 +25,8 @@ class FleetProcess:
     home: Path
     file: Path
     arguments: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
+    """A program that runs it: what its `exec` replaces is the process that is signalled."""
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -39,7 +41,7 @@ class FleetProcess:
     def start(self) -> Self:
         with (self.home / "out.txt").open("ab") as out:
             self.process = subprocess.Popen(
-                [*LEVI, "run", str(self.file), *self.arguments],
+                [*self.under, *LEVI, "run", str(self.file), *self.arguments],
                 cwd=self.file.parent,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
