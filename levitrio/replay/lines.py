@@ -4,8 +4,8 @@ lines of a file object."""
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import attrs
 
@@ -27,7 +27,7 @@ class LineFile:
     path: Path
     on_refused: Callable[[str], None]
     """Told what of the file could not be read."""
-    _raw: BinaryIO | None = None
+    _raw: BufferedReader | None = None
     size: int = attrs.field(init=False)
     """Bytes on disk."""
 
@@ -57,20 +57,25 @@ class LineFile:
                 self._raw = raw
                 is_gzip = raw.read(2) == _GZIP_MAGIC
                 raw.seek(0)
-                file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if is_gzip else raw
-                yield from self._split(file)
+                yield from self._split(gzip.GzipFile(fileobj=raw) if is_gzip else raw)
         except OSError as error:
             raise UsageError(f"{self.path}: expected a readable file, got: {error}") from None
 
-    def _split(self, file: BinaryIO) -> Iterator[str]:
+    def _split(self, file: gzip.GzipFile | BufferedReader) -> Iterator[str]:
         rest = b""
+        has_more = True
         while True:
-            try:
-                block = file.read(BLOCK)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                # What was read before is good; the rest of this file is lost, and said so.
-                self.on_refused(f"{self.path}: expected more of the file, got: {error}")
-                block = b""
+            block = b""
+            while has_more and len(block) < BLOCK:
+                # Not `read`: what a torn file still has of its last block would be lost with it.
+                try:
+                    part = file.read1(BLOCK)
+                except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                    # What was read before is good; the rest of the file is lost, and said so.
+                    self.on_refused(f"{self.path}: expected more of the file, got: {error}")
+                    part = b""
+                has_more = bool(part)
+                block += part
             if not block:
                 if rest:
                     yield rest.decode("utf-8", "replace")

@@ -16,6 +16,7 @@ from levitrio.replay.trade_blocks import TradeBlocks
 from levitrio.trading.market import Bar, MarketEvent, Trade
 from levitrio.venues.binance.checks import POSITIVE
 from levitrio.venues.binance.wire import FrameDecoder
+from levitrio.venues.recorder import Recorder
 from levitrio.venues.simulator.recorded import RecordedTape
 from tests.replay.files import DATA, START_MS, quote_line, trade_line, write_lines
 
@@ -85,6 +86,26 @@ def test_a_torn_gzip_ends_the_file(tmp_path: Path) -> None:
     tape = RecordingTape([path], ["BTCUSDT"], [], on_refused=refused.append)
     assert len(trades_in(tape)) > 1_000
     assert any("expected more of the file" in problem for problem in refused)
+
+
+def test_the_file_of_a_killed_recorder(tmp_path: Path) -> None:
+    """However little was written before `kill -9`, all of it is read: torn at every byte."""
+    path = tmp_path / "r.gz"
+    recorder = Recorder(path, clock_ns=lambda: START_MS * 1_000_000)
+    for number in (1, 2):
+        recorder.take(trade_line(100, at=number, number=number).partition(" ")[2])
+        recorder._write(recorder._take_batch())
+    written = path.read_bytes()
+    recorder.close()
+    counts = []
+    for length in range(20, len(written) + 1):
+        path.write_bytes(written[:length])
+        try:
+            counts.append(len(trades_in(RecordingTape([path], ["BTCUSDT"], []))))
+        except UsageError:  # not a line of it is there
+            counts.append(0)
+    assert counts == sorted(counts)
+    assert set(counts) == {0, 1, 2}
 
 
 def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
