@@ -10,6 +10,7 @@ The rules, those of the venue:
 5. An update carries absolute quantities; zero removes the level. Levels beyond the snapshot's
    depth are unknown until an update names them.
 6. A book whose best bid reaches its best ask is wrong, however it came about.
+7. Ids that lie below the last one a minute later are no repetition: they began anew.
 """
 
 from bisect import bisect_left, insort
@@ -25,6 +26,9 @@ MAX_WAITING = 3_000
 
 MAX_LEVELS = 20_000
 """Per side. The venue's snapshot has at most 5,000; a book that only grows is an attack."""
+
+RESTART_MARGIN_MS = 60_000
+"""A repeated update carries the time it first had; a low id this much later begins a new count."""
 
 Level = tuple[str, str]
 """Price and quantity, as text."""
@@ -63,6 +67,7 @@ class Fault(Enum):
     GAP = "gap"
     CROSSED = "crossed"
     TOO_LARGE = "too_large"
+    RESTARTED = "ids began anew"
 
 
 class _Side:
@@ -108,6 +113,8 @@ class DepthBook:
     """Of the last update or snapshot in the book; -1 while waiting."""
     resyncs: int = attrs.field(default=0, init=False)
     """How often it was thrown away."""
+    _time_ms: int = attrs.field(default=0, init=False)
+    """Of the last update that said something new, or waited, or else of the first."""
     _bids: _Side = attrs.field(factory=_Side, init=False)
     _asks: _Side = attrs.field(factory=_Side, init=False)
     _waiting: list[DepthUpdate] = attrs.field(factory=list, init=False)
@@ -141,8 +148,12 @@ class DepthBook:
             if len(self._waiting) > MAX_WAITING:
                 del self._waiting[0]
             return None
+        self._time_ms = self._time_ms or update.time_ms
         if update.final_id <= self.last_id:
-            return None
+            if update.time_ms <= self._time_ms + RESTART_MARGIN_MS:
+                return None
+            self._discard([update])
+            return Fault.RESTARTED
         if update.first_id > self.last_id + 1:
             self._discard([update])
             return Fault.GAP
@@ -162,10 +173,11 @@ class DepthBook:
         self.last_id = snapshot.last_id
         self.state = BookState.LIVE
         self._waiting = []
-        if self._is_crossed():
-            self._discard([])
+        self._time_ms = waiting[-1].time_ms if waiting else 0
+        if self._check() is not None:
             return False
-        return all(self.update(update) is None for update in waiting)
+        news = (update for update in waiting if update.final_id > snapshot.last_id)
+        return all(self.update(update) is None for update in news)
 
     def restart(self) -> None:
         """Throw the book away: whoever spoke may have missed something."""
@@ -174,18 +186,20 @@ class DepthBook:
     def _apply(self, update: DepthUpdate) -> Fault | None:
         _set_levels(self._bids, update.bids)
         _set_levels(self._asks, update.asks)
-        self.last_id = update.final_id
-        if self._is_crossed():
-            self._discard([])
-            return Fault.CROSSED
-        if len(self._bids) > MAX_LEVELS or len(self._asks) > MAX_LEVELS:
-            self._discard([])
-            return Fault.TOO_LARGE
-        return None
+        self.last_id, self._time_ms = update.final_id, update.time_ms
+        return self._check()
 
-    def _is_crossed(self) -> bool:
+    def _check(self) -> Fault | None:
+        """Throw away a book that cannot be one."""
         bid, ask = self._bids.best(-1), self._asks.best(0)
-        return bid is not None and ask is not None and bid[0] >= ask[0]
+        if bid is not None and ask is not None and bid[0] >= ask[0]:
+            fault = Fault.CROSSED
+        elif len(self._bids) > MAX_LEVELS or len(self._asks) > MAX_LEVELS:
+            fault = Fault.TOO_LARGE
+        else:
+            return None
+        self._discard([])
+        return fault
 
     def _discard(self, waiting: list[DepthUpdate]) -> None:
         if self.state is BookState.LIVE:

@@ -17,8 +17,10 @@ from tests.trading.recorded import lines_of
 Top = tuple[tuple[Decimal, Decimal] | None, tuple[Decimal, Decimal] | None]
 
 
-def update(first: int, final: int, bids: object = (), asks: object = ()) -> DepthUpdate:
-    data = {"s": "BTCUSDT", "U": first, "u": final, "E": 1, "b": bids, "a": asks}
+def update(
+    first: int, final: int, bids: object = (), asks: object = (), *, time_ms: int = 1
+) -> DepthUpdate:
+    data = {"s": "BTCUSDT", "U": first, "u": final, "E": time_ms, "b": bids, "a": asks}
     return msgspec.convert(data, DepthUpdate)
 
 
@@ -77,7 +79,7 @@ def test_a_snapshot_that_is_too_old() -> None:
 
 
 def test_a_gap_throws_the_book_away() -> None:
-    """The update that proves the gap waits for the next snapshot."""
+    """B080: the update that proves the gap waits for the next snapshot."""
     book = live_book()
     assert book.update(update(12, 13, [("99", "8")])) is Fault.GAP
     assert (book.is_live, book.best_ask, book.last_id, book.resyncs) == (False, None, -1, 1)
@@ -86,7 +88,7 @@ def test_a_gap_throws_the_book_away() -> None:
 
 
 def test_repeats_and_overlaps() -> None:
-    """What ends at or before the last id is dropped; what overlaps it is applied."""
+    """B080: what ends at or before the last id is dropped; what overlaps it is applied."""
     book = live_book()
     assert book.update(update(9, 10, [("99", "0")])) is None
     assert book.best_bid == (Decimal(99), Decimal(1))
@@ -96,7 +98,7 @@ def test_repeats_and_overlaps() -> None:
 
 @pytest.mark.parametrize("touching", ["100", "100.5"])
 def test_never_crossed(touching: str) -> None:
-    """A bid at or above the ask proves that the book is wrong."""
+    """B079: a bid at or above the ask proves that the book is wrong."""
     book = live_book()
     assert book.update(update(11, 11, [(touching, "1")])) is Fault.CROSSED
     assert book.best_bid is None
@@ -106,7 +108,7 @@ def test_never_crossed(touching: str) -> None:
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a book nor what waits for one grows without end."""
+    """B079: neither a book nor what waits for one grows without end."""
     monkeypatch.setattr(depth, "MAX_LEVELS", 3)
     monkeypatch.setattr(depth, "MAX_WAITING", 2)
     book = live_book()
@@ -115,6 +117,35 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         book.update(update(n, n))
     assert not book.load(snapshot(19))
     assert book.load(snapshot(20))
+
+
+def test_a_snapshot_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B079: a snapshot of 100,000 levels is no book, nor is one that is unsorted and crossed."""
+    levels = [(f"{n}.5", "1") for n in range(1, 100_001)]
+    book = DepthBook("BTCUSDT")
+    assert not book.load(DepthSnapshot(last_id=1, bids=levels, asks=[]))
+    assert not book.load(DepthSnapshot(last_id=1, bids=[("1", "1"), ("9", "1")], asks=[("8", "1")]))
+    assert not book.is_live
+    monkeypatch.setattr(depth, "MAX_LEVELS", 3)
+    assert book.load(DepthSnapshot(last_id=1, bids=[("1", "1"), ("1.0", "2"), ("7", "3")], asks=[]))
+    assert book.bids() == [(Decimal(7), Decimal(3)), (Decimal(1), Decimal(2))]
+    assert book.best_ask is None
+
+
+def test_ids_that_begin_anew() -> None:
+    """B080: low ids a minute later are a new count and ask for a snapshot; repeats never do."""
+    margin = depth.RESTART_MARGIN_MS
+    book = DepthBook("BTCUSDT")
+    for n in range(11, 14):
+        book.update(update(n, n, time_ms=1 + n * margin))
+    assert book.load(snapshot(13)), "what waited for minutes is older than the snapshot, and fine"
+    at = 1 + 13 * margin
+    assert book.update(update(14, 14, time_ms=at)) is None
+    assert [book.update(update(3, 4, time_ms=at + margin)) for _ in range(10)] == [None] * 10
+    assert book.update(update(3, 4, time_ms=at + margin + 1)) is Fault.RESTARTED
+    assert (book.is_live, book.resyncs) == (False, 1)
+    assert book.load(snapshot(3))
+    assert book.last_id == 4
 
 
 def test_restart() -> None:
@@ -132,7 +163,7 @@ def test_restart() -> None:
     )
 )
 def test_as_a_plain_mapping(changes: list[tuple[bool, int, str]]) -> None:
-    """Both sides always are what two dictionaries would be."""
+    """B079: both sides always are what two dictionaries would be."""
     book = DepthBook("BTCUSDT")
     book.load(DepthSnapshot(last_id=0, bids=[], asks=[]))
     bids: dict[int, Decimal] = {}

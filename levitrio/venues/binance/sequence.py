@@ -17,12 +17,20 @@ apart from being sorted by time. A low id this much later than the last trade is
 the venue's ids began anew, as a testnet's do about once a month."""
 
 
+RESTART_QUOTES = 3
+RESTART_SILENCE = 10.0
+"""Quotes carry no time. So many in a row with low ids that rise, when for so many seconds no higher
+one came, are the market: two connections that overlap are never that far apart."""
+
 DUPLICATE = -1
-"""Verdict on a trade: it was delivered before."""
+"""Verdict on a trade or a quote: it was delivered before."""
 RESTARTED = -2
-"""Verdict on a trade: it is new, and the ids before it count no more."""
+"""Verdict on a trade or a quote: it is new, and the ids before it count no more."""
 ABSURD = -3
 """Verdict on a trade: its id lies too far ahead, and believing it would make us deaf."""
+
+OLD = -4
+"""Verdict on a quote: a newer one was delivered before."""
 
 LEAP = 10_000_000
 """Ids: days of the busiest pair. A longer jump is believed once the next id follows it."""
@@ -36,6 +44,10 @@ class SymbolSequence:
     _trade_ms: int = 0
     _leap_id: int = -1
     _quote_id: int = -1
+    _quote_at: float = 0.0
+    _low_id: int = -1
+    _low_quotes: int = 0
+    """Quotes in a row below `_quote_id` that rise among themselves."""
     _bars: dict[str, int] = attrs.field(factory=dict)
     """Interval -> open time in ms of the last closed candle."""
 
@@ -54,12 +66,19 @@ class SymbolSequence:
             return RESTARTED
         return trade_id - last - 1 if last >= 0 else 0
 
-    def is_old_quote(self, quote: Quote) -> bool:
-        """Whether a newer quote came over the same connection before."""
-        if quote.update_id < self._quote_id:
-            return True
-        self._quote_id = quote.update_id
-        return False
+    def judge_quote(self, quote: Quote, now: float) -> int:
+        """0 for a quote that is new, else a verdict by name. `now` is monotonic, in seconds."""
+        last, update_id = self._quote_id, quote.update_id
+        if update_id <= last:
+            if update_id == last:
+                return DUPLICATE
+            self._low_quotes = self._low_quotes + 1 if update_id > self._low_id else 1
+            self._low_id = update_id
+            if self._low_quotes < RESTART_QUOTES or now - self._quote_at < RESTART_SILENCE:
+                return OLD
+        self._quote_id, self._quote_at = update_id, now
+        self._low_quotes = 0
+        return RESTARTED if update_id < last else 0
 
     @property
     def trade_ms(self) -> int:

@@ -19,6 +19,7 @@ from levitrio.venues.binance.messages import Heard
 from levitrio.venues.binance.sequence import (
     ABSURD,
     DUPLICATE,
+    OLD,
     RESTARTED,
     SymbolSequence,
 )
@@ -215,9 +216,15 @@ class Subscription:
         is_bid_good = self._bid_band.accepts(quote.raw_bid, quote.update_id)
         if not self._ask_band.accepts(quote.raw_ask, quote.update_id) or not is_bid_good:
             self.refuse(Reason.PRICE_BAND, now)
-        elif self.sequence.is_old_quote(quote):
+            return
+        verdict = self.sequence.judge_quote(quote, now)
+        if verdict == DUPLICATE:
+            self.drop(Reason.DUPLICATE)
+        elif verdict == OLD:
             self.drop(Reason.OUT_OF_ORDER)
         else:
+            if verdict == RESTARTED:
+                self.tally.restarted(self.symbol, "update ids of quotes", quote.update_id)
             self._quotes.hear(now)
             self.deliver(quote)
 

@@ -51,13 +51,16 @@ class Tally:
     def miss(self, trade: Trade, missing: int) -> None:
         """Count and report what is missing before a trade, or that its ids begin anew."""
         if missing == RESTARTED:
-            text = f"{trade.symbol}: trade ids begin anew at {trade.trade_id}"
-            self.tell("feed_restarted", text, trade.symbol)
+            self.restarted(trade.symbol, "trade ids", trade.trade_id)
             return
         self.gaps += 1
         self.missing_trades += missing
         text = f"{trade.symbol}: {missing} trades are missing before id {trade.trade_id}"
         self.tell("feed_gap", text, trade.symbol)
+
+    def restarted(self, symbol: str, what: str, first: int) -> None:
+        """Report that the venue counts from a lower number again."""
+        self.tell("feed_restarted", f"{symbol}: {what} begin anew at {first}", symbol)
 
     def miss_bars(self, symbol: str, interval: str, missing: int, open_time_ms: int) -> None:
         """Count and report closed bars that are missing before the one that opened then."""

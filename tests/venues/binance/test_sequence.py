@@ -9,7 +9,9 @@ from levitrio.trading.market import Bar, Quote, Trade, utc
 from levitrio.venues.binance.sequence import (
     ABSURD,
     DUPLICATE,
+    OLD,
     RESTART_MARGIN_MS,
+    RESTART_SILENCE,
     RESTARTED,
     SymbolSequence,
 )
@@ -59,16 +61,28 @@ def test_an_id_far_ahead_is_confirmed_by_the_next() -> None:
     assert verdicts == [0, ABSURD, 0, ABSURD, 10**9 - 2, 0]
 
 
+def quote(update_id: int) -> Quote:
+    return Quote.of("BTCUSDT", "1", "2", update_id=update_id)
+
+
 def test_quotes_only_grow_on_one_connection() -> None:
-    """An older quote is refused, the same id is not, and a reconnect forgets."""
+    """B080, B082: an older quote is refused, so is the same again, and a reconnect forgets."""
     sequence = SymbolSequence()
-
-    def is_old(update_id: int) -> bool:
-        return sequence.is_old_quote(Quote.of("BTCUSDT", "1", "2", update_id=update_id))
-
-    assert [is_old(n) for n in (5, 5, 4, 6)] == [False, False, True, False]
+    verdicts = [sequence.judge_quote(quote(n), 0.0) for n in (5, 5, 4, 6)]
+    assert verdicts == [0, DUPLICATE, OLD, 0]
     sequence.reconnected()
-    assert not is_old(1)
+    assert sequence.judge_quote(quote(1), 0.0) == 0
+
+
+def test_quote_ids_that_begin_anew() -> None:
+    """B080: after a silence low ids that rise are believed; one that is repeated never is."""
+    sequence = SymbolSequence()
+    sequence.judge_quote(quote(10**10), 0.0)
+    later = RESTART_SILENCE
+    assert [sequence.judge_quote(quote(n), later - 0.1) for n in (1, 2, 3, 4)] == [OLD] * 4
+    assert [sequence.judge_quote(quote(2), later) for _ in range(20)] == [OLD] * 20
+    assert [sequence.judge_quote(quote(n), later) for n in (1, 2, 3, 4)] == [OLD, OLD, RESTARTED, 0]
+    assert sequence.judge_quote(quote(3), later) == OLD
 
 
 def minute(number: int) -> Bar:
