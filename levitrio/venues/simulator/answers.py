@@ -73,26 +73,18 @@ def book_ticker(quote: Quote) -> dict[str, Json]:
     }
 
 
-def day_ticker(total: Candle, quote: Quote, last: Trade) -> dict[str, Json]:
-    """One row of ticker/24hr: the last 24 hours, not the calendar's day."""
+def window_ticker(total: Candle) -> dict[str, Json]:
+    """One row of ticker: everything since a time, up to now."""
     change = total.close - total.open
-    average = total.quote_volume / total.volume
     return {
         "symbol": total.symbol,
         "priceChange": fixed(change),
         "priceChangePercent": f"{change / total.open * 100:.3f}",
-        "weightedAvgPrice": fixed(average),
-        # The close of the trade before the window is the open of the window, give or take a tick.
-        "prevClosePrice": fixed(total.open),
-        "lastPrice": fixed(total.close),
-        "lastQty": last.raw_quantity,
-        "bidPrice": quote.raw_bid,
-        "bidQty": quote.raw_bid_quantity,
-        "askPrice": quote.raw_ask,
-        "askQty": quote.raw_ask_quantity,
+        "weightedAvgPrice": fixed(total.quote_volume / total.volume),
         "openPrice": fixed(total.open),
         "highPrice": fixed(total.high),
         "lowPrice": fixed(total.low),
+        "lastPrice": fixed(total.close),
         "volume": fixed(total.volume),
         "quoteVolume": fixed(total.quote_volume),
         "openTime": total.open_time_ms,
@@ -101,6 +93,38 @@ def day_ticker(total: Candle, quote: Quote, last: Trade) -> dict[str, Json]:
         "lastId": total.last_trade_id,
         "count": total.trades,
     }
+
+
+def day_ticker(total: Candle, quote: Quote, last: Trade) -> dict[str, Json]:
+    """One row of ticker/24hr: the last 24 hours, not the calendar's day."""
+    return {
+        **window_ticker(total),
+        # The close of the trade before the window is the open of the window, give or take a tick.
+        "prevClosePrice": fixed(total.open),
+        "lastQty": last.raw_quantity,
+        "bidPrice": quote.raw_bid,
+        "bidQty": quote.raw_bid_quantity,
+        "askPrice": quote.raw_ask,
+        "askQty": quote.raw_ask_quantity,
+    }
+
+
+_NOT_MINI = (
+    "priceChange",
+    "priceChangePercent",
+    "weightedAvgPrice",
+    "prevClosePrice",
+    "lastQty",
+    "bidPrice",
+    "bidQty",
+    "askPrice",
+    "askQty",
+)
+
+
+def mini(ticker: dict[str, Json]) -> dict[str, Json]:
+    """The same row as `type=MINI` has it."""
+    return {name: value for name, value in ticker.items() if name not in _NOT_MINI}
 
 
 def placed(order: VenueOrder) -> dict[str, Json]:

@@ -4,6 +4,7 @@
 and the same run has the same faults. 0, or an empty text, is no fault.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -35,7 +36,7 @@ class LostReply(Exception):
 
 
 def _not_negative(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if value < 0:
+    if not 0 <= value < math.inf:  # nor NaN, which JSON may say here
         raise UsageError(f"faults: {attribute.name}: expected 0 or more, got {value!r}")
 
 

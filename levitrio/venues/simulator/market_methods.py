@@ -1,14 +1,12 @@
 """The venue's methods about the market: no signature needed. Pure."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from levitrio.trading.candles import INTERVALS
 from levitrio.venues.simulator import answers, refusals
 from levitrio.venues.simulator.answers import Json
 from levitrio.venues.simulator.exchange_info import AVERAGE_MINUTES, exchange_json
-from levitrio.venues.simulator.market import DAY_MS
 from levitrio.venues.simulator.parameters import Parameters
 from levitrio.venues.simulator.payloads import fixed
 from levitrio.venues.simulator.quotas import MINUTE_MS
@@ -29,10 +27,6 @@ _FOREVER_MS = 2**62
 
 def _flat(weight: int) -> Callable[[Parameters], int]:
     return lambda _: weight
-
-
-def _by_symbol(one: int, all_of_them: int) -> Callable[[Parameters], int]:
-    return lambda parameters: one if "symbol" in parameters.values else all_of_them
 
 
 def _depth_weight(parameters: Parameters) -> int:
@@ -56,7 +50,7 @@ def _time(venue: Venue, request: Request) -> Json:  # noqa: ARG001
     return {"serverTime": venue.wall_ms()}
 
 
-def _asked_symbols(venue: Venue, parameters: Parameters) -> tuple[str, ...] | None:
+def asked_symbols(venue: Venue, parameters: Parameters) -> tuple[str, ...] | None:
     """`symbol` or `symbols`, all of them listed; None when neither was sent."""
     if "symbol" in parameters.values:
         if "symbols" in parameters.values:
@@ -75,7 +69,7 @@ def _asked_symbols(venue: Venue, parameters: Parameters) -> tuple[str, ...] | No
 
 
 def _exchange_info(venue: Venue, request: Request) -> Json:
-    asked = _asked_symbols(venue, request.parameters)
+    asked = asked_symbols(venue, request.parameters)
     symbols = []
     for symbol in venue.market.symbols() if asked is None else asked:
         market = venue.market.rules(symbol)
@@ -151,53 +145,6 @@ def _average(venue: Venue, request: Request) -> Json:
     return {"mins": AVERAGE_MINUTES, "price": price, "closeTime": total.close_time_ms}
 
 
-def _of_each(row: Callable[[Venue, str], Json | None]) -> Callable[[Venue, Request], Json]:
-    """A ticker: one object for `symbol`, a list for `symbols` or for neither."""
-
-    def handle(venue: Venue, request: Request) -> Json:
-        asked = _asked_symbols(venue, request.parameters)
-        symbols: Sequence[str] = venue.market.symbols() if asked is None else asked
-        rows = [found for found in (row(venue, symbol) for symbol in symbols) if found is not None]
-        if "symbol" in request.parameters.values:
-            return rows[0] if rows else {}
-        return rows
-
-    return handle
-
-
-def _price_row(venue: Venue, symbol: str) -> Json | None:
-    found = venue.market.trades(symbol, from_id=None, start_ms=None, end_ms=_FOREVER_MS, limit=1)
-    return {"symbol": symbol, "price": found[-1].raw_price} if found else None
-
-
-def _book_row(venue: Venue, symbol: str) -> Json | None:
-    quote = venue.market.quote(symbol)
-    return None if quote is None else answers.book_ticker(quote)
-
-
-def _day_row(venue: Venue, symbol: str) -> Json | None:
-    total = venue.market.total(symbol, _day_start(venue))
-    quote = venue.market.quote(symbol)
-    last = venue.market.trades(symbol, from_id=None, start_ms=None, end_ms=_FOREVER_MS, limit=1)
-    if total is None or quote is None or not last:
-        return None
-    return answers.day_ticker(total, quote, last[-1])
-
-
-def _day_start(venue: Venue) -> int:
-    """24 hours ago, at the next whole minute: what was added up once can be used again."""
-    return -(-(venue.market.now_ms() - DAY_MS) // MINUTE_MS) * MINUTE_MS
-
-
-def _prepare_day(venue: Venue, parameters: Parameters) -> Iterator[None]:
-    symbol = parameters.values.get("symbol")
-    if symbol is None:
-        for each in venue.market.symbols():
-            yield from venue.market.prepare(each, _day_start(venue))
-    elif venue.market.rules(symbol) is not None:
-        yield from venue.market.prepare(symbol, _day_start(venue))
-
-
 def _prepare_klines(venue: Venue, parameters: Parameters) -> Iterator[None]:
     symbol = parameters.values.get("symbol", "")
     if parameters.values.get("interval") == "1s" or venue.market.rules(symbol) is None:
@@ -207,19 +154,9 @@ def _prepare_klines(venue: Venue, parameters: Parameters) -> Iterator[None]:
     yield from venue.market.prepare(symbol, venue.market.now_ms() - minutes * MINUTE_MS)
 
 
-_SYMBOLS = frozenset({"symbol", "symbols", "symbolStatus"})
+SYMBOLS = frozenset({"symbol", "symbols", "symbolStatus"})
+"""What says which symbols are meant."""
 _KLINE_PARAMETERS = frozenset({"symbol", "interval", "startTime", "endTime", "timeZone", "limit"})
-
-
-def _ticker(
-    row: Callable[[Venue, str], Json | None], one: int, all_of_them: int, **more: Any
-) -> Method:
-    return Method(
-        handle=_of_each(row),
-        weight=_by_symbol(one, all_of_them),
-        known=_SYMBOLS | {"type"},
-        **more,
-    )
 
 
 _KLINES_METHOD = Method(
@@ -232,7 +169,7 @@ MARKET_METHODS: dict[str, Method] = {
     "exchangeInfo": Method(
         handle=_exchange_info,
         weight=_flat(20),
-        known=_SYMBOLS | {"permissions", "showPermissionSets"},
+        known=SYMBOLS | {"permissions", "showPermissionSets"},
     ),
     "depth": Method(
         handle=_depth, weight=_depth_weight, known=frozenset({"symbol", "limit", "symbolStatus"})
@@ -249,8 +186,5 @@ MARKET_METHODS: dict[str, Method] = {
     "klines": _KLINES_METHOD,
     "uiKlines": _KLINES_METHOD,
     "avgPrice": Method(handle=_average, weight=_flat(2), known=frozenset({"symbol"})),
-    "ticker.price": _ticker(_price_row, 2, 4),
-    "ticker.book": _ticker(_book_row, 2, 4),
-    "ticker.24hr": _ticker(_day_row, 2, 80, prepare=_prepare_day),
 }
 """By the WS API's name; REST has a path for each."""

@@ -21,9 +21,10 @@ from levitrio.venues.simulator.market_methods import MARKET_METHODS
 from levitrio.venues.simulator.parameters import Parameters
 from levitrio.venues.simulator.quotas import ORDERS_10S, ORDERS_DAY
 from levitrio.venues.simulator.refusals import Refused
+from levitrio.venues.simulator.ticker_methods import TICKER_METHODS
 from levitrio.venues.simulator.venue import Call, Method, Venue
 
-METHODS = MARKET_METHODS | ACCOUNT_METHODS
+METHODS = MARKET_METHODS | TICKER_METHODS | ACCOUNT_METHODS
 
 ROUTES = {
     ("GET", "ping"): "ping",
@@ -36,6 +37,7 @@ ROUTES = {
     ("GET", "klines"): "klines",
     ("GET", "uiKlines"): "uiKlines",
     ("GET", "avgPrice"): "avgPrice",
+    ("GET", "ticker"): "ticker",
     ("GET", "ticker/price"): "ticker.price",
     ("GET", "ticker/bookTicker"): "ticker.book",
     ("GET", "ticker/24hr"): "ticker.24hr",
@@ -195,16 +197,26 @@ def _refusal(venue: Venue, refusal: Refused) -> HttpResponse:
 def _faults(venue: Venue, request: HttpRequest) -> HttpResponse:
     if request.verb in {"POST", "DELETE"}:
         try:
-            changes = json.loads(request.body) if request.verb == "POST" else {}
-            if not isinstance(changes, dict):
-                raise UsageError("faults: expected a JSON object")
+            changes = _changes(request.body) if request.verb == "POST" else {}
             base = venue.faults.now if request.verb == "POST" else None
             venue.faults.replace(Faults.parse(changes, base=base))
-        except (ValueError, UsageError) as error:
+        except UsageError as error:
             return HttpResponse(status=400, body=_dump({"error": str(error)}))
     elif request.verb != "GET":
         return HttpResponse(status=405, body=_EMPTY_BODY)
     return HttpResponse(status=200, body=_dump(attrs.asdict(venue.faults.now)))
+
+
+def _changes(body: bytes) -> dict[str, Json]:
+    try:
+        changes = json.loads(body)
+    except (ValueError, RecursionError):
+        changes = None
+    if not isinstance(changes, dict):
+        raise UsageError(
+            f'faults: expected a JSON object such as {{"gap_every": 9}}, got {body[:60]!r}'
+        )
+    return changes
 
 
 def _dump(value: Json) -> bytes:

@@ -374,7 +374,17 @@ async def test_orders_against_a_recording(autojump_clock: MockClock, tmp_path: P
         _, trades = await at.http("GET", f"/api/v3/aggTrades?symbol={SYMBOL}&limit=2")
         assert trades[-1]["a"] >= 2
         assert (await at.http("GET", f"/api/v3/depth?symbol={SYMBOL}"))[1]["bids"]
-        assert (await at.http("GET", f"/api/v3/ticker/24hr?symbol={SYMBOL}"))[1]["count"] >= 3
+        _, day = await at.http("GET", f"/api/v3/ticker/24hr?symbol={SYMBOL}")
+        _, hour = await at.http("GET", f"/api/v3/ticker?symbol={SYMBOL}&windowSize=1h")
+        _, mini = await at.http("GET", f"/api/v3/ticker?symbols=[%22{SYMBOL}%22]&type=MINI")
+        assert day["count"] == hour["count"] >= 3
+        assert day["openTime"] == hour["openTime"] - 23 * 3_600_000
+        assert hour.keys() - mini[0].keys() == {
+            "priceChange",
+            "priceChangePercent",
+            "weightedAvgPrice",
+        }
+        assert day.keys() > hour.keys() > mini[0].keys()
         assert (await at.http("GET", "/api/v3/ticker/price?symbol=ETHUSDT"))[1]["code"] == -1121
 
 

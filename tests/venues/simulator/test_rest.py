@@ -32,6 +32,7 @@ def test_public_methods_answer() -> None:
         "ticker/bookTicker",
         'ticker/price?symbols=["BTCUSDT"]',
         f"avgPrice?symbol={SYMBOL}",
+        f"ticker?symbol={SYMBOL}&windowSize=7d",
     ):
         response = client.get(path)
         assert response.status == 200, path
@@ -72,6 +73,13 @@ def test_the_shape_of_market_answers() -> None:
         ("klines?symbol=BTCUSDT&symbol=ETHUSDT&interval=1m", (400, -1101)),
         ("ticker/price?symbol=BTCUSDT&symbols=[]", (400, -1128)),
         ("ticker/price?symbols=BTCUSDT", (400, -1130)),
+        ("ticker/24hr?symbol=BTCUSDT&type=HUGE", (400, -1130)),
+        ("ticker/price?symbol=BTCUSDT&type=MINI", (400, -1104)),
+        ("ticker", (400, -1102)),
+        *(
+            (f"ticker?symbol=BTCUSDT&windowSize={size}", (400, -1130))
+            for size in ("60m", "24h", "8d", "0d", "1w", "1", "x")
+        ),
         ("aggTrades?symbol=BTCUSDT&fromId=1&startTime=1", (400, -1128)),
         ("depth?symbol=%FF", (400, -1100)),
         ("account", (401, -2014)),
@@ -320,7 +328,11 @@ def test_faults_through_their_own_path() -> None:
     assert faults("POST", '{"late_by": 1}')[1]["gap_every"] == 3
     status, answer = faults("POST", '{"gap_evry": 3}')
     assert (status, "gap_every" in answer["error"]) == (400, True)
-    assert faults("POST", "[1]")[0] == faults("POST", "{")[0] == 400
+    for body in ("[1]", "{", "", "[" * 100_000):
+        status, answer = faults("POST", body)
+        assert status == 400
+        assert answer["error"].startswith('faults: expected a JSON object such as {"gap_every": 9}')
+    assert faults("POST", '{"late_by": NaN}')[0] == faults("POST", '{"late_by": 1e999}')[0] == 400
     assert faults("DELETE")[1]["gap_every"] == 0
     assert faults("PUT")[0] == 405
 
