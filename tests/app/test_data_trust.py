@@ -31,7 +31,7 @@ def _own_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_status_shows_what_was_refused(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Each row has its own counters by reason; a suspended symbol says so and is resumed."""
+    """Section C: each row counts by reason; a suspended symbol says so and is resumed."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(5)
         row = fleet.row("BTCUSDT")
@@ -61,7 +61,7 @@ async def test_the_status_shows_what_was_refused(autojump_clock: MockClock, tmp_
 async def test_no_order_on_data_that_is_not_believed(
     autojump_clock: MockClock, tmp_path: Path
 ) -> None:
-    """While a symbol is suspended its orders are denied; before and after they go out."""
+    """Section C: a suspended symbol sends no order; before and after they go out."""
     config = write_fleet(tmp_path, ("BTCUSDT", "ETHUSDT"), strategy="trusting_strategies:Restless")
     async with running_fleet(config) as fleet:
         await trio.sleep(10)

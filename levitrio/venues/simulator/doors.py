@@ -112,25 +112,23 @@ class Door:
         opened = trio.current_time()
         is_warned = False
         while True:
-            now, age = faults.now, trio.current_time() - opened
-            if now.disconnect_every and age >= now.disconnect_every:
+            # Compared as moments that are slept until: an age, rounded, may stay below for ever.
+            now, at = faults.now, trio.current_time()
+            cut_at = opened + (now.disconnect_every or math.inf)
+            closes_at = opened + now.cut_after
+            if at >= cut_at:
                 break
-            if age >= now.cut_after:
+            if at >= closes_at:
                 # Behind what waits, and by hand: the library would close before that is sent. The
                 # client's answer ends the connection; the scope ends one that does not answer.
                 self.outbox.put_last(close_frame(1001, "the connection is a day old"))
                 await trio.sleep(_CLOSING_SECONDS)
                 break
-            warns_at = now.cut_after - now.shutdown_notice if now.shutdown_notice else math.inf
-            if not is_warned and age >= warns_at:
+            warns_at = closes_at - now.shutdown_notice if now.shutdown_notice else math.inf
+            if not is_warned and at >= warns_at:
                 is_warned = True
                 text = json.dumps(shutdown(), separators=(",", ":"))
                 self.outbox.put(text_frame(text.encode()))
-            next_age = min(
-                now.disconnect_every or math.inf,
-                now.cut_after,
-                math.inf if is_warned else warns_at,
-            )
-            with trio.move_on_at(opened + next_age):
+            with trio.move_on_at(min(cut_at, closes_at, math.inf if is_warned else warns_at)):
                 await changes.wait()
         self.scope.cancel()

@@ -95,7 +95,7 @@ SYMBOLS = [f"S{n}USDT" for n in range(1000)]
 
 @on_desk(*SYMBOLS)
 async def test_a_thousand_symbols(desk: Desk) -> None:
-    """Five connections, never two attempts in a second, all back within a minute of an outage."""
+    """F43: five connections, never two attempts in a second, all back within a minute."""
     venue = desk.venue
     assert [len(session.subscribed) for session in venue.sessions] == [600] * 5
     for session in venue.sessions:
@@ -115,7 +115,7 @@ async def test_the_venues_bound_of_streams(desk: Desk) -> None:
 
 @on_desk("BTCUSDT")
 async def test_nothing_twice_and_nothing_unnoticed(desk: Desk) -> None:
-    """After a reconnect repeated trades are dropped and counted, missing ones are reported."""
+    """F41, B080: after a reconnect repeated trades are dropped, missing ones are reported."""
     await desk.venue.emit(*(trade_frame("BTCUSDT", n) for n in (1, 2, 3)))
     await desk.venue.sessions[0].cut()
     await trio.sleep(5)
@@ -131,7 +131,7 @@ async def test_nothing_twice_and_nothing_unnoticed(desk: Desk) -> None:
 
 @on_desk("BTCUSDT")
 async def test_ids_that_begin_anew_are_reported(desk: Desk) -> None:
-    """A venue that counts from one again is followed, and it is said."""
+    """B080: a venue that counts from one again is followed, and it is said."""
     await desk.venue.emit(trade_frame("BTCUSDT", 1000), trade_frame("BTCUSDT", 1))
     later = 1723161255342 + 120_000
     await desk.venue.emit(trade_frame("BTCUSDT", 2, later), trade_frame("BTCUSDT", 3, later))
@@ -141,7 +141,7 @@ async def test_ids_that_begin_anew_are_reported(desk: Desk) -> None:
 
 @on_desk("BTCUSDT")
 async def test_old_quotes_and_bars(desk: Desk) -> None:
-    """Quotes that go backwards and candles closed twice are dropped, until a reconnect."""
+    """F41, B082, B089: until a reconnect older quotes and candles closed twice are dropped."""
     await desk.venue.emit(quote_frame("BTCUSDT", 7), quote_frame("BTCUSDT", 6))
     await desk.venue.emit(*[candle_frame("BTCUSDT", 0, closed=True)] * 2)
     await desk.venue.sessions[0].close()
@@ -210,7 +210,7 @@ async def test_the_last_symbol_goes_and_comes_back(desk: Desk) -> None:
 
 @on_desk("BTCUSDT")
 async def test_a_symbol_replaced_between_two_looks(desk: Desk) -> None:
-    """Removed and added again at once, a symbol stays subscribed and delivers to the new one."""
+    """B083: removed and added at once, a symbol stays subscribed and delivers to the new one."""
     desk.feed.remove("BTCUSDT")
     fresh: list[MarketEvent] = []
     desk.feed.add("BTCUSDT", fresh.append)
@@ -274,7 +274,7 @@ async def test_age_of_data(desk: Desk) -> None:
 
 @on_desk("BTCUSDT")
 async def test_a_flood_of_garbage(desk: Desk) -> None:
-    """Hostile input reaches no engine, is counted by reason, and is reported without a flood."""
+    """B072, B074, B079: it reaches no engine, is counted, and reported without a flood."""
     session = desk.venue.sessions[0]
     await session.send(*["garbage"] * 150)
     await session.send(*[quote_frame("BTCUSDT", 1, bid="102.00")] * 3)
@@ -299,7 +299,7 @@ async def test_a_flood_of_garbage(desk: Desk) -> None:
 
 
 async def test_a_stream_the_venue_refuses(autojump_clock: MockClock) -> None:
-    """A symbol the venue does not know is reported once, and the others trade."""
+    """B084, B085: a symbol the venue does not know is reported once, and the others trade."""
     async with trio.open_nursery() as nursery:
         desk = Desk(nursery, ["BTCUSDT", "NOSUCHUSDT"], streams=("trade",))
         desk.venue.refused = {"nosuchusdt@trade"}
@@ -311,7 +311,7 @@ async def test_a_stream_the_venue_refuses(autojump_clock: MockClock) -> None:
 
 
 async def test_event_times_follow_the_wall_clock(autojump_clock: MockClock) -> None:
-    """With a wall clock, what lies over an hour ahead of it is refused, also after hours."""
+    """B081: with a wall clock, what lies over an hour ahead of it is refused, also after hours."""
     async with trio.open_nursery() as nursery:
         start = trio.current_time()
         desk = Desk(
@@ -331,7 +331,7 @@ async def test_event_times_follow_the_wall_clock(autojump_clock: MockClock) -> N
 
 @on_desk("BTCUSDT")
 async def test_silence_is_noticed_and_mended(desk: Desk) -> None:
-    """A black hole costs at most 30 s and one reconnect; the feed never returns."""
+    """F40: a black hole costs at most 30 s and one reconnect; the feed never returns."""
     desk.venue.sessions[0].line.is_dead = True
     await trio.sleep(35)
     await desk.venue.emit(trade_frame("BTCUSDT", 1))

@@ -117,6 +117,8 @@ FAULTS = {
     "RSV1 of a ping": (frame(PING, b"x", reserved=4), 1002),
     "a ping in fragments": (frame(PING, b"x", fin=False), 1002),
     "a ping with 126 bytes": (frame(PING, b"x" * 126), 1002),
+    "a pong with 200 bytes": (frame(PONG, b"x" * 200), 1002),
+    "a pong in fragments": (frame(PONG, b"x", fin=False), 1002),
     "a close with 126 bytes": (closing(1000, b"x" * 124), 1002),
     "a continuation of nothing": (frame(CONTINUATION, b"x"), 1002),
     "text within a message": (frame(TEXT, b"x", fin=False) + text("y"), 1002),
@@ -147,7 +149,7 @@ def each(case_frames: Sequence[bytes]) -> Iterator[list[bytes]]:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", SOUND)
 def test_sound_frames(name: str, reader: str) -> None:
-    """Every message comes whole and in order, and every ping is answered with its payload."""
+    """B086: every message comes whole and in order, and every ping is answered with its payload."""
     case = SOUND[name]
     for pieces in each(case.frames):
         outcome = converse_now(reader, pieces)
@@ -159,7 +161,7 @@ def test_sound_frames(name: str, reader: str) -> None:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", FAULTS)
 def test_broken_rules(name: str, reader: str) -> None:
-    """A broken rule ends the connection with its code; what came before it is delivered."""
+    """B073, B086: a broken rule ends it with its code; what came before it is delivered."""
     broken, code = FAULTS[name]
     for pieces in each([GOOD, broken, text("after")]):
         outcome = converse_now(reader, pieces, max_message=SMALL)
@@ -214,7 +216,7 @@ def test_the_stream_ends_within_a_frame(cut: bytes, reader: str) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 def test_ping_flood(reader: str) -> None:
-    """Thousands of pings in a read delay no message, and the newest of them is answered."""
+    """B086: thousands of pings in a read delay no message, and the newest of them is answered."""
     flood = b"".join(frame(PING, b"%d" % n) for n in range(5000))
     outcome = converse_now(reader, [GOOD + flood + text("after")])
     assert outcome.messages == ["before", "after"]

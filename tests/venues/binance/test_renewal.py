@@ -16,7 +16,7 @@ SHUTDOWN = '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123
 
 @on_desk("BTCUSDT", renewal=Renewal(after=600.0, spread=100.0))
 async def test_renewed_before_the_venue_cuts(desk: Desk) -> None:
-    """At its age another connection takes over; both deliver for a moment."""
+    """F42, B083: at its age another connection takes over; both deliver for a moment."""
     venue = desk.venue
     (old,) = venue.sessions
     await trio.sleep(549)
@@ -43,7 +43,7 @@ async def test_renewed_before_the_venue_cuts(desk: Desk) -> None:
 
 @on_desk("BTCUSDT")
 async def test_renewed_when_the_venue_announces_its_end(desk: Desk) -> None:
-    """`serverShutdown` opens the next connection at once; the old one delivers to the last."""
+    """F42: `serverShutdown` opens the next connection at once; the old one delivers to the last."""
     venue = desk.venue
     (old,) = venue.sessions
     await old.send(trade_frame("BTCUSDT", 1), SHUTDOWN, trade_frame("BTCUSDT", 2))
@@ -175,7 +175,7 @@ SYMBOLS = tuple(f"S{n}USDT" for n in range(1000))
 
 @on_desk(*SYMBOLS)
 async def test_a_thousand_symbols_all_fresh_after_a_mass_disconnect(desk: Desk) -> None:
-    """Five connections; cut all at once, every symbol has data again within a minute."""
+    """F43: five connections; cut all at once, every symbol has data again within a minute."""
     venue = desk.venue
     assert len(venue.sessions) == 5
     for session in venue.sessions:

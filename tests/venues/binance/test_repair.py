@@ -35,7 +35,7 @@ def minute(number: int) -> Bar:
 
 @on_desk("BTCUSDT", backfill=FakeBackfill(known_trades=late(4, 5, 6, 7)))
 async def test_a_gap_is_filled_in_order(desk: Desk) -> None:
-    """Newer trades wait until the missing ones came; those are marked, and nobody is twice."""
+    """F41, B080: newer trades wait for the missing ones; those are marked, and none is twice."""
     send = desk.venue.sessions[0].send
     await send(*(trade_frame("BTCUSDT", n) for n in (1, 2, 3, 8, 9)), quote_frame("BTCUSDT", 1))
     await trio.testing.wait_all_tasks_blocked()
@@ -147,7 +147,7 @@ BARS = FakeBackfill(known_bars={minute(n).open_time_ms: minute(n) for n in range
 
 @on_desk("BTCUSDT", backfill=BARS)
 async def test_closed_bars_that_were_missed(desk: Desk) -> None:
-    """The candle open now shows which bars closed unseen; they come in order, each once."""
+    """B089: the candle open now shows which bars closed unseen; they come in order, each once."""
     venue = desk.venue
     await venue.emit(candle_frame("BTCUSDT", 0, closed=True))
     await venue.sessions[0].cut()
@@ -206,7 +206,7 @@ BOOKS = FakeBackfill(snapshots=[snapshot(3, "99"), snapshot(11, "99"), snapshot(
 
 @on_desk("BTCUSDT", streams=("depth@100ms",), backfill=BOOKS)
 async def test_a_local_order_book(desk: Desk) -> None:
-    """A snapshot that is too old is fetched again; a gap starts anew; nothing goes to engines."""
+    """F41, B080: a gap starts the book anew; a snapshot that is too old is fetched again."""
     book = desk.feed.book("BTCUSDT")
     assert book is not None
     await desk.venue.emit(depth_frame(10, 12, "100"), depth_frame(13, 13, "101"))

@@ -97,7 +97,7 @@ async def test_chunks_and_pieces(nursery: trio.Nursery) -> None:
     ],
 )
 async def test_answers_that_are_none(answer: bytes, match: str, nursery: trio.Nursery) -> None:
-    """Each is an error that says what came, and nothing is followed or unpacked."""
+    """F48: each is an error that says what came, and nothing is followed or unpacked."""
     peer = Peer(nursery, answer)
     with pytest.raises(VenueError, match=match) as caught:
         await ask(peer)
@@ -112,7 +112,7 @@ async def test_silence(autojump_clock: MockClock, nursery: trio.Nursery) -> None
 
 
 async def test_nobody_there() -> None:
-    """Names that do not resolve and ports that are shut are errors of the venue."""
+    """F53, F70: names that do not resolve and ports that are shut are errors of the venue."""
 
     async def fail(host: str, port: int, tls: bool) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
@@ -123,7 +123,7 @@ async def test_nobody_there() -> None:
 
 
 async def test_a_ban_holds_for_everybody(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """After 429 the next question waits its time out; a long ban is refused at once."""
+    """F48: after 429 the next question waits its time out; a long ban is refused at once."""
     governor = WeightGovernor()
     peer = Peer(
         nursery,

@@ -28,7 +28,7 @@ def test_first_trade_is_no_gap() -> None:
 
 @given(st.lists(st.integers(0, 30), max_size=100))
 def test_every_id_once_and_every_hole_counted(ids: list[int]) -> None:
-    """In any order of ids: delivered ones rise, and delivered + missing cover the whole range."""
+    """B080, B082: in any order, delivered ids rise; with the missing they cover the range."""
     sequence = SymbolSequence()
     delivered: list[int] = []
     missing = 0
@@ -46,7 +46,7 @@ def test_every_id_once_and_every_hole_counted(ids: list[int]) -> None:
 
 
 def test_ids_that_begin_anew() -> None:
-    """A low id with a time no repetition can have starts a new count, so nothing is deaf."""
+    """B080: a low id with a time no repetition can have starts a new count, so nothing is deaf."""
     sequence = SymbolSequence()
     assert sequence.judge_trade(trade(10**12)) == 0
     assert sequence.judge_trade(trade(5, time=1_000 + RESTART_MARGIN_MS)) == DUPLICATE
@@ -55,7 +55,7 @@ def test_ids_that_begin_anew() -> None:
 
 
 def test_an_id_far_ahead_is_confirmed_by_the_next() -> None:
-    """One absurd id does not make the symbol deaf; two in a row are where the venue counts now."""
+    """B080: one absurd id makes nobody deaf; two in a row are where the venue counts now."""
     sequence = SymbolSequence()
     verdicts = [sequence.judge_trade(trade(n)) for n in (1, 2**62, 2, 10**9, 10**9 + 1, 10**9 + 2)]
     assert verdicts == [0, ABSURD, 0, ABSURD, 10**9 - 2, 0]
@@ -90,7 +90,7 @@ def minute(number: int) -> Bar:
 
 
 def test_a_candle_closes_once() -> None:
-    """The same candle closed twice is old, for each interval on its own."""
+    """B089: the same candle closed twice is old, for each interval on its own."""
     sequence = SymbolSequence()
     hour = Bar.of("BTCUSDT", "1", open_time=0, interval="1h")
     for bar in (minute(1), hour):
@@ -101,7 +101,7 @@ def test_a_candle_closes_once() -> None:
 
 
 def test_bars_that_are_jumped_over() -> None:
-    """A closed bar, or the candle open now, shows which closed ones did not come."""
+    """B089: a closed bar, or the candle open now, shows which closed ones did not come."""
     sequence = SymbolSequence()
     sequence.judge_bar(minute(1))
     assert list(sequence.judge_bar(minute(4))) == [120_000, 180_000]

@@ -25,7 +25,7 @@ def state_of(desk: Desk, symbol: str = "BTCUSDT") -> InputState:
 
 @on_desk("BTCUSDT", "ETHUSDT", streams=("trade",), stale_after=10.0)
 async def test_an_alarm_names_the_symbol_once(desk: Desk) -> None:
-    """One silent symbol of a lively connection is told once, and its return once."""
+    """B088: one silent symbol of a lively connection is told once, and its return once."""
     for n in range(40):
         if not 5 <= n < 30:
             await desk.venue.emit(trade_frame("BTCUSDT", n))
@@ -42,7 +42,7 @@ async def test_an_alarm_names_the_symbol_once(desk: Desk) -> None:
 
 @on_desk("BTCUSDT", stale_after=10.0)
 async def test_one_stalled_stream_is_seen(desk: Desk) -> None:
-    """Quotes and candles do not hide that trades have stopped."""
+    """B088: quotes and candles do not hide that trades have stopped."""
     await desk.venue.emit(trade_frame("BTCUSDT", 1))
     for n in range(30):
         await desk.venue.emit(quote_frame("BTCUSDT", n), candle_frame("BTCUSDT", 0, closed=False))
@@ -87,7 +87,7 @@ async def test_at_the_end_of_a_tape_nobody_is_stale(desk: Desk) -> None:
 
 @pytest.mark.parametrize("factor", ["150", "10000", "0.01", "66"])
 def test_an_absurd_price(factor: str) -> None:
-    """One tick x1.5, x100 or with shifted decimals reaches nobody; the next good one does."""
+    """B077: one tick x1.5, x100 or with shifted decimals reaches nobody; the next good one does."""
 
     @on_desk("BTCUSDT", backfill=FakeBackfill())
     async def scenario(desk: Desk) -> None:
@@ -118,7 +118,7 @@ async def test_a_real_jump_is_confirmed_by_repetition(desk: Desk) -> None:
 
 @on_desk("BTCUSDT")
 async def test_quotes_and_bars_have_their_band(desk: Desk) -> None:
-    """Either side of a quote, and the close and the spikes of a bar."""
+    """B077, B089: either side of a quote, and the close and the spikes of a bar."""
     emit = desk.venue.emit
     await emit(trade_frame("BTCUSDT", 1), quote_frame("BTCUSDT", 1))
     await emit(quote_frame("BTCUSDT", 2, bid="1.0"), quote_frame("BTCUSDT", 3, ask="1000.0"))
@@ -135,7 +135,7 @@ async def test_quotes_and_bars_have_their_band(desk: Desk) -> None:
 
 @on_desk("BTCUSDT", "ETHUSDT", backfill=FakeBackfill())
 async def test_too_much_garbage_suspends_the_symbol(desk: Desk) -> None:
-    """Ten refusals in a minute stop one symbol until it is subscribed anew; no other notices."""
+    """Section C: ten refusals in a minute stop one symbol until it is subscribed anew."""
     venue = desk.venue
     (session,) = venue.sessions
     await venue.emit(trade_frame("BTCUSDT", 1), trade_frame("ETHUSDT", 1))
@@ -183,7 +183,7 @@ async def test_a_few_refusals_are_forgiven(desk: Desk) -> None:
 
 
 async def test_a_process_that_stood_still(autojump_clock: trio.testing.MockClock) -> None:
-    """What waits in the sockets after a long stop is not the market of now: it is thrown away."""
+    """F59: what waits in the sockets after a long stop is old, and is thrown away."""
     async with trio.open_nursery() as nursery:
         desk = Desk(nursery, ["BTCUSDT"])
         await nursery.start(desk.feed.run)

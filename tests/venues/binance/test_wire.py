@@ -84,7 +84,17 @@ BAD_AMOUNTS = [
     "1e308",
 ]
 WRONG_TYPES: list[Any] = [None, [], {}, 1.5, True, ["1"]]
-BAD_TIMES = [0, 1_723_161_255, 1_723_161_255_342_000, -1, 2**63, 2**70]
+"""Of a text, and of a whole number."""
+BAD_TIMES: list[Any] = [
+    0,
+    1_723_161_255,
+    1_723_161_255_342_000,
+    1_723_161_255_342_000_000,
+    -1,
+    2**63,
+    2**70,
+    "1723161255342",
+]
 
 
 def compact(stream: str, data: object) -> str:
@@ -173,7 +183,7 @@ def test_order_of_keys_and_blanks_do_not_matter(frame: str) -> None:
 
 @pytest.mark.parametrize("amount", BAD_AMOUNTS)
 def test_hostile_amounts(amount: str) -> None:
-    """No unsound number passes, in any field that holds one."""
+    """B076, B078: no unsound number passes, in any field that holds one."""
     assert decode(trade_with(p=amount)) == refused(Reason.PRICE)
     assert decode(trade_with(q=amount)) == refused(Reason.QUANTITY)
     assert decode(quote_with(b=amount)) == refused(Reason.PRICE)
@@ -188,8 +198,8 @@ def test_hostile_amounts(amount: str) -> None:
 
 @pytest.mark.parametrize("value", WRONG_TYPES)
 def test_wrong_types_are_malformed(value: object) -> None:
-    """A field of another type is refused with its symbol."""
-    for key in "pqst":
+    """B076, B081: a field of another type is refused with its symbol."""
+    for key in "pqstT":
         assert decode(trade_with(**{key: value})) == refused(Reason.MALFORMED)
     for key in "bBaAsu":
         assert decode(quote_with(**{key: value})) == refused(Reason.MALFORMED)
@@ -197,17 +207,17 @@ def test_wrong_types_are_malformed(value: object) -> None:
 
 
 @pytest.mark.parametrize("time", BAD_TIMES)
-def test_absurd_times(time: int) -> None:
-    """Seconds, microseconds, 1970 and beyond 63 bits are refused."""
+def test_absurd_times(time: Any) -> None:
+    """B081: seconds, microseconds, 1970 and beyond 63 bits are refused."""
     assert decode(trade_with(T=time)) in (refused(Reason.TIME), refused(Reason.MALFORMED))
-    assert decode(candle_with(t=time, T=time + 59_999)) in (
+    assert decode(candle_with(t=time)) in (
         refused(Reason.TIME),
         refused(Reason.MALFORMED),
     )
 
 
 def test_time_ahead_of_the_clock() -> None:
-    """With a clock behind it, the decoder refuses what lies beyond."""
+    """B081: with a clock behind it, the decoder refuses what lies beyond."""
     decoder = decoder_of()
     decoder.latest_ms = TRADE["T"]
     assert decoder.decode(trade_with()) == refused(Reason.TIME)
@@ -217,7 +227,7 @@ def test_time_ahead_of_the_clock() -> None:
 
 @pytest.mark.parametrize("identity", [-1, 2**63, 2**64])
 def test_impossible_ids(identity: int) -> None:
-    """An id is from 0 to 63 bits."""
+    """B080: an id is from 0 to 63 bits."""
     possible = (refused(Reason.SEQUENCE), refused(Reason.MALFORMED))
     assert decode(trade_with(t=identity)) in possible
     assert decode(quote_with(u=identity)) in possible
@@ -227,7 +237,7 @@ def test_impossible_ids(identity: int) -> None:
     ("bid", "ask"), [("2.00", "1.00"), ("1.00", "1.00"), ("1", "1.000"), ("10.0", "9.99")]
 )
 def test_crossed_quotes(bid: str, ask: str) -> None:
-    """Bid at or above ask is refused, however the two are written."""
+    """B079: bid at or above ask is refused, however the two are written."""
     assert decode(quote_with(b=bid, a=ask)) == refused(Reason.CROSSED)
 
 
@@ -239,7 +249,7 @@ def test_a_tie_of_floats_is_compared_exactly() -> None:
 
 @pytest.mark.parametrize("symbol", ["ETHUSDT", "btcusdt", "", "BTCUSDT "])
 def test_wrong_symbols(symbol: str) -> None:
-    """A payload that names another symbol than its stream is refused."""
+    """B075: a payload that names another symbol than its stream is refused."""
     assert decode(trade_with(s=symbol)) == refused(Reason.WRONG_SYMBOL)
     assert decode(quote_with(s=symbol)) == refused(Reason.WRONG_SYMBOL)
     assert decode(candle_with(symbol=symbol)) == refused(Reason.WRONG_SYMBOL)
@@ -251,7 +261,7 @@ def test_wrong_symbols(symbol: str) -> None:
     ["ethusdt@trade", "BTCUSDT@trade", "btcusdt@aggTrade", "", "\u0000", "btcusdt@kline_1M"],
 )
 def test_streams_nobody_asked_for(stream: str) -> None:
-    """Sound data on an unknown stream goes nowhere."""
+    """B074, B075: sound data on an unknown stream goes nowhere."""
     for data in (TRADE, QUOTE, {"k": CANDLE}):
         assert decode(compact(stream, data)) == Refused(reason=Reason.UNKNOWN_STREAM)
 
@@ -287,7 +297,7 @@ def test_kinds_do_not_mix() -> None:
     ],
 )
 def test_candles_that_contradict_themselves(fields: dict[str, Any]) -> None:
-    """High, low, times and interval must fit each other and the stream."""
+    """B089: high, low, times and interval must fit each other and the stream."""
     assert decode(candle_with(**fields)) == refused(Reason.CANDLE)
 
 
@@ -297,7 +307,7 @@ DAY = 86_400_000
 
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_every_interval_is_accepted_on_its_grid(interval: str) -> None:
-    """A closed candle of each of the venue's intervals passes; off its grid it does not."""
+    """B089: a closed candle of each of the venue's intervals passes; off its grid it does not."""
     length = INTERVALS[interval] or 31 * DAY
     decoder = decoder_of(f"kline_{interval}")
 
@@ -338,7 +348,7 @@ def test_every_interval_is_accepted_on_its_grid(interval: str) -> None:
     ],
 )
 def test_garbage(frame: str | bytes, reason: Reason) -> None:
-    """What is no frame at all is refused with a reason, in microseconds."""
+    """B072, B073: what is no frame at all is refused with a reason, in microseconds."""
     decoded = decode(frame)
     assert isinstance(decoded, Refused)
     assert decoded.reason is reason
@@ -358,7 +368,7 @@ def test_garbage(frame: str | bytes, reason: Reason) -> None:
     ],
 )
 def test_replies(frame: str, reply: Reply) -> None:
-    """Answers to control messages are told from data, and a refusal keeps the venue's words."""
+    """B084: answers to our messages are told from data, and a refusal keeps the venue's words."""
     assert decode(frame) == reply
 
 
