@@ -31,7 +31,8 @@ def _own_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_status_shows_what_was_refused(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Section C: each row counts by reason; a suspended symbol says so and is resumed."""
+    """Section C: rows and metrics count by reason; a suspended symbol says so and is resumed."""
+    pytest.importorskip("prometheus_client")
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(5)
         row = fleet.row("BTCUSDT")
@@ -44,6 +45,8 @@ async def test_the_status_shows_what_was_refused(autojump_clock: MockClock, tmp_
             subscription.refuse(Reason.CROSSED, trio.current_time())
         row = fleet.row("BTCUSDT")
         assert (row["suspended"], row["dropped_input"]) == (True, {"crossed": 10})
+        metrics = (await fleet.assembly.scraper.scrape()).decode()
+        assert 'levitrio_feed_dropped_total{reason="crossed"} 10.0' in metrics
         ticks = row["ticks"]
         await trio.sleep(3)
         assert fleet.row("BTCUSDT")["ticks"] == ticks

@@ -14,6 +14,7 @@ import attrs
 from levitrio.errors import UsageError
 from levitrio.venues.simulator import refusals
 from levitrio.venues.simulator.generator import SimulatedMarket
+from levitrio.venues.simulator.quotas import WEIGHT
 from levitrio.venues.simulator.refusals import Refused
 from levitrio.venues.simulator.tape import TapeEvent
 
@@ -175,7 +176,7 @@ class FaultPlan:
         if status == 418:
             return refusals.banned(until_ms)
         if status == 429:
-            return refusals.too_much_weight(0, until_ms)
+            return refusals.too_much_weight(WEIGHT.limit, until_ms)
         if status == 504:
             return refusals.unknown_outcome()
         code = _REFUSALS[status]

@@ -28,6 +28,8 @@ def test_plain_values() -> None:
         ({"gap_every": 3.5}, "gap_every: expected int, got 3.5"),
         ({"gap_every": True}, "gap_every: expected int, got True"),
         ({"gap_every": -1}, "gap_every: expected 0 or more, got -1"),
+        ({"late_by": float("nan")}, "late_by: expected 0 or more, got nan"),
+        ({"late_by": float("inf")}, "late_by: expected 0 or more, got inf"),
         ({"late_by": "2"}, "late_by: expected float, got '2'"),
         ({"refuse": 404}, "refuse: expected one of 0, 418, 429"),
     ],
