@@ -108,13 +108,6 @@ class Connection:
             if reply.error is not None:
                 raise VenueError(f"UNSUBSCRIBE: expected an acknowledgement, got {reply.error!r}")
 
-    async def list_subscriptions(self) -> list[str]:
-        """What the venue believes we are subscribed to. Raises VenueError without a list."""
-        reply = await self.request("LIST_SUBSCRIPTIONS")
-        if reply.error is not None or not isinstance(reply.result, list):
-            raise VenueError(f"LIST_SUBSCRIPTIONS: expected a list, got {reply!r:.200}")
-        return [str(name) for name in reply.result]
-
     async def request(self, method: str, params: Sequence[str] | None = None) -> Reply:
         """Send a control message within the venue's rate, and return its answer.
 

@@ -69,7 +69,7 @@ async def test_subscribes_in_chunks(autojump_clock: MockClock) -> None:
         assert len({request["id"] for request in session.requests}) == 3
         assert session.path == "/stream"
         await client.connection.unsubscribe(names[1:])
-        assert await client.connection.list_subscriptions() == names[:1]
+        assert (await client.connection.request("LIST_SUBSCRIPTIONS")).result == names[:1]
 
     await play(scenario)
 
@@ -128,7 +128,7 @@ async def test_cancelled_request_leaves_the_connection(autojump_clock: MockClock
             await client.connection.subscribe(NAMES)
         assert scope.cancelled_caught
         venue.answers = True
-        assert await client.connection.list_subscriptions() == []
+        assert (await client.connection.request("LIST_SUBSCRIPTIONS")).result == []
 
     await play(scenario)
 
@@ -139,7 +139,7 @@ async def test_messages_keep_below_the_venues_rate(autojump_clock: MockClock) ->
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(30):
-                nursery.start_soon(client.connection.list_subscriptions)
+                nursery.start_soon(client.connection.request, "LIST_SUBSCRIPTIONS")
         times = session.request_times
         assert max(sum(start <= t <= start + 1.0 for t in times) for start in times) <= 4
 
