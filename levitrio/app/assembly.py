@@ -104,6 +104,7 @@ class Assembly:
             tell=self.tell,
             uptime=lambda symbol: self.supervisor.children[symbol].uptime,
             stop_trading=lambda reason: self.gateway.halt_soon(reason),
+            learn_market=lambda *said: self.gateway.learn_market(*said),
         )
         self.gateway = self._make_gateway()
         recent = RecentEvents()

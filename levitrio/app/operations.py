@@ -167,9 +167,10 @@ class Operations:
         results = []
         for symbol in symbols:
             sent = self.assembly.gateway.flatten(symbol)
-            results.append(
-                CommandResult(symbol=symbol, ok=True, status="flattening" if sent else "flat")
-            )
+            closed = self.assembly.desks[symbol].closed
+            status = "flat" if not sent else "waiting" if closed else "flattening"
+            reason = f"the venue says {closed[:40]}" if sent and closed else ""
+            results.append(CommandResult(symbol=symbol, ok=True, status=status, reason=reason))
         return results
 
     async def history(self, symbol: str, limit: int) -> Sequence[Mapping[str, Any]]:

@@ -48,6 +48,8 @@ LEVELS = {
     "feed_restarted": "warning",
     "stale": "warning",
     "suspended": "warning",
+    "flatten": "warning",
+    "flatten_forgotten": "warning",
     "member_missing": "warning",
     "model_refused": "error",
     "worker_lost": "warning",

@@ -57,6 +57,8 @@ class VenueSide:
     """Seconds an engine has been running."""
     stop_trading: Callable[[str], None]
     """The venue takes our key no more, for a reason."""
+    learn_market: Callable[[str, SymbolFilters, str], None]
+    """What the venue says of a symbol: its filters, and why it takes no orders, or nothing."""
     simulator: Simulator | None = attrs.field(init=False)
     trust: DataTrust = attrs.field(init=False)
     feed: BinanceFeed | None = None
@@ -136,11 +138,8 @@ class VenueSide:
         return self._paper
 
     def _learn_listing(self, symbol: str, filters: SymbolFilters, status: str) -> None:
-        desk = self.desks.get(symbol)
-        if desk is not None:
-            desk.rules = filters.rules()
-            desk.limit_rules = filters.rules(is_market=False)
-            desk.closed = "" if status == TRADING else status
+        if symbol in self.desks:
+            self.learn_market(symbol, filters, "" if status == TRADING else status)
 
     def _simulator_url(self) -> str:
         assert self.simulator is not None, "checked with the file"

@@ -14,6 +14,10 @@ from levitrio.trading.orders import Order, OrderType, Side
 from levitrio.trading.risk import DataState, Denial, RiskRules, judge
 from levitrio.trading.sizing import SizingRules, entry_notional
 
+FLATTEN_WAITS = 3600.0
+"""Seconds. A venue's halts and most of its maintenance end sooner; whoever wanted out at another
+price should say so again after that."""
+
 
 @attrs.frozen(kw_only=True)
 class EntryRules:
@@ -52,8 +56,7 @@ def decide(
         desk.flatten, desk.target = False, None
         return Denial(reason=min(desk.blocks), detail="until it is known what the venue holds")
     if desk.closed:
-        desk.flatten, desk.target = False, None
-        return Denial(reason="market_closed", detail=f"the venue says {desk.closed[:40]}")
+        return _wait_for_market(desk, now)
     is_flatten = desk.flatten
     desk.flatten = False
     signal = desk.target
@@ -72,6 +75,17 @@ def decide(
     if denial is None and desk.signals_only:
         denial = Denial(reason="signals_only", detail=f"would {wanted.side} {wanted.quantity}")
     return denial or wanted.named(client_id())
+
+
+def _wait_for_market(desk: Desk, now: float) -> Denial:
+    """Nothing but the operator's `flatten` outlives a market that is closed."""
+    said = f"the venue says {desk.closed[:40]}"
+    is_flatten, desk.flatten, desk.target = desk.flatten, False, None
+    if not is_flatten:
+        return Denial(reason="market_closed", detail=said)
+    desk.flatten_until = now + FLATTEN_WAITS
+    goes = f"it goes when the market opens, if that is within {FLATTEN_WAITS / 60:.0f} minutes"
+    return Denial(reason="flatten_waits", detail=f"{said}; {goes}")
 
 
 def _towards(desk: Desk, account: Account, rules: Rules, signal: Signal) -> Order | Denial | None:

@@ -66,6 +66,8 @@ class Desk:
     """Waits while an order is under way; only the newest is kept."""
     flatten: bool = False
     """The operator wants out, whatever the engine says."""
+    flatten_until: float | None = None
+    """The operator's wish waits for the market to open until then, on trio's clock."""
     closing: "Closing | None" = None
     """An exit in several orders is under way, this one not the last."""
     under_way: Order | None = None

@@ -23,7 +23,7 @@ from levitrio.records.entries import IntentEntry
 from levitrio.strategies.base import Signal
 from levitrio.trading.amounts import plain
 from levitrio.trading.orders import Order, OrderStatus
-from levitrio.trading.risk import DataState, Denial, Permission, TradingState
+from levitrio.trading.risk import DataState, Denial, Permission, TradingState, overdue
 from levitrio.venues.base import OrderReport
 
 
@@ -123,15 +123,18 @@ class Dispatch:
         try:
             while desk.has_work:
                 reason = "flatten" if desk.flatten else "signal"
+                data = self.data(desk.symbol)
                 verdict = decide(
                     desk,
                     self.account,
                     self.rules(),
                     client_id=lambda: self.ids.make(self.execution.journal.reserve()),
                     now=trio.current_time(),
-                    data=self.data(desk.symbol),
+                    data=data,
                 )
                 if isinstance(verdict, Order):
+                    if reason == "flatten":
+                        self._tell_flatten(verdict, data)
                     await self._execute(desk, verdict, reason)
                     if not self.is_closed:
                         desk.go_on()
@@ -196,6 +199,12 @@ class Dispatch:
         if order.is_exit:
             return desk.permission is not Permission.NONE
         return desk.permission is Permission.ALL and state is TradingState.ACTIVE
+
+    def _tell_flatten(self, order: Order, data: DataState) -> None:
+        text = f"{order.side} {plain(order.quantity)} at the market"
+        if silence := overdue(self.rules().risk, data):
+            text += f", at whatever it is: {silence}"
+        self.execution.report("flatten", text, engine=order.symbol)
 
     def _tell_expired(self, desk: Desk, order: Order) -> None:
         got = f"{plain(desk.filled)} of {plain(order.quantity)} bought"

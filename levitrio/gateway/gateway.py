@@ -28,6 +28,7 @@ from levitrio.records.entries import (
     OpenOrder,
 )
 from levitrio.strategies.base import Signal
+from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import Fill, OrderStatus
 from levitrio.trading.risk import DataState, Permission, TradingState
 from levitrio.venues.base import Broker, OrderReport
@@ -259,6 +260,24 @@ class Gateway:
             self.dispatch.call_back(desk, exits=False)
         self.dispatch.wake(desk)
         return True
+
+    def learn_market(self, symbol: str, filters: SymbolFilters, closed: str) -> None:
+        """What the venue says of a symbol: its filters, and why it takes no orders, or nothing.
+
+        A flatten that waits for the market goes when it opens; too late, it is told and forgotten.
+        """
+        desk = self.desks[symbol]
+        desk.rules, desk.limit_rules = filters.rules(), filters.rules(is_market=False)
+        desk.closed = closed
+        if closed or desk.flatten_until is None:
+            return
+        is_late = trio.current_time() > desk.flatten_until
+        desk.flatten_until = None
+        if is_late:
+            text = "the market opened too late for the flatten that waited; ask again"
+            self.report("flatten_forgotten", text, engine=symbol)
+        else:
+            self.flatten(symbol)
 
     def flatten_all(self) -> None:
         """`flatten` for every symbol that holds something."""

@@ -52,7 +52,7 @@ class RiskRules:
     price_band: Decimal = Decimal("0.05")
     """How far the touch may be from the last trade."""
     stale_after: float = 30.0
-    """Seconds without data after which no order leaves."""
+    """Seconds without data after which no order leaves but the operator's `flatten`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -130,19 +130,26 @@ def _judge_standing(order: Order, facts: Exposure) -> Denial | None:
 
 
 def _judge_data(rules: RiskRules, facts: Exposure) -> Denial | None:
-    data = facts.data
-    if data.is_suspended and not facts.is_flatten:
+    if facts.is_flatten:
+        return None  # who wants out knows that the price is unknown: the venue decides
+    if facts.data.is_suspended:
         return Denial(reason="data_suspended", detail="its market data is not believed for now")
-    allowed = max(rules.stale_after, data.allowed)
-    if data.age is not None and data.age > allowed:
-        detail = f"last data {data.age:.1f} s ago, allowed {allowed:.3g} s"
-        return Denial(reason="stale_data", detail=detail)
-    if facts.last_trade and not facts.is_flatten:
+    if silence := overdue(rules, facts.data):
+        return Denial(reason="stale_data", detail=silence)
+    if facts.last_trade:
         distance = abs(facts.price - facts.last_trade) / facts.last_trade
         if distance > rules.price_band:
             detail = f"{facts.price} is {distance:.1%} from the last trade {facts.last_trade}"
             return Denial(reason="price_band", detail=detail)
     return None
+
+
+def overdue(rules: RiskRules, data: DataState) -> str:
+    """For how long a symbol's data is missing, in words; empty while it is as fresh as usual."""
+    allowed = max(rules.stale_after, data.allowed)
+    if data.age is None or data.age <= allowed:
+        return ""
+    return f"last data {data.age:.1f} s ago, allowed {allowed:.3g} s"
 
 
 def _judge_entry(rules: RiskRules, order: Order, facts: Exposure) -> Denial | None:

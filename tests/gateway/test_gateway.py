@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.gateway.account import Account
-from levitrio.gateway.decision import EntryRules, Rules
+from levitrio.gateway.decision import FLATTEN_WAITS, EntryRules, Rules
 from levitrio.gateway.desk import Block, Desk
 from levitrio.gateway.gateway import Gateway
 from levitrio.records.entries import (
@@ -24,7 +24,7 @@ from levitrio.records.entries import (
 from levitrio.records.sqlite.folding import fold
 from levitrio.strategies import Signal
 from levitrio.trading.book import Book
-from levitrio.trading.filters import SymbolRules
+from levitrio.trading.filters import SymbolFilters, SymbolRules
 from levitrio.trading.market import Quote
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order, OrderStatus, Side
@@ -439,6 +439,53 @@ async def test_the_operator_can_flatten_while_halted(autojump_clock: MockClock) 
         await bench.gateway.drain()
         assert bench.desk.book.is_flat
         assert not bench.gateway.flatten("BTCUSDT")
+
+
+async def test_a_flatten_leaves_on_stale_data(autojump_clock: MockClock) -> None:
+    """The engine's own exit is denied; the operator's goes, and the event says what it is worth."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        bench.data_age = 45.0
+        submit(FLAT)
+        await bench.gateway.drain()
+        assert bench.desk.denials == {"stale_data": 1}
+        assert bench.gateway.flatten("BTCUSDT")
+        await bench.gateway.drain()
+    assert bench.desk.book.is_flat
+    ((text, engine),) = bench.report.of("flatten")
+    assert engine == "BTCUSDT"
+    assert "last data 45.0 s ago" in text
+
+
+@pytest.mark.parametrize("opens_after", [600.0, 2 * FLATTEN_WAITS])
+async def test_a_flatten_waits_for_the_market(
+    opens_after: float, autojump_clock: MockClock
+) -> None:
+    """It goes when the market opens, unless that is so late that somebody should look again."""
+    bench = Bench()
+    async with bench.running():
+        submit = bench.admit()
+        submit(LONG)
+        await bench.gateway.drain()
+        bench.gateway.learn_market("BTCUSDT", SymbolFilters(), "HALT")
+        submit(FLAT)
+        await bench.gateway.drain()
+        bench.gateway.flatten("BTCUSDT")
+        await bench.gateway.drain()
+        assert bench.desk.denials == {"market_closed": 1, "flatten_waits": 1}
+        assert "the venue says HALT" in bench.report.of("denied")[-1][0]
+        await trio.sleep(opens_after)
+        assert len(bench.broker.placed) == 1
+        for _ in range(2):
+            bench.gateway.learn_market("BTCUSDT", SymbolFilters(), "")
+            await bench.gateway.drain()
+    is_late = opens_after > FLATTEN_WAITS
+    assert bench.desk.book.is_flat is not is_late
+    assert len(bench.report.of("flatten_forgotten")) == is_late
+    assert len(bench.broker.placed) == (1 if is_late else 2)
 
 
 async def test_signals_only_sends_nothing(autojump_clock: MockClock) -> None:

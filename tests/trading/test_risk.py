@@ -61,6 +61,7 @@ STOPPED = {"permission": Permission.NONE}
         (EXIT, {**STOPPED, "is_flatten": True}, None),
         (ENTRY, {"data": DataState(age=30.1)}, "stale_data"),
         (EXIT, {"data": DataState(age=30.1)}, "stale_data"),
+        (EXIT, {"data": DataState(age=30.1), "is_flatten": True}, None),
         (ENTRY, {"data": DataState(age=None)}, None),
         (ENTRY, {"data": DataState(age=99.0, allowed=100.0)}, None),
         (ENTRY, {"data": DataState(age=29.0, allowed=10.0)}, None),
