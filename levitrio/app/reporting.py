@@ -48,6 +48,7 @@ LEVELS = {
     "feed_restarted": "warning",
     "stale": "warning",
     "suspended": "warning",
+    "filters_unknown": "warning",
     "flatten": "warning",
     "flatten_forgotten": "warning",
     "member_missing": "warning",

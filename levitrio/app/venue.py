@@ -23,6 +23,7 @@ from levitrio.venues.base import Broker, PastBars
 from levitrio.venues.binance.backfill import RestBackfill
 from levitrio.venues.binance.feed import BinanceFeed
 from levitrio.venues.binance.listing import TRADING
+from levitrio.venues.binance.public_listing import PublicListing
 from levitrio.venues.binance.rest import RestClient, rest_url
 from levitrio.venues.binance.secrets import Credentials
 from levitrio.venues.binance.standing import BinanceFeedStatistics
@@ -66,6 +67,8 @@ class VenueSide:
     past_bars: PastBars | None = None
     """Where a strategy's warm-up comes from; known with the venue's address."""
     _paper: PaperBroker | None = None
+    _rest: RestClient | None = None
+    """Asked what needs no key; known with the venue's address."""
     _governor: WeightGovernor = attrs.field(factory=WeightGovernor)
     """Of our address at the venue: a ban of prices is one of orders."""
 
@@ -126,6 +129,11 @@ class VenueSide:
                 open_stream=self.seams.open_stream,
             )
         self._paper = PaperBroker(
+            rulebook=PublicListing(
+                lambda: self._rest,
+                self._learn_listing,
+                lambda kind, text, symbol: self.tell(kind, text, engine=symbol),
+            ),
             markets=self.markets,
             quote_asset=config.fleet.quote,
             market_ms=self.market_clock.now_ms,
@@ -140,6 +148,8 @@ class VenueSide:
     def _learn_listing(self, symbol: str, filters: SymbolFilters, status: str) -> None:
         if symbol in self.desks:
             self.learn_market(symbol, filters, "" if status == TRADING else status)
+        if self._paper is not None:
+            self._paper.learn(symbol, filters, is_open=status == TRADING)
 
     def _simulator_url(self) -> str:
         assert self.simulator is not None, "checked with the file"
@@ -148,10 +158,10 @@ class VenueSide:
     def make_feed(self, url: str) -> BinanceFeed:
         """The feed of all seats, at the venue's address, which is known late."""
         feed = self.config.feed
-        backfill = RestBackfill(
-            RestClient(rest_url(url), governor=self._governor, open_stream=self.seams.open_stream)
+        self._rest = RestClient(
+            rest_url(url), governor=self._governor, open_stream=self.seams.open_stream
         )
-        self.past_bars = backfill
+        self.past_bars = backfill = RestBackfill(self._rest)
         self.feed = BinanceFeed(
             url,
             streams=feed.streams,

@@ -42,10 +42,18 @@ _COUNTED = {
 """Filter -> the field that carries its limit."""
 
 
+def _number(text: str) -> Decimal:
+    """An amount that can be compared with others."""
+    number = Decimal(text)
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"expected a number from 0, got {text!r}"[:100])
+    return number
+
+
 def _range(least: str, most: str, step: str) -> Callable[[Mapping[str, Any]], Range]:
     def parse(item: Mapping[str, Any]) -> Range:
         return Range(
-            least=Decimal(item[least]), most=Decimal(item[most]), step=Decimal(item.get(step, 0))
+            least=_number(item[least]), most=_number(item[most]), step=_number(item.get(step, 0))
         )
 
     return parse
@@ -53,7 +61,7 @@ def _range(least: str, most: str, step: str) -> Callable[[Mapping[str, Any]], Ra
 
 def _min_notional(item: Mapping[str, Any]) -> NotionalBounds:
     return NotionalBounds(
-        least=Decimal(item["minNotional"]),
+        least=_number(item["minNotional"]),
         least_applies_to_market=item["applyToMarket"],
         average_minutes=item["avgPriceMins"],
     )
@@ -61,8 +69,8 @@ def _min_notional(item: Mapping[str, Any]) -> NotionalBounds:
 
 def _notional_range(item: Mapping[str, Any]) -> NotionalBounds:
     return NotionalBounds(
-        least=Decimal(item["minNotional"]),
-        most=Decimal(item["maxNotional"]),
+        least=_number(item["minNotional"]),
+        most=_number(item["maxNotional"]),
         least_applies_to_market=item["applyMinToMarket"],
         most_applies_to_market=item["applyMaxToMarket"],
         average_minutes=item["avgPriceMins"],
@@ -72,10 +80,10 @@ def _notional_range(item: Mapping[str, Any]) -> NotionalBounds:
 def _band(buy: str, sell: str) -> Callable[[Mapping[str, Any]], PriceBand]:
     def parse(item: Mapping[str, Any]) -> PriceBand:
         return PriceBand(
-            buy_up=Decimal(item[buy + "Up"]),
-            buy_down=Decimal(item[buy + "Down"]),
-            sell_up=Decimal(item[sell + "Up"]),
-            sell_down=Decimal(item[sell + "Down"]),
+            buy_up=_number(item[buy + "Up"]),
+            buy_down=_number(item[buy + "Down"]),
+            sell_up=_number(item[sell + "Up"]),
+            sell_down=_number(item[sell + "Down"]),
             average_minutes=item["avgPriceMins"],
         )
 
@@ -97,6 +105,6 @@ _PARSERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], object]]] = {
     "PERCENT_PRICE": ("percent_price", _band("multiplier", "multiplier")),
     "PERCENT_PRICE_BY_SIDE": ("percent_price_by_side", _band("bidMultiplier", "askMultiplier")),
     "TRAILING_DELTA": ("trailing", _trailing),
-    "MAX_POSITION": ("max_position", lambda item: Decimal(item["maxPosition"])),
+    "MAX_POSITION": ("max_position", lambda item: _number(item["maxPosition"])),
 }
 """Filter -> field of `SymbolFilters`, and how it is read."""

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from itertools import count
+from typing import Protocol
 
 import attrs
 import trio
@@ -39,6 +40,16 @@ _ENDED = {
 }
 
 
+class Rulebook(Protocol):
+    """Where the venue's rules come from."""
+
+    async def learn(self, symbol: str) -> None:
+        """Return once the symbol's rules were told, or cannot be had for now."""
+
+    async def keep_fresh(self) -> None:
+        """Go on asking until cancelled."""
+
+
 @attrs.define(eq=False)
 class _Resting:
     order: Order
@@ -63,8 +74,12 @@ class PaperBroker:
     """Of the price, against us; market orders only."""
     latency: float = 0.0
     """Seconds from our send to the fill. Cancelled while it passes, the order never arrived."""
-    filters: Mapping[str, SymbolFilters] = attrs.field(factory=dict)
+    filters: dict[str, SymbolFilters] = attrs.field(factory=dict)
     """The venue's, where they are known."""
+    closed: set[str] = attrs.field(factory=set)
+    """Symbols that the venue takes no orders of."""
+    rulebook: Rulebook | None = None
+    """Asked before a symbol's first order; None: `filters` are all there is to know."""
     venue: str = VENUE
     proof_after: float = 0.0
     _books: dict[str, MatchingBook] = attrs.field(factory=dict)
@@ -75,13 +90,20 @@ class PaperBroker:
     _tell: Callable[[str, OrderReport], None] | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """There is no connection to keep."""
+        """There is no connection to keep, only the venue's rules to follow."""
         task_status.started()
+        if self.rulebook is not None:
+            await self.rulebook.keep_fresh()
         await trio.sleep_forever()
 
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
         """`take` gets the fills of resting orders, each once; nothing is ever lost."""
         self._tell = take
+
+    def learn(self, symbol: str, filters: SymbolFilters, *, is_open: bool) -> None:
+        """The venue's filters of a symbol, and whether it is traded there."""
+        self.filters[symbol] = filters
+        (self.closed.discard if is_open else self.closed.add)(symbol)
 
     async def place(self, order: Order) -> OrderReport:
         """Match at the market of the moment the order arrives; what is left of a limit rests."""
@@ -91,6 +113,8 @@ class PaperBroker:
         quote = market.quote
         if quote is None:
             return _refused(order, "no quote yet")
+        if order.symbol in self.closed:
+            return _refused(order, "Market is closed.")
         if failed := self._failed_filters(order, market, quote):
             return _refused(order, f"Filter failure: {failed[0]}")
         if order.type is OrderType.MARKET and (market.depth is None or not market.depth.is_live):
@@ -122,6 +146,8 @@ class PaperBroker:
     async def standing(self, symbol: str, since: int | None) -> Standing:
         """What rests of ours; no fill is missed, this broker and the journal are one process."""
         await trio.lowlevel.checkpoint()
+        if self.rulebook is not None:
+            await self.rulebook.learn(symbol)
         ours = [resting for resting in self._resting.values() if resting.order.symbol == symbol]
         return Standing(open_orders=tuple(map(_status_of, ours)))
 

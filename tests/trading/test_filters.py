@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -191,6 +191,14 @@ def test_notional_bounds_where_they_apply_to_the_market(applies: bool) -> None:
     assert rules.min_notional == (7 if applies else 0)
     limits = parse_filters([worth(least_applies=applies, most_applies=applies)])
     assert limits.rules(is_market=False).max_notional == 9000
+
+
+@pytest.mark.parametrize("number", ["NaN", "-1", "Infinity", "sNaN", "", "much", None])
+@pytest.mark.parametrize("field", ["minQty", "maxQty", "stepSize"])
+def test_filters_that_are_no_numbers(field: str, number: object) -> None:
+    """Nothing is compared with what cannot be: the whole symbol is refused."""
+    with pytest.raises((ValueError, TypeError, DecimalException)):
+        parse_filters([{**lot("LOT_SIZE", "1", "2", "1"), field: number}])
 
 
 STEPS = st.sampled_from(["0", "1", "0.1", "0.3", "0.001", "0.00000001", "25"]).map(D)

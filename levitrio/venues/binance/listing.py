@@ -5,9 +5,9 @@ order of it leaves, and anew after each reconnect. A venue changes its steps whi
 are asked for again every `REREAD_AFTER`, and at once when it refused an order by its filters.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import DecimalException
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import attrs
 import msgspec
@@ -19,7 +19,7 @@ from levitrio.trading.filters import SymbolFilters
 from levitrio.venues.binance.account_reading import decoded
 from levitrio.venues.binance.errors_table import Meaning, RefusedByVenue
 from levitrio.venues.binance.order_wire import Contradiction
-from levitrio.venues.binance.session import Session
+from levitrio.venues.binance.ws_api import Answer
 
 WEIGHT = 20
 
@@ -39,6 +39,13 @@ GONE = "DELISTED"
 
 OnListed = Callable[[str, SymbolFilters, str], None]
 """Symbol, its filters and its status. Must neither block nor raise."""
+
+
+class Asked(Protocol):
+    """Whoever carries our questions to the venue: a session, or its REST interface."""
+
+    async def ask_public(self, method: str, params: Mapping[str, object], *, weight: int) -> Answer:
+        """Ask what anybody may. Raises VenueError when there is no answer."""
 
 
 class _Symbol(msgspec.Struct):
@@ -65,13 +72,13 @@ class Listing:
     _told: dict[str, tuple[SymbolFilters, str]] = attrs.field(factory=dict, init=False)
     _doubted: set[str] = attrs.field(factory=set, init=False)
     _doubt: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _learnt: dict[str, Session] = attrs.field(factory=dict, init=False)
+    _learnt: dict[str, Asked] = attrs.field(factory=dict, init=False)
     """On which session each symbol was learnt last."""
     _wanted: set[str] = attrs.field(factory=set, init=False)
     _asking: trio.Event | None = attrs.field(default=None, init=False)
     """Set when the question under way has ended, however it did."""
 
-    async def learn(self, session: Session, symbol: str) -> None:
+    async def learn(self, session: Asked, symbol: str) -> None:
         """Return once the symbol's filters were told.
 
         Raises VenueError when they are not to be had. Cancelled, somebody else who waits asks.
@@ -99,7 +106,7 @@ class Listing:
             self._doubted.add(symbol)
             self._doubt.set()
 
-    async def keep_fresh(self, wait_session: Callable[[], Awaitable[Session]]) -> NoReturn:
+    async def keep_fresh(self, wait_session: Callable[[], Awaitable[Asked]]) -> NoReturn:
         """Ask again for every symbol that was learnt, for ever."""
         while True:
             with trio.move_on_after(REREAD_AFTER):
@@ -116,7 +123,7 @@ class Listing:
                     self.doubt(symbol)
             await trio.sleep(REREAD_REST)
 
-    async def _reread(self, session: Session, symbols: Sequence[str]) -> None:
+    async def _reread(self, session: Asked, symbols: Sequence[str]) -> None:
         try:
             await self._ask(session, symbols)
         except RefusedByVenue as error:
@@ -142,7 +149,7 @@ class Listing:
             kind = "market_open" if status == TRADING else "market_closed"
             self.tell(kind, f"{symbol}: the venue says {status[:40]}", symbol)
 
-    async def _learn_chunk(self, session: Session, symbol: str) -> None:
+    async def _learn_chunk(self, session: Asked, symbol: str) -> None:
         chunk = sorted(self._wanted - {symbol})[: CHUNK - 1]
         try:
             await self._ask(session, [symbol, *chunk])
@@ -152,7 +159,7 @@ class Listing:
                 raise
             await self._ask(session, [symbol])
 
-    async def _ask(self, session: Session, symbols: Sequence[str]) -> None:
+    async def _ask(self, session: Asked, symbols: Sequence[str]) -> None:
         answer = await session.ask_public("exchangeInfo", {"symbols": symbols}, weight=WEIGHT)
         told = decoded("exchangeInfo", _decode, answer).symbols
         if {each.symbol for each in told} != set(symbols):

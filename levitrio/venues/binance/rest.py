@@ -40,6 +40,16 @@ class _ErrorBody(msgspec.Struct):
     msg: str = ""
 
 
+class HttpRefusal(VenueError):
+    """An answer other than 200, with the venue's own code and words where it gave them."""
+
+    def __init__(self, what: str, status: int, body: bytes) -> None:
+        said = _said(body)
+        self.status, self.code, self.msg = status, said.code, said.msg[:200]
+        words = "" if said.code is None else f" ({said.code}: {self.msg!r})"
+        super().__init__(f"{what}: expected HTTP 200, got {status}{words}")
+
+
 def rest_url(stream_url: str) -> str:
     """The REST address that belongs to an address of market streams.
 
@@ -148,16 +158,15 @@ class RestClient:
             trio.current_time(), status, used=used, retry_after=headers.get("retry-after")
         )
         if status != 200:
-            raise VenueError(f"{what}: expected HTTP 200, got {status}{_words(body)}")
+            raise HttpRefusal(what, status, body)
         encoding = headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise VenueError(f"{what}: expected a plain body, got {encoding[:40]!r}")
 
 
-def _words(body: bytes) -> str:
+def _said(body: bytes) -> _ErrorBody:
     """What the venue says about a refusal, when it says it in its own form."""
     try:
-        said = msgspec.json.decode(body, type=_ErrorBody)
+        return msgspec.json.decode(body, type=_ErrorBody)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return ""
-    return f" ({said.code}: {said.msg[:200]!r})" if said.code is not None else ""
+        return _ErrorBody()
