@@ -262,7 +262,8 @@ class Assembly:
 
         `states` is what strategies had saved, by symbol.
         """
-        for symbol in dict.fromkeys(fill.symbol for fill in history.fills):
+        left = (leftover.order.symbol for leftover in history.open_orders)
+        for symbol in dict.fromkeys((*(fill.symbol for fill in history.fills), *left)):
             if symbol not in self.desks:
                 self.add_retired(symbol)
         self.gateway.restore(history)

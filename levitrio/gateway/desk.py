@@ -97,6 +97,10 @@ class Desk:
     """Consecutive orders the venue refused: errors the engine absorbs."""
     busy: bool = False
     """A task of the gateway works on this symbol."""
+    is_comparing: bool = False
+    """A task of the gateway compares it with the venue."""
+    missed: trio.Event = attrs.field(factory=trio.Event)
+    """Set when something may have been missed since the venue was last asked."""
     blocks: set[Block] = attrs.field(factory=lambda: {Block.RECONCILING})
     _booked: set[int] = attrs.field(factory=set)
     """Trade ids of the venue that are in the book."""

@@ -175,7 +175,9 @@ class Gateway:
         """Compare one symbol with the venue, in a task of the gateway."""
         desk = self.desks[symbol]
         desk.block(Block.RECONCILING)
-        if self._nursery is not None:
+        desk.missed.set()
+        if self._nursery is not None and not desk.is_comparing:
+            desk.is_comparing = True
             self._nursery.start_soon(self._reconcile, desk)
 
     async def _reconcile(self, desk: Desk) -> None:
@@ -184,6 +186,7 @@ class Gateway:
             with self.dispatch.occupied(desk):
                 await self.reconciliation.close(desk, leftovers)
         await self.reconciliation.compare(desk)
+        desk.is_comparing = False
         if desk.has_work:
             self.dispatch.wake(desk)
 

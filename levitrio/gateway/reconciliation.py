@@ -55,21 +55,29 @@ class Reconciliation:
             self.execution.report("order_closed", text, engine=desk.symbol)
 
     async def compare(self, desk: Desk) -> None:
-        """Ask until the venue answers, book what was missed, and let orders out again."""
-        desk.block(Block.RECONCILING)
+        """Ask until the venue answers, book what was missed, and let orders out again.
+
+        One task at a time for each desk. What is missed meanwhile (`desk.missed`) is asked for at
+        once: an answer to a question that was put before it proves nothing.
+        """
         pause = RETRY_FIRST
         while True:
+            desk.block(Block.RECONCILING)
+            desk.missed = trio.Event()
             try:
                 standing = await self.execution.broker.standing(desk.symbol, desk.last_trade_id)
-                break
             except BrokerUnavailable as exc:
                 text = f"the venue cannot be asked, no order leaves: {exc}"
                 self.execution.report("unreconciled", text, engine=desk.symbol)
-                await trio.sleep(pause)
+                with trio.move_on_after(pause):
+                    await desk.missed.wait()
                 pause = min(RETRY_MAX, pause * 2)
-        await self._adopt(desk, standing)
-        desk.unblock(Block.RECONCILING)
-        desk.ready.set()
+                continue
+            await self._adopt(desk, standing)
+            if not desk.missed.is_set():
+                desk.unblock(Block.RECONCILING)
+                desk.ready.set()
+                return
 
     async def _adopt(self, desk: Desk, standing: Standing) -> None:
         report = self.execution.report
