@@ -29,7 +29,7 @@ def statuses(bench: Bench) -> list[OrderStatus]:
 
 
 async def test_an_unknown_order_is_asked_about_and_adopted(autojump_clock: MockClock) -> None:
-    """The answer was lost, the order was filled: found by its id, booked once, sent once."""
+    """F45: the answer was lost, the order was filled: found by its id, booked once, sent once."""
     bench = Bench()
     bench.broker.answer = unknown
     async with bench.running():
@@ -47,7 +47,7 @@ async def test_an_unknown_order_is_asked_about_and_adopted(autojump_clock: MockC
 
 
 async def test_no_such_order_is_proof_only_later(autojump_clock: MockClock) -> None:
-    """Until the receive window has passed "none" proves nothing; then the engine decides anew."""
+    """F46: until the receive window has passed "none" proves nothing; then it is decided anew."""
     bench = Bench()
     bench.broker.answer = unknown
     async with bench.running():
@@ -66,7 +66,7 @@ async def test_no_such_order_is_proof_only_later(autojump_clock: MockClock) -> N
 
 
 async def test_a_late_arrival_is_found(autojump_clock: MockClock) -> None:
-    """ "None" first, then the order arrives after all, within the window: adopted, not repeated."""
+    """F47: "none" first, then the order arrives after all, in its window: adopted, not repeated."""
     bench = Bench()
     bench.broker.answer = unknown
     async with bench.running():
@@ -102,7 +102,7 @@ async def test_a_blocked_symbol_sends_nothing_not_even_a_flatten(
 
 
 async def test_a_fill_told_twice_is_booked_once(autojump_clock: MockClock) -> None:
-    """By the user stream before the answer, and by the answer: one trade id, one fill."""
+    """F49: by the user stream before the answer, and by the answer: one trade id, one fill."""
     bench = Bench()
     bench.broker.delay = 1.0
     bench.broker.answer = lambda order: with_trade_id(bench.broker.filled(order), 7)
@@ -137,7 +137,7 @@ async def test_what_the_journal_had_already_is_not_booked(autojump_clock: MockCl
 
 
 async def test_a_backward_status_proves_nothing(autojump_clock: MockClock) -> None:
-    """FILLED stays FILLED; an answer that contradicts what was proven is asked about again."""
+    """B099: an answer that contradicts what was proven is asked about again."""
     bench = Bench()
     answers = iter((OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW, OrderStatus.FILLED))
 
@@ -190,7 +190,7 @@ async def test_a_resting_entry_is_cancelled(how: str, autojump_clock: MockClock)
 
 
 async def test_reconciled_before_anything_is_sent(autojump_clock: MockClock) -> None:
-    """While the venue cannot be asked nothing leaves; what was wanted meanwhile goes then."""
+    """B102: while the venue cannot be asked nothing leaves; what was wanted meanwhile goes then."""
     bench = Bench()
     bench.broker.unavailable = "connection refused"
     async with bench.running(ready=False):
@@ -235,7 +235,7 @@ async def test_a_missed_fill_of_ours_is_booked(autojump_clock: MockClock) -> Non
 
 @pytest.mark.parametrize("how", ["open order", "trade", "told"])
 async def test_a_stranger_blocks_the_symbol(how: str, autojump_clock: MockClock) -> None:
-    """Somebody else's order or trade: nothing leaves until the operator has looked."""
+    """B100, F51: somebody else's order or trade: nothing leaves until the operator has looked."""
     bench = Bench()
     stranger = OrderReport(client_id="web_123", status=OrderStatus.NEW)
     trade = Fill(

@@ -71,7 +71,7 @@ def meaning(status: int, code: int, text: str) -> Meaning:
     """
     if status in (429, 418) and code not in CODES:
         return Meaning.WAIT
-    if status >= 500 or status == 403:
+    if status >= 500 or status in (403, 409):  # 409: it was carried out in part
         return Meaning.UNKNOWN
     if code == -2010 and DUPLICATE in text.lower():
         return Meaning.UNKNOWN

@@ -62,21 +62,20 @@ class AccountLimits:
     """One account's limits. `now` is monotonic, in seconds, and `venue_ms` the venue's time."""
 
     address: WeightGovernor = attrs.field(factory=WeightGovernor)
-    """Everybody's who asks the venue from this address: it is told of our bans, and questions
-    heed it. Orders do not: it also rests when the address has merely asked much."""
-    _ban: WeightGovernor = attrs.field(factory=WeightGovernor, init=False)
+    """Everybody's who asks the venue from this address. A ban is everybody's, whoever was told of
+    it; that it also rests when the address has merely asked much is heeded by questions alone."""
     _questions: WeightGovernor = attrs.field(factory=WeightGovernor, init=False)
     _windows: dict[int, _Window] = attrs.field(factory=_usual, init=False)
     _full_until_ms: int = attrs.field(default=0, init=False)
 
     def blocked_for(self, now: float) -> float:
         """Seconds of a ban that are left; 0 without one."""
-        return self._ban.blocked_for(now)
+        return self.address.banned_for(now)
 
     def reserve(self, now: float, weight: int) -> float:
         """A turn for a question; returns the seconds until it may be asked."""
         wait = self._questions.reserve(now, weight)
-        return max(wait, self.address.blocked_for(now), self.blocked_for(now))
+        return max(wait, self.address.blocked_for(now))
 
     def refusal(self, now: float, venue_ms: int, *, is_exit: bool) -> str:
         """Why no order may leave now; empty when one may."""
@@ -113,8 +112,7 @@ class AccountLimits:
     def told_to_wait(self, now: float, status: int, seconds: float | None) -> None:
         """The venue refused for too much; `seconds` as it said, None when it said nothing."""
         after = None if seconds is None else str(math.ceil(min(seconds, LONGEST_BAN)))
-        for governor in (self.address, self._ban):
-            governor.observe(now, 418 if status == 418 else 429, retry_after=after)
+        self.address.observe(now, 418 if status == 418 else 429, retry_after=after)
 
     def orders_full(self, venue_ms: int, until_ms: int | None) -> None:
         """The venue takes no more orders until then; None: until the shortest window ends."""

@@ -29,6 +29,7 @@ class WeightGovernor:
 
     _full_at: float = float("-inf")
     _blocked_until: float = float("-inf")
+    _banned_until: float = float("-inf")
 
     def reserve(self, now: float, weight: int) -> float:
         """Take `weight`; returns the seconds from `now` until it may be used.
@@ -42,12 +43,20 @@ class WeightGovernor:
         """Seconds until the venue may be asked again; 0 when it may."""
         return max(0.0, self._blocked_until - now)
 
+    def banned_for(self, now: float) -> float:
+        """Seconds of a ban that are left, which holds for orders too; 0 without one.
+
+        What merely much was asked of, by us or somebody else at our address, is no ban.
+        """
+        return max(0.0, self._banned_until - now)
+
     def observe(
         self, now: float, status: int, *, used: str | None = None, retry_after: str | None = None
     ) -> None:
         """Learn from an answer: its HTTP status, and the headers as they came."""
         if status in (429, 418):
             self._block(now, _seconds(retry_after, _UNREADABLE[status]))
+            self._banned_until = self._blocked_until
         elif status == 403:
             # The firewall in front of the venue: it says for how long to nobody.
             self._block(now, _UNREADABLE[429])

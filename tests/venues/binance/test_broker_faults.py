@@ -16,7 +16,7 @@ from .trading_floor import API_KEY, SYMBOL, trading_floor
 
 
 async def test_an_order_accepted_without_an_answer_is_unknown(autojump_clock: MockClock) -> None:
-    """-1007: the outcome is UNKNOWN, one question finds it, and it was sent once."""
+    """F45: -1007: the outcome is UNKNOWN, one question finds it, and it was sent once."""
     async with trading_floor() as floor:
         floor.fault(timeout_every=1)
         order = floor.order()
@@ -30,7 +30,7 @@ async def test_an_order_accepted_without_an_answer_is_unknown(autojump_clock: Mo
 
 
 async def test_a_lost_reply_is_unknown_at_once(autojump_clock: MockClock) -> None:
-    """A connection cut after the send does not let the order wait for a deadline."""
+    """F45: a connection cut after the send does not let the order wait for a deadline."""
     async with trading_floor() as floor:
         floor.fault(lost_reply_every=1)
         order = floor.order()
@@ -48,7 +48,7 @@ async def test_a_lost_reply_is_unknown_at_once(autojump_clock: MockClock) -> Non
 async def test_an_order_that_arrives_late_is_found_before_the_proof(
     autojump_clock: MockClock,
 ) -> None:
-    """No such order yet, then it is there: what is absent is proof only after `proof_after`."""
+    """F47: no such order, then it is there: what is absent is proof only after `proof_after`."""
     async with trading_floor() as floor:
         floor.fault(late_every=1, late_by=4.9)
         order = floor.order()
@@ -62,7 +62,7 @@ async def test_an_order_that_arrives_late_is_found_before_the_proof(
 
 
 async def test_nothing_arrives_after_the_proof(autojump_clock: MockClock) -> None:
-    """An order later than its window is dropped, so "no such order" stays true."""
+    """F46: an order later than its window is dropped, so "no such order" stays true."""
     async with trading_floor() as floor:
         floor.fault(late_every=1, late_by=RECV_WINDOW_MS / 1000 + 0.5)
         order = floor.order()
@@ -78,7 +78,7 @@ async def test_nothing_arrives_after_the_proof(autojump_clock: MockClock) -> Non
 async def test_a_clock_that_jumped_is_measured_again(
     skew_ms: int, autojump_clock: MockClock
 ) -> None:
-    """-1021 is a refusal that is certain: measured, sent again, and carried out once."""
+    """F27: -1021 is a refusal that is certain: measured, sent again, and carried out once."""
     async with trading_floor() as floor:
         floor.fault(clock_skew_ms=skew_ms)
         assert (await floor.broker.place(floor.order())).status is OrderStatus.FILLED
@@ -87,7 +87,7 @@ async def test_a_clock_that_jumped_is_measured_again(
 
 @pytest.mark.parametrize("status", [429, 418])
 async def test_a_ban_is_honoured(status: int, autojump_clock: MockClock) -> None:
-    """Refused for too much: nothing is sent or asked until the venue's own time is over."""
+    """B095, F48: refused for too much: nothing is sent or asked until the venue's time is over."""
     async with trading_floor() as floor:
         floor.fault(refuse=status, refuse_for=120.0)
         assert (await floor.broker.place(floor.order())).status is OrderStatus.REJECTED
@@ -106,7 +106,7 @@ async def test_a_ban_is_honoured(status: int, autojump_clock: MockClock) -> None
 
 
 async def test_a_server_error_is_unknown(autojump_clock: MockClock) -> None:
-    """5xx says nothing about whether it was carried out."""
+    """F48: 5xx says nothing about whether it was carried out."""
     async with trading_floor() as floor:
         floor.fault(refuse=500)
         assert (await floor.broker.place(floor.order())).status is OrderStatus.UNKNOWN
@@ -116,7 +116,7 @@ async def test_a_server_error_is_unknown(autojump_clock: MockClock) -> None:
 
 
 async def test_events_before_the_answer_tell_a_fill_once_each(autojump_clock: MockClock) -> None:
-    """A fill by event and by answer is one fill with one id, and the event is handed on once."""
+    """F49: a fill by event and by answer is one fill, one id, and the event is handed on once."""
     async with trading_floor() as floor:
         floor.fault(events_first=True)
         report = await floor.broker.place(floor.order())

@@ -47,7 +47,7 @@ def test_the_venues_own_count_is_believed() -> None:
     [(30.0, 30), (-5.0, 1), (0.0, 1), (1e12, 900), (None, 60)],
 )
 def test_a_ban_is_clamped(seconds: float | None, expected: int) -> None:
-    """Between a second and a quarter of an hour, whatever the venue writes."""
+    """B094: between a second and a quarter of an hour, whatever the venue writes."""
     address = WeightGovernor()
     limits = AccountLimits(address=address)
     limits.told_to_wait(100.0, 429, seconds)
@@ -64,6 +64,18 @@ def test_others_of_the_address_hold_up_questions_only() -> None:
     address.observe(0.0, 200, used="5999")
     assert limits.reserve(0.0, 1) > 0
     assert limits.refusal(0.0, NOON, is_exit=False) == ""
+
+
+@pytest.mark.parametrize("status", [429, 418])
+def test_a_ban_of_others_at_the_address_is_ours(status: int) -> None:
+    """F48: who asks for history by REST and is banned keeps orders back as well, exits too."""
+    address = WeightGovernor()
+    limits = AccountLimits(address=address)
+    address.observe(0.0, status, retry_after="120")
+    assert "may not be asked for 120 s" in limits.refusal(0.0, NOON, is_exit=True)
+    assert limits.refusal(120.0, NOON, is_exit=True) == ""
+    address.observe(200.0, 403)
+    assert limits.refusal(200.0, NOON, is_exit=True) == ""
 
 
 def test_too_many_orders_lasts_to_the_end_of_the_window() -> None:

@@ -97,7 +97,7 @@ async def test_chunks_and_pieces(nursery: trio.Nursery) -> None:
     ],
 )
 async def test_answers_that_are_none(answer: bytes, match: str, nursery: trio.Nursery) -> None:
-    """F48: each is an error that says what came, and nothing is followed or unpacked."""
+    """F48, B091, B093, B096, B108: an error with what came; nothing is followed or unpacked."""
     peer = Peer(nursery, answer)
     with pytest.raises(VenueError, match=match) as caught:
         await ask(peer)
@@ -106,7 +106,7 @@ async def test_answers_that_are_none(answer: bytes, match: str, nursery: trio.Nu
 
 
 async def test_silence(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """Ten seconds for the whole answer, however slowly it drips."""
+    """B096: ten seconds for the whole answer, however slowly it drips."""
     with pytest.raises(VenueError, match="expected an answer in 10 s"):
         await ask(Peer(nursery))
 
@@ -123,7 +123,7 @@ async def test_nobody_there() -> None:
 
 
 async def test_a_ban_holds_for_everybody(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """F48: after 429 the next question waits its time out; a long ban is refused at once."""
+    """F48, B094, B095: after 429 the next question waits; a long ban is refused at once."""
     governor = WeightGovernor()
     peer = Peer(
         nursery,

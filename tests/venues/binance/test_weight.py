@@ -46,7 +46,7 @@ def test_a_burst_is_free_and_then_paced() -> None:
     ],
 )
 def test_bans(status: int, retry_after: str | None, seconds: float) -> None:
-    """Whatever the venue writes, nobody asks before, and the wait has bounds."""
+    """B094: whatever the venue writes, nobody asks before, and the wait has bounds."""
     governor = WeightGovernor()
     governor.observe(100.0, status, retry_after=retry_after)
     assert governor.blocked_for(100.0) == pytest.approx(seconds)
