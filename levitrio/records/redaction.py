@@ -27,6 +27,14 @@ _MENTIONS = re.compile(r"(?i)key|secret|signature|passw|token")
 """Cheap, because every line that is logged is looked at."""
 
 
+def _beginning(secret: str) -> str:
+    """Matches as much of a secret as there is: a text may have been cut in the middle of it."""
+    more = ""
+    for character in reversed(secret[SHORTEST:]):
+        more = f"(?:{re.escape(character)}{more})?"
+    return re.escape(secret[:SHORTEST]) + more
+
+
 @attrs.define(eq=False)
 class Redactor:
     """Learns secrets, and removes them. May be called from any thread."""
@@ -40,7 +48,8 @@ class Redactor:
         # The longest first: one may be the beginning of another.
         longest_first = sorted(self._values, key=len, reverse=True)
         if longest_first:
-            self._known = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+            patterns = [*map(re.escape, longest_first), *map(_beginning, longest_first)]
+            self._known = re.compile("|".join(patterns), re.IGNORECASE)
 
     def text(self, text: str) -> str:
         """The text without secrets."""

@@ -23,6 +23,11 @@ class Canary:
         raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         return self._pattern.search(raw.lower()) is not None
 
+    def excerpt(self, data: bytes) -> str:
+        """What stands around the first leak, for whoever has to find its cause."""
+        found = self._pattern.search(data.lower())
+        return "" if found is None else repr(data[max(0, found.start() - 60) : found.end() + 20])
+
     def leaks_in(self, *folders: Path) -> list[str]:
         """Files below the folders that have a secret in their content or their name."""
         return [

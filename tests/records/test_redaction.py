@@ -16,6 +16,18 @@ def test_known_values_are_blotted_out_wherever_they_are() -> None:
     assert said == "no***body ***"
 
 
+def test_what_was_cut_in_the_middle_goes_too() -> None:
+    """Texts are bounded where they arise, which may be in the middle of a secret."""
+    redactor = Redactor()
+    key = "K7hQ2mZp9XcV4bNw8RtY1uJs6LfD3gAe" * 4
+    redactor.add(key, "K7hQ2mZp9XcV-another")
+    for length in range(8, len(key)):
+        assert redactor.text(f"key {key[:length]}") == "key ***"
+        assert redactor.text(f"{key[:length].lower()}... (restarting)") == "***... (restarting)"
+    assert redactor.text("K7hQ2mZp9XcV-another") == "***"
+    assert redactor.text("K7hQ2mZ") == "K7hQ2mZ"
+
+
 def test_of_two_secrets_the_longer_goes_whole() -> None:
     """One that begins like the other leaves no rest of it behind."""
     redactor = Redactor()
