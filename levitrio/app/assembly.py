@@ -32,6 +32,7 @@ from levitrio.records.entries import History
 from levitrio.records.events import EventLog, RecentEvents
 from levitrio.records.journal import Journal
 from levitrio.records.redaction import Redactor
+from levitrio.records.reserve import ReservedDescriptor
 from levitrio.records.snapshot_writer import SnapshotWriter
 from levitrio.records.snapshots import SnapshotStore
 from levitrio.supervision.lifecycle import Wanted
@@ -120,8 +121,9 @@ class Assembly:
         self.board = self._make_board()
         self.status = StatusCache(self.board)
         events.add_sink(self.status)
+        self.reserve = ReservedDescriptor()
         self.snapshots = SnapshotWriter(
-            SnapshotStore(Directory(config.fleet.data_dir)),
+            SnapshotStore(Directory(config.fleet.data_dir, self.reserve)),
             self.board.photograph,
             offload=seams.offload(),
             on_trouble=lambda text: self.tell("snapshot_trouble", text),

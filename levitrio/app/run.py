@@ -107,6 +107,7 @@ def run_fleet(
             redactor=redactor,
         )
         assembly.alerts.configure(alerts_on(config), sends)
+        stack.enter_context(assembly.reserve)
 
         def exit_hard(code: int) -> None:
             logs.close()

@@ -2,6 +2,7 @@
 
 32 clients are served. When they are all there, a newcomer may still say one line, and is
 heard if that is stop, halt or shutdown; so no number of stalled clients keeps an operator out.
+Nor does a process without free descriptors: one is reserved, for one client after the other.
 """
 
 import errno
@@ -18,6 +19,7 @@ import trio
 from levitrio.control.port import Fleet, Peer
 from levitrio.control.session import Log, Session
 from levitrio.control.stream import LocalStream
+from levitrio.records.reserve import ReservedDescriptor
 
 MAX_CLIENTS = 32
 MAX_NEWCOMERS = 32
@@ -77,6 +79,7 @@ class ControlServer:
     _clients: int = attrs.field(default=0, init=False)
     _newcomers: dict[Session, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _refused: int = attrs.field(default=0, init=False)
+    _reserve: ReservedDescriptor = attrs.field(factory=ReservedDescriptor, init=False)
 
     async def run(
         self,
@@ -89,18 +92,30 @@ class ControlServer:
         `started()` is called when clients are being accepted. Cancelling ends every session;
         commands that were begun are cancelled with it, so the fleet stops this one last.
         """
+        with self._reserve:
+            await self._accept(listener, task_status)
+
+    async def _accept(self, listener: socket.socket, task_status: trio.TaskStatus[None]) -> None:
         accepting = trio.socket.from_stdlib_socket(listener)
         async with trio.open_nursery() as self._nursery:
             task_status.started()
             while True:
+                # Without free descriptors accepting fails although nobody is there to accept.
+                await trio.lowlevel.wait_readable(listener)
                 try:
                     connection, _ = await accepting.accept()
                 except OSError as error:
                     if error.errno not in _NO_DESCRIPTORS and error.errno != errno.ECONNABORTED:
                         raise
                     self.log("control_accept_failed", error=str(error))
-                    if not self._make_room():
+                    is_room = error.errno in _NO_DESCRIPTORS and self._reserve.spend()
+                    # Whoever came a moment ago on the reserve is about to say its line.
+                    is_patient = len(self._newcomers) < 2
+                    if not is_room and (is_patient or not self._make_room()):
                         await trio.sleep(0.1)  # a descriptor may come free; the fleet goes on
+                        self._reserve.keep()
+                        if self._reserve.is_spent:
+                            self._make_room()
                     await trio.lowlevel.checkpoint()
                     continue
                 peer = peer_of(connection)
@@ -124,7 +139,7 @@ class ControlServer:
             urgent_only=self._clients >= MAX_CLIENTS,
         )
         try:
-            if session.urgent_only:
+            if session.urgent_only or self._reserve.is_spent:
                 await self._hear(session)
             else:
                 self._clients += 1
@@ -134,6 +149,8 @@ class ControlServer:
                     self._clients -= 1
         except Exception as error:  # noqa: BLE001  one client's bug must not take the server down
             self.log("control_session_failed", error=f"{type(error).__name__}: {error}"[:2000])
+        finally:
+            self._reserve.keep()
 
     def statistics(self) -> ServerStatistics:
         """A frozen view, cheap."""
@@ -149,7 +166,9 @@ class ControlServer:
         return silent is not None
 
     async def _hear(self, session: Session) -> None:
-        self._refused += 1
+        """Serve one that is asked to leave when there is no room for the next."""
+        if session.urgent_only:
+            self._refused += 1
         if len(self._newcomers) >= MAX_NEWCOMERS and not self._make_room():
             await trio.aclose_forcefully(session.stream)
             return

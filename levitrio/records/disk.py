@@ -4,10 +4,17 @@
 directory.
 """
 
+import errno
 import os
 import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from levitrio.records.reserve import ReservedDescriptor
+
+T = TypeVar("T")
 
 
 class Disk(Protocol):
@@ -53,13 +60,32 @@ class Disk(Protocol):
 class Directory:
     """The `Disk` of a real directory, which must exist."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve: ReservedDescriptor | None = None) -> None:
+        """With `reserve`, whoever opened too many files does not keep a snapshot from being."""
         self.path = path
+        self._reserve = reserve
+
+    def _opening(self, call: Callable[[], T]) -> T:
+        """The result of a call that opens something, with the reserve if need be."""
+        try:
+            return call()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if self._reserve is None or not self._reserve.spend():
+                raise
+        return call()
+
+    def _open(self, path: Path, flags: int) -> int:
+        return self._opening(partial(os.open, path, flags | os.O_CLOEXEC, 0o600))
+
+    def _closed(self) -> None:
+        if self._reserve is not None:
+            self._reserve.keep()
 
     def create(self, name: str) -> int:
         """As in `Disk`; mode 0600."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(self.path / name, flags, 0o600)
+        return self._open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
 
     def write(self, handle: int, data: memoryview) -> int:
         """As in `Disk`."""
@@ -72,6 +98,7 @@ class Directory:
     def close(self, handle: int) -> None:
         """As in `Disk`."""
         os.close(handle)
+        self._closed()
 
     def read(self, name: str, limit: int) -> bytes:
         """As in `Disk`; a symlink, a FIFO or somebody else's file is an OSError."""
@@ -97,12 +124,16 @@ class Directory:
 
     def sync(self) -> None:
         """As in `Disk`."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = self._open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+            self._closed()
 
     def names(self) -> list[str]:
         """As in `Disk`."""
-        return sorted(os.listdir(self.path))  # noqa: PTH208  names, not paths
+        try:
+            return sorted(self._opening(partial(os.listdir, self.path)))
+        finally:
+            self._closed()

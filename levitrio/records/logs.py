@@ -77,6 +77,7 @@ class LogWriter:
         self._written = 0
         self._dropped = 0
         self._unreported = 0
+        self._is_loss_shown = False
         self._trouble = ""
 
     def __enter__(self) -> Self:
@@ -167,7 +168,9 @@ class LogWriter:
         if lost:
             fields = {"count": lost, "reason": self._trouble or "buffer full"}
             at = self._wall_clock_ms()
-            batch.append(LogRecord(at, "warning", None, "log_records_dropped", fields, True))
+            # People are told once: a disk that stays full would fill their terminal as well.
+            shown, self._is_loss_shown = not self._is_loss_shown, True
+            batch.append(LogRecord(at, "warning", None, "log_records_dropped", fields, shown))
         if self._redact is not None:
             batch = deque(map(self._redact, batch))
         if self._terminal is not None:
@@ -189,6 +192,7 @@ class LogWriter:
                 self._written += len(block)
         if not self._unreported:
             self._trouble = ""
+            self._is_loss_shown = False
 
 
 class _Door:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -138,6 +139,38 @@ async def test_no_descriptor_is_no_end(place: Path, monkeypatch: pytest.MonkeyPa
     async with serving(fleet(), place, log):
         assert "result" in await ask(place, PING)
     assert [event for event, _ in log.told] == ["control_accept_failed"] * 2
+
+
+async def test_without_descriptors_operators_are_heard_one_by_one(place: Path) -> None:
+    """F36: every open fails with EMFILE, and still each client is answered, beside a silent one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    clients: list[socket.socket] = []
+    async with serving(fleet(), place, Recorder()):
+        await ask(place, PING)
+        # A client's end is a descriptor of this process as well: made before the limit.
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        for client in clients:
+            client.settimeout(5)
+        silent, *others = clients
+        used = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  names
+        gaps = [os.dup(0) for _ in set(range(max(used))) - set(used)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max([*used, *gaps]) + 1, hard))
+        try:
+            silent.connect(str(place))
+            await trio.sleep(0.05)
+            for client in others:
+                client.connect(str(place))
+                client.sendall(PING)
+                answer = await trio.to_thread.run_sync(client.recv, 65536)
+                assert b"result" in answer
+            with pytest.raises(OSError, match="Too many open files"):
+                os.dup(0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in gaps:
+                os.close(descriptor)
+            for client in clients:
+                client.close()
 
 
 async def test_one_session_that_fails_is_one_session(
