@@ -1,9 +1,9 @@
 """Looks for secrets in whatever a run left behind: whole, in pieces, and in other spellings."""
 
 import base64
-import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,13 +75,7 @@ def family_of(pid: int) -> list[int]:
     family = [pid]
     for parent in family:
         tasks = Path(f"/proc/{parent}/task")
-        try:
-            threads = os.listdir(tasks)
-        except OSError:
-            continue
-        for thread in threads:
-            try:
-                family += map(int, (tasks / thread / "children").read_text().split())
-            except OSError:
-                continue
+        with suppress(OSError):
+            for thread in tasks.iterdir():
+                family += map(int, (thread / "children").read_text().split())
     return family
