@@ -90,6 +90,8 @@ def _decode(data: bytes) -> _Envelope:
     # The second test finds what a checksum of the content cannot: damage between the values.
     if envelope.checksum != expected or msgspec.json.encode(envelope) + b"\n" != data:
         raise _Unsound("the checksum does not match")
+    if envelope.version == VERSION and not bytes(envelope.registry).startswith(b"{"):
+        raise _Unsound("expected an object in `registry`")
     return envelope
 
 
@@ -126,8 +128,6 @@ class SnapshotStore:
         # A damaged file may have had a higher number; skip what it may have used.
         self._generation = sound.generation + (len(NAMES) if notes else 0)
         payload = msgspec.json.decode(sound.registry)
-        if not isinstance(payload, dict):
-            raise DamagedRecord(f"{sound.name}: expected an object in `registry`")
         if notes:
             notes.append(f"using generation {sound.generation} from {sound.name}")
         return LoadedSnapshot(generation=sound.generation, payload=payload, notes=tuple(notes))

@@ -1,6 +1,8 @@
 """Three generations on disk: whichever way a save ends, the last saved one can be loaded."""
 
 import errno
+import hashlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -218,8 +220,6 @@ def test_all_damaged_is_refused_loudly(data: bytes) -> None:
 
 def versioned(version: Any) -> bytes:
     registry = b'{"n":1}'
-    import hashlib
-
     checksum = hashlib.sha256(f"{version} 9 ".encode() + registry).hexdigest()
     head = msgspec.json.encode({"version": version, "generation": 9, "checksum": checksum})
     return head[:-1] + b',"registry":' + registry + b"}\n"
@@ -242,8 +242,78 @@ def test_our_own_version_passes_the_same_way() -> None:
     assert versioned(1) == encode(9, {"n": 1})
 
 
+def test_an_unreadable_newest_is_as_good_as_damaged() -> None:
+    """F32: EIO at load gives the generation before, and says so; of all three, a refusal."""
+
+    class Unreadable(PowerDisk):
+        bad: tuple[str, ...] = NAMES[:1]
+
+        def read(self, name: str, limit: int) -> bytes:
+            if name in self.bad:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(name, limit)
+
+    disk = Unreadable(contents(saved(3)))
+    loaded = SnapshotStore(disk).load()
+    assert loaded is not None
+    assert loaded.generation == 2
+    assert "Input/output error" in loaded.notes[0]
+    disk.bad = NAMES
+    with pytest.raises(DamagedRecord, match="Input/output error"):
+        SnapshotStore(disk).load()
+
+
+def contents(disk: PowerDisk) -> dict[str, bytes]:
+    return {name: disk.read(name, 10**6) for name in disk.names()}
+
+
+def test_files_in_any_order_are_the_newest_generation() -> None:
+    """B115: a generation lower than, or equal to, that of an older name is no way back."""
+    files = contents(saved(3))
+    swapped = PowerDisk({NAMES[0]: files[NAMES[2]], NAMES[1]: files[NAMES[0]]})
+    same = PowerDisk(dict.fromkeys(NAMES, files[NAMES[0]]))
+    for disk in (swapped, same):
+        store = SnapshotStore(disk)
+        loaded = store.load()
+        assert loaded is not None
+        assert loaded.generation == 3
+        assert store.save({"n": 4}) == 4
+
+
+def sealed(registry: bytes, generation: int = 9) -> bytes:
+    """A file with these bytes as its registry, and the right checksum."""
+    checksum = hashlib.sha256(b"1 %d " % generation + registry).hexdigest()
+    head = msgspec.json.encode({"version": 1, "generation": generation, "checksum": checksum})
+    return head[:-1] + b',"registry":' + registry + b"}\n"
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [b'{"n":NaN}', b'{"n":Infinity}', b"[1]", b"null", b'{"n":' * 10**5 + b"1" + b"}" * 10**5],
+)
+def test_a_right_checksum_does_not_make_it_right(registry: bytes) -> None:
+    """B113, B116, B122: no number, no object, or too deep: the generation before, and a note."""
+    files = contents(saved(3))
+    disk = PowerDisk({**files, NAMES[0]: sealed(registry)})
+    loaded = SnapshotStore(disk).load()
+    assert loaded is not None
+    assert loaded.generation == 2
+    assert NAMES[0] in loaded.notes[0]
+
+
+def test_a_huge_snapshot_is_not_read(tmp_path: Path) -> None:
+    """B122: 100 MB, sparse: refused by its size, the generation before is used."""
+    for name, data in contents(saved(3)).items():
+        (tmp_path / name).write_bytes(data)
+    os.truncate(tmp_path / NAMES[0], 100 * 2**20)
+    loaded = SnapshotStore(Directory(tmp_path)).load()
+    assert loaded is not None
+    assert loaded.generation == 2
+    assert "at most" in loaded.notes[0]
+
+
 def test_leftover_temporaries_are_removed() -> None:
-    """Two saves were killed; their halves are neither read nor kept."""
+    """B117: two saves were killed; their halves are neither read nor kept."""
     disk = saved(1)
     for name in (".registry.7.tmp", ".registry.8.tmp"):
         write_all(disk, name, b"half", synced=False)

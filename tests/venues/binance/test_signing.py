@@ -42,7 +42,7 @@ def vectors(kind: str) -> list[dict[str, Any]]:
 def test_published_hmac_vectors() -> None:
     """Each published payload has its published signature."""
     found = vectors("hmac-sha256")
-    assert found
+    assert len(found) >= 3
     for vector in found:
         key = HmacKey(vector["key"])
         assert key.sign(vector["payload"]) == vector["signature"]
