@@ -129,7 +129,13 @@ class JournalFile:
             verdict = _one(run, f"PRAGMA {'integrity_check' if small else 'quick_check'}(1)")
             if verdict != "ok":
                 raise DamagedRecord(f"{self.path}: {verdict}; {self._hint()}")
-            self.batch, self.position = run("SELECT batch, position FROM progress").fetchone()
+            progress = run("SELECT batch, position FROM progress").fetchone()
+            if progress is None or not all(type(each) is int for each in progress):
+                raise DamagedRecord(
+                    f"{self.path}: expected two numbers in `progress`, found {progress!r:.80};"
+                    f" {self._hint()}"
+                )
+            self.batch, self.position = progress
             self.last_seq = _one(run, "SELECT coalesce(max(seq), 0) FROM intents")
             newest = max(
                 _one(run, f"SELECT coalesce(max(position), 0) FROM {table}")  # noqa: S608  ours
@@ -169,11 +175,16 @@ class JournalFile:
         )
 
     def entries(self) -> Iterator[Entry]:
-        """Everything remembered, in journal order; raises DamagedRecord at the first bad row."""
+        """Everything remembered, in journal order.
+
+        Raises DamagedRecord at the first bad row, JournalUnavailable when it cannot be read.
+        """
         tables = (self._rows(table) for table in schema.COLUMNS)
         try:
             yield from entries_of(heapq.merge(*tables))
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            if result_code(error) in TRANSIENT:
+                raise JournalUnavailable(f"{self.path}: {error}") from error
             raise DamagedRecord(f"{self.path}: {error}; {self._hint()}") from error
         except DamagedRecord as error:
             raise DamagedRecord(f"{self.path}: {error}; {self._hint()}") from error
