@@ -47,6 +47,7 @@ LEVELS = {
     "feed_lost": "warning",
     "feed_restarted": "warning",
     "stale": "warning",
+    "stood_still": "warning",
     "suspended": "warning",
     "filters_unknown": "warning",
     "flatten": "warning",

@@ -18,6 +18,7 @@ import trio
 from levitrio.app.assembly import Assembly
 from levitrio.app.opening import live_warning, opening
 from levitrio.app.operations import Operations
+from levitrio.app.standstill import StandstillWatch
 from levitrio.app.venue import BINANCE_STREAMS
 from levitrio.app.web import Web, WebOperations
 from levitrio.control.server import ControlServer
@@ -121,6 +122,7 @@ class FleetRun:
                 url = await venue.start(assembly.venue.simulator.run)
             venue.start_soon(assembly.venue.make_feed(url).run)
             await venue.start(assembly.gateway.run)
+            venue.start_soon(StandstillWatch(on_standstill=self._stood_still).run)
             # Not waited for: fourteen engines need not wait for the model of the fifteenth.
             venue.start_soon(assembly.models.run)
             async with trio.open_nursery() as control:
@@ -216,6 +218,11 @@ class FleetRun:
             await assembly.alerts.flush()
         assembly.tell("fleet_stopped", f"stopped around {len(stuck)} stuck: {', '.join(stuck)}")
         self.exit_hard(STUCK_EXIT)
+
+    def _stood_still(self, seconds: float) -> None:
+        text = f"for {seconds:.0f} s: no order leaves before the venue was asked"
+        self.assembly.tell("stood_still", text)
+        self.assembly.gateway.reconcile_all()
 
     def _announce(self, url: str) -> None:
         assembly = self.assembly

@@ -69,6 +69,17 @@ def write_fleet(
 
 
 @attrs.define(eq=False)
+class Wall:
+    """The fleet's wall clock; the venue's goes on whatever is done to this one."""
+
+    ahead: float = 0.0
+    """Seconds."""
+
+    def now(self) -> float:
+        return EPOCH + self.ahead + trio.current_time()
+
+
+@attrs.define(eq=False)
 class VirtualFleet:
     """What a test talks to while the fleet runs."""
 
@@ -76,6 +87,7 @@ class VirtualFleet:
     run: FleetRun
     operations: Operations
     simulator: Simulator
+    wall: Wall = attrs.field(factory=Wall)
 
     def row(self, symbol: str) -> dict[str, Any]:
         return self.assembly.board.row(symbol)
@@ -104,6 +116,7 @@ async def running_fleet(
     def wall_clock() -> float:
         return EPOCH + trio.current_time()
 
+    wall = Wall()
     config.fleet.data_dir.mkdir(exist_ok=True)
     snapshot = SnapshotStore(Directory(config.fleet.data_dir)).load()
     states: dict[str, object] = {}
@@ -121,13 +134,13 @@ async def running_fleet(
                 return ours
 
             seams = Seams(
-                wall_clock=wall_clock,
+                wall_clock=wall.now,
                 chance=random.Random(seed).random,
                 offload=lambda: inline,
                 outbox=lambda: inline,
                 open_stream=connect,
             )
-            events = EventLog(wall_clock_ms=lambda: int(wall_clock() * 1000))
+            events = EventLog(wall_clock_ms=lambda: int(wall.now() * 1000))
             assembly = Assembly(
                 config, journal=journal, history=history, events=events, seams=seams
             )
@@ -141,7 +154,7 @@ async def running_fleet(
             nursery.start_soon(simulator.play)
             nursery.start_soon(simulator.keep_moments)
             nursery.start_soon(run_to_end)
-            yield VirtualFleet(assembly, run, run.operations, simulator)
+            yield VirtualFleet(assembly, run, run.operations, simulator, wall)
             run.end(None)
             await done.wait()
             nursery.cancel_scope.cancel()
