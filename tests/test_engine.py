@@ -204,7 +204,7 @@ async def test_a_crash_loses_only_its_own_event(autojump_clock: MockClock) -> No
 
 
 async def test_cycles_follow_market_time(autojump_clock: MockClock) -> None:
-    """On a tape a cycle is due by the events' time; missed ones are not repeated."""
+    """F28: on a tape a cycle is due by the events' time; missed ones are not repeated."""
     recorder = Recorder()
     bench = Bench(recorder)
     async with bench.running():

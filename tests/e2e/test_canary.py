@@ -1,12 +1,12 @@
 """A key that is used for a whole run appears in nothing that the run leaves or shows."""
 
-import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.leaks import Canary
 from tests.e2e.process import FleetProcess
 
 pytestmark = pytest.mark.slow
@@ -97,14 +97,6 @@ def test_a_key_appears_nowhere(fleet: FleetProcess, tmp_path: Path) -> None:
         fleet.send(signal.SIGTERM)
         assert fleet.wait() == 0
     seen["terminal"] = fleet.output
-    for folder, _, names in os.walk(tmp_path):
-        for name in names:
-            path = Path(folder, name)
-            seen[str(path)] = path.read_bytes().decode("latin-1")
-    for folder, _, names in os.walk(fleet.home / ".local"):
-        for name in names:
-            path = Path(folder, name)
-            if path.is_file():
-                seen[str(path)] = path.name + path.read_bytes().decode("latin-1")
-    leaks = [where for where, text in seen.items() if KEY in text or SECRET in text]
-    assert leaks == []
+    canary = Canary(KEY, SECRET)
+    leaks = [where for where, text in seen.items() if canary.is_in(text)]
+    assert leaks + canary.leaks_in(tmp_path, fleet.home / ".local") == []

@@ -7,6 +7,7 @@ written, and no crash; and it goes on once the trouble is over.
 import resource
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -98,6 +99,26 @@ def test_files_may_not_grow(tmp_path: Path, home: Path) -> None:
         before = trades_nothing(fleet)
         resource.prlimit(pid_of(fleet), resource.RLIMIT_FSIZE, (hard, hard))
         goes_on(fleet, before)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_fsync_fails(tmp_path: Path, home: Path) -> None:
+    """F31: EIO at every fsync: nothing is sent, and afterwards the journal is another file, because
+    what the kernel believes to be written of the old one is not known."""
+    with make_fleet(tmp_path, home) as fleet:
+        fleet.until(has_traded)
+        journal = tmp_path / "disk" / "data" / "journal.db"
+        inode = journal.stat().st_ino
+        calls = "fsync,fdatasync"
+        command = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(pid_of(fleet))]
+        command += ["-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO"]
+        with subprocess.Popen(command) as injecting:
+            tells(fleet, "journal_trouble")
+            is_alive(fleet)
+            before = trades_nothing(fleet)
+            injecting.terminate()
+        goes_on(fleet, before)
+        assert journal.stat().st_ino != inode
 
 
 def test_no_descriptor_is_left(tmp_path: Path, home: Path) -> None:

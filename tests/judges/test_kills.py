@@ -10,7 +10,7 @@ KILLS = int(os.environ.get("LEVI_KILLS", "300"))
 
 
 def test_kills(tmp_path: Path) -> None:
-    """No unreadable registry, no acknowledged record lost, no generation going backwards."""
+    """F21: no unreadable registry, no acknowledged record lost, no generation going backwards."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.judges.kill_loop", str(KILLS), "11", str(tmp_path)],
         cwd=Path(__file__).parents[2],

@@ -130,7 +130,7 @@ def bad_states(save: Save) -> list[str]:
 
 
 def test_no_crash_state_loses_the_last_saved_generation() -> None:
-    """Killed or powered off before every single call: loadable, never backwards, saves again."""
+    """F22, F23: killed or without power before every call: loadable, never backwards."""
     assert bad_states(protocol) == []
 
 
@@ -143,7 +143,7 @@ def test_the_enumeration_bites(wrong: Save) -> None:
 @pytest.mark.parametrize("at", range(1, 20))
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_a_refusing_disk_keeps_the_old_generation(at: int, code: int) -> None:
-    """ENOSPC or EIO at any call: the old snapshot loads, and the next save works."""
+    """F29, F31: ENOSPC or EIO at any call: the old snapshot loads, and the next save works."""
     disk = saved(2)
     store = SnapshotStore(disk)
     store.load()
@@ -173,7 +173,7 @@ def damage(disk: PowerDisk, name: str, data: bytes) -> None:
 
 
 def test_every_flipped_or_missing_byte_is_noticed() -> None:
-    """Truncated anywhere, or one bit of any byte changed: the generation before, and a note."""
+    """F66, B110 to B112: cut anywhere, or one bit of a byte changed: the one before, and a note."""
     sound = encode(3, {"n": 3, "text": "é"})
     broken = [sound[:length] for length in range(len(sound))]
     for at in range(len(sound)):
