@@ -1,7 +1,8 @@
-"""A process that holds a real key leaves no copy of its memory anywhere."""
+"""What a process does for its own safety before it opens anything of a fleet."""
 
 import ctypes
 import logging
+import os
 import resource
 import sys
 
@@ -22,3 +23,16 @@ def harden() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def occupy_standard_streams() -> None:
+    """Put `/dev/null` where standard input, output or error was closed.
+
+    The next file would get that number: a stray line of some library, or of the interpreter's
+    last words, would be written into a lock or a journal.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one

@@ -29,6 +29,16 @@ def orders_to(config: FleetConfig) -> str:
     return config.broker.kind
 
 
+def root_warning(config: FleetConfig, uid: int) -> str | None:
+    """Said when orders are real and `uid` may do anything; None otherwise."""
+    if mode(config) != "live" or uid != 0:
+        return None
+    return (
+        "this fleet trades real money as root, and so does every strategy in it: "
+        "run it as a user of its own"
+    )
+
+
 def live_warning(config: FleetConfig) -> str | None:
     """What nobody may miss when orders are real; None on paper and on our own simulator."""
     if mode(config) != "live":

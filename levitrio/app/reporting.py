@@ -22,6 +22,7 @@ from levitrio.trading.risk import Permission
 LEVELS = {
     "starting": "debug",
     "live": "critical",
+    "root": "warning",
     "stopping": "debug",
     "crashed": "error",
     "failed": "error",

@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Literal
 
 import trio
@@ -12,7 +13,7 @@ import trio
 from levitrio.app.alerting import alerts_on, open_sends
 from levitrio.app.assembly import Assembly
 from levitrio.app.brokers import check_history, check_live, guard_account, open_credentials
-from levitrio.app.hardening import harden
+from levitrio.app.hardening import harden, occupy_standard_streams
 from levitrio.app.reload import Reloader
 from levitrio.app.reporting import LEVELS
 from levitrio.app.seams import Seams
@@ -21,7 +22,7 @@ from levitrio.app.watch import conviction, make_border, make_watchdog
 from levitrio.app.web import open_web
 from levitrio.control import paths
 from levitrio.control.claim import claim_socket
-from levitrio.errors import ControlError
+from levitrio.errors import ControlError, LevitrioError
 from levitrio.fleet.config import FleetConfig
 from levitrio.records.disk import Directory
 from levitrio.records.entries import History
@@ -33,9 +34,10 @@ from levitrio.records.redaction import Redactor
 from levitrio.records.registry import structure
 from levitrio.records.snapshots import SnapshotStore
 from levitrio.records.terminal import Terminal
-from levitrio.supervision.blackbox import Blackbox, Culprit, last_culprit
+from levitrio.supervision.blackbox import BOX, Blackbox, Culprit, last_culprit
 from levitrio.supervision.hard_exit import disarm_exit, exit_armed_by
 from levitrio.supervision.notify import Notifier
+from levitrio.supervision.sentinel import SIZE
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -58,6 +60,7 @@ def run_fleet(
     records are damaged, its key cannot be used, an address of `[alerts]` is unknown, or real
     orders were not asked for twice.
     """
+    occupy_standard_streams()
     seams = seams or Seams()
     check_live(config, live=live)
     if live:
@@ -86,7 +89,7 @@ def run_fleet(
         journal, history = open_journal(config, events, culprit, wall_ms())
         stack.callback(journal.close)
         check_history(config, history)
-        blackbox = stack.enter_context(Blackbox.open(config.fleet.data_dir))
+        blackbox = stack.enter_context(open_blackbox(config.fleet.data_dir))
         logs = LogWriter(
             config.fleet.data_dir / "logs",
             wall_clock_ms=wall_ms,
@@ -131,6 +134,20 @@ def run_fleet(
             exit_hard=exit_hard,
         )
         return trio.run(obey_signals, run)
+
+
+@contextmanager
+def open_blackbox(data_dir: Path) -> Iterator[Blackbox]:
+    """The watchdog's box. Raises LevitrioError when it cannot be made: a full disk, a limit."""
+    with ExitStack() as stack:
+        try:
+            box = stack.enter_context(Blackbox.open(data_dir))
+        except OSError as error:
+            raise LevitrioError(
+                f"cannot make {data_dir / BOX}: expected room for {SIZE / 2**20:.0f} MiB there and "
+                f"one more process, came: {error.strerror or error}"
+            ) from error
+        yield box
 
 
 def load_states(config: FleetConfig, events: EventLog) -> dict[str, object]:

@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from levitrio.app.assembly import Assembly
-from levitrio.app.opening import live_warning, opening
+from levitrio.app.opening import live_warning, opening, root_warning
 from levitrio.app.operations import Operations
 from levitrio.app.standstill import StandstillWatch
 from levitrio.app.venue import BINANCE_STREAMS
@@ -236,6 +236,8 @@ class FleetRun:
         )
         if (warning := live_warning(assembly.config)) is not None:
             assembly.tell("live", warning)
+        if (warning := root_warning(assembly.config, os.geteuid())) is not None:
+            assembly.tell("root", warning)
 
     def _log_control(self, event: str, **details: object) -> None:
         self.assembly.tell(event, ", ".join(f"{key} {value}" for key, value in details.items()))

@@ -11,6 +11,7 @@ import typer
 
 from levitrio.cli import completing, outcome, render
 from levitrio.cli.logs import LogReader, describe
+from levitrio.cli.numbers import finite
 from levitrio.cli.reports import describe_events, describe_incidents, describe_members
 from levitrio.cli.status import expect_symbols, run_status
 from levitrio.control.client import TIMEOUT, ControlClient, find_socket
@@ -32,7 +33,15 @@ FleetName = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.0, max=86_400.0, metavar="S", help="Seconds.")
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0.0,
+        max=86_400.0,
+        metavar="S",
+        help="Seconds the fleet has to answer; with --wait, the engines to get there.",
+        callback=finite,
+    ),
 ]
 Symbols = Annotated[
     list[str] | None,
@@ -241,7 +250,7 @@ def halt(
 ) -> int:
     """Cancel all orders and let no new one out; survives a restart, ends with unhalt."""
     with _connect(context, socket, fleet) as client:
-        return _show(client.call("halt", {"reason": reason}), as_json=as_json)
+        return _show(client.call("halt", {"reason": render.neutral(reason)}), as_json=as_json)
 
 
 def unhalt(
@@ -278,7 +287,15 @@ def metrics(context: typer.Context, socket: Socket = None, fleet: FleetName = No
 def shutdown(
     context: typer.Context,
     grace: Annotated[
-        float | None, typer.Option("--grace", min=0.0, max=3600.0, metavar="S", help="Seconds.")
+        float | None,
+        typer.Option(
+            "--grace",
+            min=0.0,
+            max=3600.0,
+            metavar="S",
+            help="Seconds engines have to stop; without it what fleet.toml says.",
+            callback=finite,
+        ),
     ] = None,
     as_json: Json = False,
     socket: Socket = None,

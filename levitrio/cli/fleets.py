@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from levitrio.cli import completing
+from levitrio.cli.numbers import finite
 
 FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.toml", help="The fleet to run.")]
 
@@ -85,7 +86,10 @@ def record(
     file: FleetFile,
     out: Annotated[Path, typer.Option(help="A new file; compressed when it ends in .gz.")],
     seconds: Annotated[
-        float | None, typer.Option("--for", min=0.1, help="Seconds; without it until Ctrl-C.")
+        float | None,
+        typer.Option(
+            "--for", min=0.1, metavar="S", help="Seconds; without it until Ctrl-C.", callback=finite
+        ),
     ] = None,
 ) -> int:
     """Record the market data of a fleet, without its engines, in the recording format."""
@@ -101,7 +105,9 @@ def simulator(
         list[Path] | None, typer.Option(help="Play this instead of a generated market.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
-    speed: Annotated[float, typer.Option(help="Market seconds per real second.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(help="Market seconds per real second.", callback=finite)
+    ] = 1.0,
     api_key: Annotated[str, typer.Option(help="Lets a client trade with this key.")] = "",
     api_secret: Annotated[
         str, typer.Option(help="Its HMAC secret, or its Ed25519 public key as PEM.")

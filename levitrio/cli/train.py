@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from levitrio.cli import render
+from levitrio.cli.numbers import finite
 from levitrio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,14 +46,23 @@ def train(
     horizon: Annotated[int, typer.Option(min=1, max=1000, help="Bars ahead to predict.")] = 1,
     folds: Annotated[int, typer.Option(min=1, max=100, help="Stretches to judge on.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
-    fee: Annotated[float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.")] = 0.001,
+    fee: Annotated[
+        float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.", callback=finite)
+    ] = 0.001,
     slippage: Annotated[
-        float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.")
+        float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.", callback=finite)
     ] = 0.0005,
-    long_above: Annotated[float, typer.Option(min=0.0, max=1.0, help="Judged with it.")] = 0.55,
-    short_below: Annotated[float, typer.Option(min=0.0, max=1.0, help="Judged with it.")] = 0.45,
+    long_above: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Judged with it.", callback=finite)
+    ] = 0.55,
+    short_below: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Judged with it.", callback=finite)
+    ] = 0.45,
     simulate: Annotated[
-        float, typer.Option(min=0.0, max=365.0, help="Days of the simulator's market instead.")
+        float,
+        typer.Option(
+            min=0.0, max=365.0, help="Days of the simulator's market instead.", callback=finite
+        ),
     ] = 0.0,
     market_seed: Annotated[int, typer.Option(min=0, help="Of the simulated market.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the model card.")] = False,

@@ -136,12 +136,12 @@ class Blackbox:
                 (directory / name).replace(directory / (name + _LAST))
         path = directory / BOX
         with (
-            path.open("x+b") as file,
+            open(path, "x+b", opener=_ours_alone) as file,
             _mapped(file) as box,
             memoryview(box) as memory,
             memory[sentinel.CELLS_AT :][: 8 * sentinel.CELLS] as part,
             part.cast("Q") as cells,
-            (directory / DUMP).open("xb", buffering=0) as dump,
+            open(directory / DUMP, "xb", buffering=0, opener=_ours_alone) as dump,
             _last_words(dump),
         ):
             cells[sentinel.HARD_MS] = round(hard_after * 1000)
@@ -170,6 +170,11 @@ class Blackbox:
             name = engine.encode()[: sentinel.NAME_SIZE]
             self._box[at : at + len(name)] = name
         return sentinel.FIRST_ENGINE + index
+
+
+def _ours_alone(path: str, flags: int) -> int:
+    """Whatever the umask says: the stacks of a dump are nobody else's business."""
+    return os.open(path, flags, 0o600)
 
 
 @contextlib.contextmanager

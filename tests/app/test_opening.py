@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from levitrio.app.opening import live_warning, mode, opening, orders_to
+from levitrio.app.opening import live_warning, mode, opening, orders_to, root_warning
 from levitrio.app.reporting import LEVELS
 from levitrio.fleet.config import Broker
 from levitrio.records.lines import LogRecord, human_line
@@ -29,6 +29,15 @@ def test_nobody_misses_that_it_is_live(tmp_path: Path) -> None:
     assert warning == "LIVE: orders of this fleet are sent to Binance (production)"
     record = LogRecord(0, LEVELS["live"], None, "live", {"text": warning})
     assert b"\x1b[1;31mlive\x1b[0m LIVE: " in human_line(record, colour=True)
+
+
+def test_real_money_as_root_is_said(tmp_path: Path) -> None:
+    """B132. A warning, no refusal: containers do that; on paper it is nobody's business."""
+    text = root_warning(live_fleet(tmp_path), 0)
+    assert text is not None
+    assert "as root" in text
+    assert root_warning(live_fleet(tmp_path), 1000) is None
+    assert root_warning(write_fleet(tmp_path), 0) is None
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,12 @@ class Shell:
     capture: pytest.CaptureFixture[str]
 
     async def run(self, line: str) -> Outcome:
+        return await self.run_words(*line.split())
+
+    async def run_words(self, *words: str) -> Outcome:
         async with serving(self.fleet, self.path, Recorder()):
             with trio.fail_after(10):
-                code = await trio.to_thread.run_sync(main, line.split())
+                code = await trio.to_thread.run_sync(main, words)
         return Outcome(code, *self.capture.readouterr())
 
     def alone(self, line: str) -> Outcome:
@@ -135,6 +138,9 @@ async def test_waiting_in_vain_is_no_success(shell: Shell, verb: str, code: int)
         "ctl bogus",
         "ctl stop --bogus",
         "ctl stop SOLUSDT --timeout -1",
+        "ctl stop SOLUSDT --timeout nan",
+        "ctl shutdown --grace inf",
+        "ctl status --timeout nan",
         "ctl stop SOLUSDT --timeout",
         "ctl status --bogus",
         "ctl history",
@@ -147,7 +153,7 @@ async def test_waiting_in_vain_is_no_success(shell: Shell, verb: str, code: int)
 def test_usage_errors_are_one_line_and_exit_2(
     shell: Shell, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No traceback; with --json the document is on standard output."""
+    """B124. No traceback; with --json the document is on standard output."""
     monkeypatch.delenv("LEVI_SOCKET")
     found = shell.alone(line)
     assert (found.code, found.out) == (2, "")
@@ -183,7 +189,7 @@ async def test_the_fleet_is_found_by_option_before_or_after_the_command(shell: S
 
 
 async def test_history_has_tracebacks_and_no_escapes(shell: Shell) -> None:
-    """What an engine's error says is shown, never executed by the terminal."""
+    """B128. What an engine's error says is shown, never executed by the terminal."""
     found = await shell.run("ctl history sol-usdt")
     assert found.code == 0
     assert "crash: ValueError: \\x1b[2Jbad (given up)\n    Traceback:\n      a.py:1\n" in found.out
@@ -249,7 +255,7 @@ def test_the_version_is_told(shell: Shell) -> None:
 
 
 async def test_symbols_that_look_like_options_go_behind_two_dashes(shell: Shell) -> None:
-    """And what no terminal should see is echoed harmlessly."""
+    """B124. And what no terminal should see is echoed harmlessly."""
     found = await shell.run("ctl stop -- -rf")
     assert (found.code, found.err) == (2, "Error: unknown symbol RF\n")
     found = await shell.run("ctl stop \udcff\x1b[2J")
@@ -258,6 +264,17 @@ async def test_symbols_that_look_like_options_go_behind_two_dashes(shell: Shell)
     assert "\x1b" not in found.err
     found = await shell.run(f"ctl stop {'X' * 70_000}")
     assert found.code == 2
+
+
+@pytest.mark.parametrize(
+    "word", ["BTC,SOL", "BTC\nSOL", "SOL*\n", "SOL{USDT}", "*USDT,*", "[", "SOL["]
+)
+async def test_names_with_signs_of_lists_and_globs_stop_nobody(shell: Shell, word: str) -> None:
+    """B137. A comma, a line break, half a glob: exit 2, one line, every engine as it was."""
+    found = await shell.run_words("ctl", "stop", word)
+    assert found.code == 2
+    assert found.err.count("\n") == 1
+    assert shell.fleet.commands == []
 
 
 @pytest.mark.parametrize("word", ["", " ", "\udcff\udcfe"])
@@ -272,6 +289,13 @@ async def test_what_cannot_be_a_symbol_is_said_in_our_words(
     assert err.startswith("Error: expected a symbol such as BTCUSDT, or a glob, got '")
     assert err.count("\n") == 1
     assert err.isascii()
+
+
+async def test_a_halt_is_not_refused_for_its_reason(shell: Shell) -> None:
+    """B124. Bytes that are no text, escapes: written out, and trading is halted."""
+    found = await shell.run_words("ctl", "halt", "--reason", "why \udcff\x1b[2J")
+    assert found.code == 0
+    assert shell.fleet.commands[0][:2] == ("halt", ("why \\udcff\\x1b[2J",))
 
 
 def test_an_event_says_when_it_was() -> None:

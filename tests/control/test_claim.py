@@ -34,7 +34,7 @@ def mode(path: Path) -> int:
 
 
 def test_the_socket_is_ours_alone_whatever_the_umask(place: Path) -> None:
-    """0600 in 0700 directories that are made on the way, and the umask is given back."""
+    """B131. 0600 in 0700 directories that are made on the way, and the umask is given back."""
     deep = place.parent / "a" / "b" / "demo.sock"
     previous = os.umask(0)
     try:
@@ -66,7 +66,7 @@ def test_a_second_claim_is_refused_and_harms_nothing(place: Path) -> None:
 
 @pytest.mark.slow
 def test_what_a_killed_process_left_is_replaced(place: Path) -> None:
-    """`kill -9` leaves a socket and a lock file; the next start takes both over."""
+    """B126. `kill -9` leaves a socket and a lock file; the next start takes both over."""
     command = [sys.executable, "-c", _HOLD, str(place)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

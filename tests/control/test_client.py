@@ -74,7 +74,7 @@ def test_named_by_path_by_name_or_by_the_environment(
 
 
 def test_without_a_fleet_it_says_what_to_type(home: Path) -> None:
-    """No directory, an empty one: unreachable, with the command that helps."""
+    """B125. No directory, an empty one: unreachable, with the command that helps."""
     with pytest.raises(FleetUnreachable, match="no fleet is running") as caught:
         find_socket()
     assert caught.value.hint == "levi run fleet.toml"
@@ -108,7 +108,7 @@ def test_the_only_running_fleet_is_meant(run_directory: Path) -> None:
 
 
 def test_a_stale_socket_is_no_fleet(run_directory: Path) -> None:
-    """What a killed run left behind."""
+    """B126. What a killed run left behind."""
     listen(run_directory / "demo.sock").close()
     with pytest.raises(FleetUnreachable, match="no fleet answers"):
         ControlClient(find_socket())
@@ -176,7 +176,7 @@ async def test_following_until_the_fleet_ends(run_directory: Path) -> None:
 
 
 def test_a_fleet_that_hangs_is_given_up(run_directory: Path) -> None:
-    """Accepted by the kernel, answered by nobody: an end within the timeout."""
+    """B127. Accepted by the kernel, answered by nobody: an end within the timeout."""
     path = run_directory / "demo.sock"
     with (
         listen(path),

@@ -10,7 +10,7 @@ from levitrio.errors import UsageError
 
 
 def test_the_directory_is_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HOME, whatever XDG says; the passwd entry where HOME is unset or relative."""
+    """B131. HOME, whatever XDG says; the passwd entry where HOME is unset or relative."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/elsewhere")
     monkeypatch.setenv("HOME", "/home/somebody")
     expected = "/home/somebody/.local/state/levitrio/run/demo.sock"
