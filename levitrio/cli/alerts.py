@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from levitrio.cli import outcome, render
+from levitrio.cli.examples import epilog
 from levitrio.errors import UsageError
 from levitrio.fleet.reading import load
 from levitrio.records.apprise_sender import make_sends
@@ -16,9 +17,9 @@ TEXT = "This is how an alert arrives."
 
 def register(app: typer.Typer) -> None:
     """Add `alerts` and its commands."""
-    alerts = typer.Typer(help="Messages to people.", rich_markup_mode=None)
+    alerts = typer.Typer(help="Messages to people, as [alerts] says.", rich_markup_mode=None)
     alerts.callback()(lambda: None)
-    alerts.command("test")(test)
+    alerts.command("test", epilog=epilog("alerts test"))(test)
     app.add_typer(alerts, name="alerts")
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from levitrio.cli import outcome, render
+from levitrio.cli.examples import epilog
 from levitrio.errors import LevitrioError, UsageError
 
 _FLEETS = "levitrio.cli.fleets"
@@ -23,11 +24,11 @@ ROOMS = {
     "init": _FLEETS,
     "strategies": _FLEETS,
     "record": _FLEETS,
+    "simulator": _FLEETS,
     "replay": "levitrio.cli.replay",
     "ctl": "levitrio.cli.ctl",
     "journal": "levitrio.cli.journal",
     "alerts": "levitrio.cli.alerts",
-    "simulator": _FLEETS,
     "train": "levitrio.cli.train",
 }
 """Command -> module with `register(app)`, in the order in which help lists them."""
@@ -57,6 +58,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         help="A fleet of trading engines that never stops trading because one of them did.",
         pretty_exceptions_enable=False,
+        epilog=epilog(""),
         rich_markup_mode=None,  # plain text in every terminal and mail, and 60 ms less
     )
     app.callback()(_options)

@@ -10,6 +10,7 @@ import attrs
 import typer
 
 from levitrio.cli import completing, outcome, render
+from levitrio.cli.examples import epilog
 from levitrio.cli.logs import LogReader, describe
 from levitrio.cli.numbers import finite
 from levitrio.cli.reports import describe_events, describe_incidents, describe_members
@@ -39,7 +40,7 @@ Timeout = Annotated[
         min=0.0,
         max=86_400.0,
         metavar="S",
-        help="Seconds the fleet has to answer; with --wait, the engines to get there.",
+        help="Seconds to wait: for the answer or, with --wait, for the engines.",
         callback=finite,
     ),
 ]
@@ -75,9 +76,9 @@ class Target:
 
 def register(app: typer.Typer) -> None:
     """Add `ctl` and its commands."""
-    ctl = typer.Typer(help="Talk to a running fleet.", rich_markup_mode=None)
+    ctl = typer.Typer(help="Talk to a running fleet.", epilog=epilog("ctl"), rich_markup_mode=None)
     ctl.callback()(_choose)
-    ctl.command("status")(status)
+    ctl.command("status", epilog=epilog("ctl status"))(status)
     for verb, text in _VERBS.items():
         ctl.command(verb, help=text)(_make(verb))
     for command in (
@@ -93,7 +94,8 @@ def register(app: typer.Typer) -> None:
         shutdown,
         top,
     ):
-        ctl.command(command.__name__)(command)
+        name = command.__name__
+        ctl.command(name, epilog=epilog(f"ctl {name}"))(command)
     app.add_typer(ctl, name="ctl")
 
 
@@ -175,8 +177,15 @@ def reload(
 
 def history(
     context: typer.Context,
-    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", autocompletion=completing.symbols)],
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000)] = 20,
+    symbol: Annotated[
+        str,
+        typer.Argument(
+            metavar="SYMBOL", help="BTCUSDT, btc/usdt", autocompletion=completing.symbols
+        ),
+    ],
+    limit: Annotated[
+        int, typer.Option("-n", "--limit", min=1, max=1000, metavar="N", help="How many.")
+    ] = 20,
     as_json: Json = False,
     socket: Socket = None,
     fleet: FleetName = None,
@@ -191,7 +200,10 @@ def history(
 def events(
     context: typer.Context,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
-    since: Annotated[int | None, typer.Option("--since", min=0, metavar="SEQ")] = None,
+    since: Annotated[
+        int | None,
+        typer.Option("--since", min=0, metavar="SEQ", help="Only what came after this event."),
+    ] = None,
     as_json: Json = False,
     socket: Socket = None,
     fleet: FleetName = None,
@@ -213,12 +225,14 @@ def logs(
     context: typer.Context,
     symbols: Symbols = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=0, max=100_000)] = 20,
+    lines: Annotated[
+        int, typer.Option("-n", "--lines", min=0, max=100_000, metavar="N", help="How many.")
+    ] = 20,
     as_json: Json = False,
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
-    """Show the last lines of engines' logs, or of the orchestrator's; -f survives midnight."""
+    """Show the last lines of engines' logs. Without a symbol, the fleet's; -f survives midnight."""
     expect_symbols(symbols or ())
     with _connect(context, socket, fleet) as client:
         answer = client.call("status", {"symbols": symbols or []})
@@ -243,12 +257,14 @@ def risk(
 
 def halt(
     context: typer.Context,
-    reason: Annotated[str, typer.Option("--reason", metavar="R", help="For the journal.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="R", help="Why, for the journal and the status.")
+    ] = "",
     as_json: Json = False,
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
-    """Cancel all orders and let no new one out; survives a restart, ends with unhalt."""
+    """Cancel all orders, let no new one out. Survives a restart, ends with unhalt."""
     with _connect(context, socket, fleet) as client:
         return _show(client.call("halt", {"reason": render.neutral(reason)}), as_json=as_json)
 
@@ -312,7 +328,7 @@ def top(
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
-    """Watch the fleet live: sort, filter, details, actions (needs the extra [tui])."""
+    """Watch the fleet live, and act (extra [tui]). Keys are shown at the bottom."""
     from levitrio.cli.top.command import run_top
 
     said: Target = context.obj

@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 import typer
 
 from levitrio.cli import completing
+from levitrio.cli.examples import epilog
 from levitrio.cli.numbers import finite
 
-FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.toml", help="The fleet to run.")]
+FleetFile = Annotated[
+    Path, typer.Argument(metavar="FLEET.toml", help="The file that describes the fleet.")
+]
 
 
 class LogFormat(StrEnum):
@@ -20,7 +23,7 @@ class LogFormat(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (run, check, init, strategies, record, simulator):
-        app.command()(command)
+        app.command(epilog=epilog(command.__name__))(command)
 
 
 def run(
@@ -32,7 +35,7 @@ def run(
         LogFormat, typer.Option(help="What the terminal shows.")
     ] = LogFormat.HUMAN,
 ) -> int:
-    """Run a fleet in the foreground until Ctrl-C or `levi ctl shutdown`."""
+    """Run a fleet here, until Ctrl-C or `levi ctl shutdown`."""
     # Imported here: `levi check` need not wait for everything a running fleet needs.
     from levitrio.app.models import strategy_check
     from levitrio.app.run import run_fleet
@@ -46,7 +49,7 @@ def run(
 
 
 def check(file: FleetFile) -> int:
-    """Say everything that is wrong with a fleet.toml, at once and with its lines."""
+    """Name every mistake in a fleet.toml, with its line."""
     from levitrio.app.models import strategy_check
     from levitrio.cli.check import check as check_file
     from levitrio.cli.import_path import add_import_path
@@ -58,7 +61,7 @@ def check(file: FleetFile) -> int:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path(),
 ) -> int:
-    """Write a commented fleet.toml to start from; never overwrites one."""
+    """Write a commented fleet.toml to start from. Never overwrites one."""
     from levitrio.cli.init import init as init_folder
 
     return init_folder(folder)
@@ -74,7 +77,7 @@ def strategies(
         ),
     ] = None,
 ) -> int:
-    """List the strategies fleet.toml can name, with their parameters and defaults."""
+    """List the strategies a fleet.toml can name, with parameters."""
     from levitrio.cli.import_path import add_import_path
     from levitrio.cli.strategies import list_strategies
 
@@ -84,7 +87,9 @@ def strategies(
 
 def record(
     file: FleetFile,
-    out: Annotated[Path, typer.Option(help="A new file; compressed when it ends in .gz.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="A new file; compressed when it ends in .gz.")
+    ],
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -92,7 +97,7 @@ def record(
         ),
     ] = None,
 ) -> int:
-    """Record the market data of a fleet, without its engines, in the recording format."""
+    """Record the market data of a fleet, without its engines."""
     from levitrio.cli.record import record as record_fleet
     from levitrio.fleet.reading import load
 
@@ -100,17 +105,22 @@ def record(
 
 
 def simulator(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, metavar="N", help="0 takes a free one.")
+    ] = 0,
     recording: Annotated[
-        list[Path] | None, typer.Option(help="Play this instead of a generated market.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Play this instead of a generated market."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the generated market.")] = 1,
     speed: Annotated[
-        float, typer.Option(help="Market seconds per real second.", callback=finite)
+        float, typer.Option(metavar="X", help="Market seconds per real second.", callback=finite)
     ] = 1.0,
-    api_key: Annotated[str, typer.Option(help="Lets a client trade with this key.")] = "",
+    api_key: Annotated[
+        str, typer.Option(metavar="K", help="Lets a client trade with this key.")
+    ] = "",
     api_secret: Annotated[
-        str, typer.Option(help="Its HMAC secret, or its Ed25519 public key as PEM.")
+        str, typer.Option(metavar="S", help="Its HMAC secret, or its Ed25519 public key as PEM.")
     ] = "",
 ) -> int:
     """Run the built-in exchange alone, for any Binance client."""

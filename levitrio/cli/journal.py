@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from levitrio.cli import outcome, render
+from levitrio.cli.examples import epilog
 from levitrio.errors import UsageError
 from levitrio.records.journal_reading import check_journal, table_rows
 from levitrio.records.sqlite.schema import COLUMNS
@@ -27,8 +28,8 @@ class Format(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add `journal` and its commands."""
     journal = typer.Typer(help="Look at a fleet's journal.", rich_markup_mode=None)
-    journal.command("check")(check)
-    journal.command("export")(export)
+    journal.command("check", epilog=epilog("journal check"))(check)
+    journal.command("export", epilog=epilog("journal export"))(export)
     app.add_typer(journal, name="journal")
 
 
@@ -56,7 +57,9 @@ def check(
 
 def export(
     source: Source,
-    out: Annotated[Path, typer.Option("--out", help="A folder; one file for each table.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="A folder; one file for each table.")
+    ],
     kind: Annotated[Format, typer.Option("--format", help="File format.")] = Format.CSV,
 ) -> int:
     """Write every table to a file; amounts stay exact, as decimal text."""

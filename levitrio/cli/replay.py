@@ -11,13 +11,14 @@ import attrs
 import typer
 
 from levitrio.cli import render
+from levitrio.cli.examples import epilog
 from levitrio.cli.progress import Progress
 from levitrio.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(replay)
+    app.command(epilog=epilog("replay"))(replay)
 
 
 def replay(
@@ -30,7 +31,7 @@ def replay(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page with charts (extra [charts]).")
+        Path | None, typer.Option(metavar="FILE", help="Write a page with charts (extra [charts]).")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -51,14 +52,23 @@ def replay(
         ),
     ] = None,
     spread: Annotated[
-        str, typer.Option(help="Between bid and ask where the data has no quotes, a fraction.")
+        str,
+        typer.Option(
+            metavar="X", help="Between bid and ask where the data has no quotes, a fraction."
+        ),
     ] = "0.0002",
-    seed: Annotated[int, typer.Option(min=0, help="Of the pauses before restarts.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of the pauses before restarts.")
+    ] = 1,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Processes of a sweep; one per core.")
+        int | None,
+        typer.Option(min=1, max=256, metavar="N", help="Processes of a sweep; one per core."),
     ] = None,
 ) -> int:
-    """Replay recorded data through the engines, gateway, risk and paper broker of a fleet."""
+    """Replay recorded data through a fleet, on paper.
+
+    The same engines, gateway and risk as in `levi run`, in virtual time.
+    """
     from levitrio.cli.import_path import add_import_path
 
     add_import_path(file)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from levitrio.cli import render
+from levitrio.cli.examples import epilog
 from levitrio.cli.numbers import finite
 from levitrio.errors import UsageError
 
@@ -30,44 +31,74 @@ class ModelKind(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(train)
+    app.command(epilog=epilog("train"))(train)
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="MODEL.onnx, or MODEL.txt for LightGBM's own format.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="MODEL.onnx, or MODEL.txt for LightGBM's own format."),
+    ],
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="Candle files or recordings.")
     ] = None,
     symbol: Annotated[
-        list[str] | None, typer.Option(help="Only these symbols; repeat it for more.")
+        list[str] | None,
+        typer.Option(metavar="SYMBOL", help="Only these symbols; repeat it for more."),
     ] = None,
-    interval: Annotated[str, typer.Option(help="Of the bars; found from a candle file.")] = "",
+    interval: Annotated[
+        str, typer.Option(metavar="1m|1h|...", help="Of the bars; found from a candle file.")
+    ] = "",
     model: Annotated[ModelKind, typer.Option(help="What to train.")] = ModelKind.LOGISTIC,
-    horizon: Annotated[int, typer.Option(min=1, max=1000, help="Bars ahead to predict.")] = 1,
-    folds: Annotated[int, typer.Option(min=1, max=100, help="Stretches to judge on.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+    horizon: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Bars ahead to predict.")
+    ] = 1,
+    folds: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Stretches to judge on.")
+    ] = 5,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")
+    ] = 1,
     fee: Annotated[
-        float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.", callback=finite)
+        float,
+        typer.Option(min=0.0, max=0.1, metavar="X", help="Fraction of an order.", callback=finite),
     ] = 0.001,
     slippage: Annotated[
-        float, typer.Option(min=0.0, max=0.1, help="Fraction of an order.", callback=finite)
+        float,
+        typer.Option(min=0.0, max=0.1, metavar="X", help="Fraction of an order.", callback=finite),
     ] = 0.0005,
     long_above: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Judged with it.", callback=finite)
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="P",
+            help="The judgement is long above this probability.",
+            callback=finite,
+        ),
     ] = 0.55,
     short_below: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Judged with it.", callback=finite)
+        float,
+        typer.Option(
+            min=0.0, max=1.0, metavar="P", help="And short below this one.", callback=finite
+        ),
     ] = 0.45,
     simulate: Annotated[
         float,
         typer.Option(
-            min=0.0, max=365.0, help="Days of the simulator's market instead.", callback=finite
+            min=0.0,
+            max=365.0,
+            metavar="DAYS",
+            help="Days of the simulator's market instead.",
+            callback=finite,
         ),
     ] = 0.0,
-    market_seed: Annotated[int, typer.Option(min=0, help="Of the simulated market.")] = 1,
+    market_seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of the simulated market.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the model card.")] = False,
 ) -> int:
-    """Train a model, judge it walking forward, and write it with its card (MODEL.json)."""
+    """Train a model and judge it walking forward. Its card is beside it, MODEL.json."""
     check_installed()
     from levitrio.training.judging import Costs
     from levitrio.training.train import Recipe

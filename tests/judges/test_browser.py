@@ -27,6 +27,15 @@ PATIENCE = 20.0
 SHOWN_WITHIN = 1.0
 """Seconds from a crash to the page."""
 
+WIDTHS = (
+    ("desktop-light", 1440, 1000, False),
+    ("desktop-dark", 1440, 1000, True),
+    ("tablet-light", 820, 1180, False),
+    ("phone-light", 390, 844, False),
+    ("phone-dark", 390, 844, True),
+)
+"""Name, width, height, dark."""
+
 PATIENT_STRATEGY = '\n[engines.XRPUSDT]\nstrategy = "own_pages:OnCall"\n'
 
 
@@ -120,13 +129,7 @@ def page(driver: Any, fleet: PageFleet) -> Iterator[Page]:
 
 def test_fifteen_engines_at_every_width(page: Page) -> None:
     """Loads without a complaint, shows everything, scrolls sideways nowhere."""
-    for name, width, height, dark in (
-        ("desktop-light", 1440, 1000, False),
-        ("desktop-dark", 1440, 1000, True),
-        ("tablet-light", 820, 1180, False),
-        ("phone-light", 390, 844, False),
-        ("phone-dark", 390, 844, True),
-    ):
+    for name, width, height, dark in WIDTHS:
         page.open(width, height, dark=dark)
         page.until(lambda: len(page.symbols()) == 15)
         page.until(lambda: page.run("return !!document.querySelector('#equity-chart svg')"))
@@ -233,6 +236,15 @@ def test_a_thousand_engines(driver: Any, tmp_path: Path, home: Path) -> None:
     """The document holds the rows in sight only, and the page answers while they move."""
     with PageFleet(home, tmp_path, thousand()) as fleet:
         page = Page(driver, fleet)
+        for name, width, height, dark in WIDTHS:
+            page.open(width, height, dark=dark)
+            page.until(lambda: page.text("#shown") == "1000")
+            page.until(lambda: page.run("return !!document.querySelector('#equity-chart svg')"))
+            assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+            page.picture(f"thousand-{name}")
+            page.run("document.getElementById('engines').scrollIntoView()")
+            time.sleep(1.5)
+            page.picture(f"thousand-table-{name}")
         page.open(1440, 1000)
         page.until(lambda: page.text("#shown") == "1000")
         assert 10 < len(page.symbols()) < 100
