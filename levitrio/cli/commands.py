@@ -26,10 +26,10 @@ ROOMS = {
     "record": _FLEETS,
     "simulator": _FLEETS,
     "replay": "levitrio.cli.replay",
+    "train": "levitrio.cli.train",
     "ctl": "levitrio.cli.ctl",
     "journal": "levitrio.cli.journal",
     "alerts": "levitrio.cli.alerts",
-    "train": "levitrio.cli.train",
 }
 """Command -> module with `register(app)`, in the order in which help lists them."""
 
