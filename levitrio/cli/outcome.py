@@ -32,14 +32,21 @@ def exit_code(error: LevitrioError) -> int:
     return FAILED
 
 
+def _lines(error: LevitrioError) -> list[str]:
+    """One, but for what a fleet says of a whole file."""
+    return str(error).split("\n") if isinstance(error, ControlError) else [str(error)]
+
+
 def report(error: LevitrioError, *, as_json: bool, is_status: bool = False) -> int:
     """Tell the error where the caller looks for it, and return the exit code."""
     hint = getattr(error, "hint", "")
     code = exit_code(error)
     if not as_json:
         # What is wrong with a fleet.toml is told at once, each on a line of its own.
-        for text in error.problems if isinstance(error, ConfigError) else (str(error),):
-            render.complain(text, hint)
+        *texts, last = error.problems if isinstance(error, ConfigError) else _lines(error)
+        for text in texts:
+            render.complain(text)
+        render.complain(last, hint)
         return code
     document: dict[str, object]
     if is_status:

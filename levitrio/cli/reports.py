@@ -48,7 +48,7 @@ def describe_members(result: Mapping[str, Any], indent: str = "") -> Sequence[st
             lines.append(f"{indent}{neutral(key)}: {neutral(', '.join(map(str, value)) or '-')}")
         else:
             shown = ("yes" if value else "no") if isinstance(value, bool) else value
-            shown = "-" if shown is None else shown
+            shown = "-" if shown is None or shown in ("", {}) else shown
             lines.append(f"{indent}{neutral(key)}: {neutral(shown)}")
     return lines
 

@@ -10,8 +10,11 @@ import pytest
 import trio
 import trio.testing
 
+from levitrio.cli import outcome
 from levitrio.cli.main import main
-from levitrio.cli.reports import describe_events
+from levitrio.cli.reports import describe_events, describe_members
+from levitrio.control import codes
+from levitrio.errors import ControlError
 from levitrio.records.events import EventLog
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder, private_directory, serving
@@ -296,6 +299,24 @@ async def test_a_halt_is_not_refused_for_its_reason(shell: Shell) -> None:
     found = await shell.run_words("ctl", "halt", "--reason", "why \udcff\x1b[2J")
     assert found.code == 0
     assert shell.fleet.commands[0][:2] == ("halt", ("why \\udcff\\x1b[2J",))
+
+
+def test_every_mistake_of_a_file_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `levi check` has it, also when the fleet says it; the next command is at the end."""
+    text = "refused as a whole:\nfleet.toml:1: a\nfleet.toml:2: b\x1b[2J"
+    error = ControlError(codes.INVALID_PARAMS, text, "levi check fleet.toml")
+    assert outcome.report(error, as_json=False) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "Error: refused as a whole:",
+        "Error: fleet.toml:1: a",
+        "Error: fleet.toml:2: b\\x1b[2J; type: levi check fleet.toml",
+    ]
+
+
+def test_nothing_is_a_dash() -> None:
+    """An empty reason, no denials: no dangling colon, no braces."""
+    found = describe_members({"reason": "", "denials": {}, "last": None, "ok": True, "n": 0})
+    assert list(found) == ["reason: -", "denials: -", "last: -", "ok: yes", "n: 0"]
 
 
 def test_an_event_says_when_it_was() -> None:

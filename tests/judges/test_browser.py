@@ -36,6 +36,13 @@ WIDTHS = (
 )
 """Name, width, height, dark."""
 
+LIVE = """
+    const pill = document.getElementById("mode");
+    pill.textContent = "LIVE · Binance production";
+    pill.dataset.mode = "live";
+    document.body.classList.add("real");
+"""
+
 PATIENT_STRATEGY = '\n[engines.XRPUSDT]\nstrategy = "own_pages:OnCall"\n'
 
 
@@ -56,7 +63,7 @@ class Page:
         self.driver.get("about:blank")
         self.driver.get(self.fleet.url + "/")
         self.until(lambda: self.run("return document.documentElement.dataset.charts"))
-        self.until(lambda: self.text("#link") == "live")
+        self.until(lambda: self.text("#link") == "connected")
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -85,6 +92,15 @@ class Page:
     def complaints(self) -> list[str]:
         """What the browser wrote to its console."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def outside(self, width: int) -> list[str]:
+        """What of the head and the cards stands over the edge of a screen that wide."""
+        script = """
+            const parts = [...document.querySelectorAll('.top *, .card, .card-head *, .figure *')];
+            return parts.filter(part => part.getBoundingClientRect().right > arguments[0] + 0.5)
+                .map(part => part.outerHTML.slice(0, 80));
+        """
+        return list(self.run(script, width))
 
     def picture(self, name: str) -> None:
         """Keep what is to be seen."""
@@ -137,7 +153,12 @@ def test_fifteen_engines_at_every_width(page: Page) -> None:
         assert page.text("#trading") == "active"
         assert page.text("#mode") == "paper"
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        assert page.outside(width) == []
         page.picture(name)
+        # As it would look with real orders, until the next picture from the fleet.
+        page.run(LIVE)
+        assert page.outside(width) == []
+        page.picture(f"live-{name}")
 
 
 def test_filter_and_sort(page: Page) -> None:
@@ -223,9 +244,9 @@ def test_it_comes_back_by_itself(page: Page) -> None:
     page.open(1440, 1000)
     page.until(lambda: len(page.symbols()) == 15)
     page.fleet.process.kill()
-    page.until(lambda: page.text("#link") != "live")
+    page.until(lambda: page.text("#link") != "connected")
     page.fleet.process.start()
-    page.until(lambda: page.text("#link") == "live")
+    page.until(lambda: page.text("#link") == "connected")
     page.until(lambda: page.text("#up") == "15")
     # While nobody answers, a browser writes that down, and rightly so.
     assert all("ERR_" in complaint for complaint in page.complaints())
@@ -240,7 +261,7 @@ def test_a_thousand_engines(driver: Any, tmp_path: Path, home: Path) -> None:
             page.open(width, height, dark=dark)
             page.until(lambda: page.text("#shown") == "1000")
             page.until(lambda: page.run("return !!document.querySelector('#equity-chart svg')"))
-            assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+            assert page.outside(width) == []
             page.picture(f"thousand-{name}")
             page.run("document.getElementById('engines').scrollIntoView()")
             time.sleep(1.5)

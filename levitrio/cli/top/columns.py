@@ -37,6 +37,8 @@ TONES = {
 
 _BARS = "▁▂▃▄▅▆▇█"
 
+_HALF_A_CENT = Decimal("0.005")
+
 _STALE = 30.0
 """Seconds without data that are worth a look: the default of `[feed] stale_after`."""
 
@@ -71,9 +73,11 @@ def number(value: object) -> Decimal | None:
 
 
 def money(value: Decimal | None) -> str:
-    """`+12.75`, `-1.20M`; nothing gained or lost is `0`."""
+    """`+12.75`, `-1.20M`; nothing gained or lost is `0`, and next to nothing has no sign."""
     if value is None:
         return "-"
+    if value and abs(value) <= _HALF_A_CENT:
+        return "0.00"
     for unit, name in ((10**9, "G"), (10**6, "M")):
         if abs(value) >= unit:
             return f"{value / unit:+.2f}{name}" if abs(value) < 10**15 else f"{value:+.2e}"

@@ -42,7 +42,7 @@ def _orders(document: Mapping[str, Any]) -> list[Piece]:
     mode = document.get("mode")
     if mode == "live":
         return [("  ", "plain"), (" LIVE ", "alarm"), *_venue(document)]
-    return [("  ", "plain"), (f"{neutral(mode)} orders", "dim")] if mode else []
+    return [("  ", "plain"), (neutral(mode), "dim")] if mode else []
 
 
 def _venue(document: Mapping[str, Any]) -> list[Piece]:

@@ -122,7 +122,7 @@ function listen() {
 }
 
 function link(alive) {
-  const node = byId("link"), text = alive ? "live" : "no connection, trying again";
+  const node = byId("link"), text = alive ? "connected" : "no connection, trying again";
   put(node, text);
   node.dataset.alive = String(alive);
   document.body.classList.toggle("away", !alive);

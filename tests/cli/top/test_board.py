@@ -172,7 +172,8 @@ def test_escapes_are_shown_and_not_obeyed() -> None:
     ("value", "shown_as"),
     [
         ("12.75", "+12.75"),
-        ("-0.004", "-0.00"),
+        ("-0.004", "0.00"),
+        ("0.006", "+0.01"),
         ("0", "0"),
         ("1234567", "+1.23M"),
         ("-5e9", "-5.00G"),
@@ -243,5 +244,5 @@ def test_real_orders_are_not_to_be_missed() -> None:
     testnet = pieces(mode="live", orders_to="Binance testnet")
     assert (" LIVE ", "alarm") in testnet
     assert (" Binance testnet", "bad") in testnet
-    assert ("paper orders", "dim") in pieces(mode="paper", orders_to="paper")
-    assert all("orders" not in text for text, _ in pieces())
+    assert ("paper", "dim") in pieces(mode="paper", orders_to="paper")
+    assert all("paper" not in text for text, _ in pieces())
