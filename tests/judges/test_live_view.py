@@ -249,6 +249,13 @@ def test_a_thousand_engines_under_a_tenth_of_a_core(tmp_path: Path) -> None:
             share = (cpu_seconds(pid) - before) / (time.monotonic() - begun)
             print(f"levi ctl top, 1,000 engines: {share:.1%} of a core")
             assert share < 0.10
+            for width, height in ((80, 24), (200, 50)):
+                terminal.width, terminal.height = width, height
+                terminal.start("top")
+                terminal.until(lambda: len(terminal.symbols()) > 10, 60.0)
+                terminal.until(lambda: "drawdown 0." in terminal.lines[0])
+                assert "q quit" in terminal.lines[-2]
+                terminal.keep(f"thousand-{width}x{height}")
         finally:
             terminal.end()
 
