@@ -96,7 +96,8 @@ class SupervisionReporter:
                 text = f"{crash.error[:300]} ({then})"
                 self.events.emit("crashed", text, name, cause=crash.cause, delay=delay)
             case GaveUp(name=name, reason=reason):
-                self.events.emit("failed", f"given up: {reason}", name)
+                text = f"given up: {reason}; once it is mended: levi ctl reset {name}"
+                self.events.emit("failed", text, name)
             case ChildStuck(name=name, grace=grace, place=place):
                 where = f", it is at {place}" if place else ""
                 self.events.emit("stuck", f"has not stopped within {grace:g} s{where}", name)

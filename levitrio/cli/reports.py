@@ -21,6 +21,8 @@ def describe_incidents(result: Mapping[str, Any]) -> Sequence[str]:
         )
         for part in ("traceback", "last_lines"):
             text = str(incident.get(part) or "")
+            if text and part == "last_lines":
+                lines.append("    what came before:")
             lines += [f"    {neutral(line)}" for line in text.split("\n") if line]
     return lines or [f"{neutral(result['symbol'])} has no incident"]
 

@@ -54,6 +54,8 @@ async def test_a_poisoned_strategy_is_given_up(autojump_clock: MockClock, tmp_pa
         row = fleet.row("SOLUSDT")
         assert (row["status"], row["restarts"], row["incarnation"]) == ("failed", 3, 4)
         assert row["last_error"].startswith("RuntimeError: poisoned by")
+        (told,) = [e.text for e in fleet.assembly.events.since(0).events if e.kind == "failed"]
+        assert told.endswith("once it is mended: levi ctl reset SOLUSDT")
         assert fleet.row("BTCUSDT")["incarnation"] == 1
         incidents = await fleet.operations.history("SOLUSDT", 10)
         assert [incident["delay"] for incident in incidents] == [None, 2.0, 1.0, 0.0]

@@ -12,7 +12,7 @@ import trio.testing
 
 from levitrio.cli import outcome
 from levitrio.cli.main import main
-from levitrio.cli.reports import describe_events, describe_members
+from levitrio.cli.reports import describe_events, describe_incidents, describe_members
 from levitrio.control import codes
 from levitrio.errors import ControlError
 from levitrio.records.events import EventLog
@@ -311,6 +311,13 @@ def test_every_mistake_of_a_file_is_a_line(capsys: pytest.CaptureFixture[str]) -
         "Error: fleet.toml:1: a",
         "Error: fleet.toml:2: b\\x1b[2J; type: levi check fleet.toml",
     ]
+
+
+def test_an_incident_says_what_came_before() -> None:
+    """The traceback, then the engine's last events under words of their own."""
+    incident = {"error": "E", "traceback": "Traceback", "last_lines": "t running"}
+    _, *rest = describe_incidents({"symbol": "A", "incidents": [incident]})
+    assert rest == ["    Traceback", "    what came before:", "    t running"]
 
 
 def test_nothing_is_a_dash() -> None:

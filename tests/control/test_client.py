@@ -271,7 +271,7 @@ def test_a_full_fleet_is_asked_again_until_the_timeout(run_directory: Path) -> N
 def test_whatever_comes_back_is_an_answer_or_an_error(
     run_directory: Path, answer: bytes, error: type[Exception]
 ) -> None:
-    """No JSON, another id, too much, half a line: one of our errors, never a traceback."""
+    """B128. No JSON, another id, too much, half a line: one of our errors, never a traceback."""
     path = run_directory / "demo.sock"
     listener = listen(path)
 
