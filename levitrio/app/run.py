@@ -133,7 +133,7 @@ def run_fleet(
             notifier=notifier,
             exit_hard=exit_hard,
         )
-        return trio.run(obey_signals, run)
+        return trio.run(obey_to_the_end, run)
 
 
 @contextmanager
@@ -191,6 +191,16 @@ def open_journal(
 
 def _tell(events: EventLog, kind: str, text: str) -> None:
     events.emit(kind, text)
+
+
+async def obey_to_the_end(run: FleetRun) -> int:
+    """`obey_signals`, and no Ctrl-C after it: a fleet that has stopped must not seem to fail.
+
+    What comes after it closes files and takes milliseconds; where a disk hangs, SIGTERM ends it.
+    Once this process listens, not before: an early Ctrl-C would be lost.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what the receiver puts back at its end
+    return await obey_signals(run)
 
 
 async def obey_signals(run: FleetRun) -> int:
