@@ -10,6 +10,7 @@ Brownian bridge, which is a random walk told where to arrive. Five minutes begin
 moment for each symbol, so that the work of making them does not come all at once.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import accumulate
 from random import Random
@@ -135,7 +136,7 @@ class SymbolGenerator:
     usual_steps: int = attrs.field(init=False)
     """A trade of this many steps is worth about a thousand."""
     # The newest two: a candle that looks back does not throw the present away.
-    _segments: dict[int, list[Draw]] = attrs.field(factory=dict, init=False)
+    _segments: dict[int, "_Segment"] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.market = market_of(self.symbol)
@@ -147,13 +148,16 @@ class SymbolGenerator:
 
     def draw(self, slot: int) -> Draw:
         """What a slot holds, in ticks and steps; for whoever adds up thousands of them."""
-        segment, index = divmod(slot + self._phase, _SEGMENT_SLOTS)
-        draws = self._segments.get(segment)
-        if draws is None:
-            draws = self._segment(segment)
+        number, index = divmod(slot + self._phase, _SEGMENT_SLOTS)
+        segment = self._segments.get(number)
+        if segment is None:
+            segment = self._segment(number)
             if len(self._segments) >= 2:
                 del self._segments[next(iter(self._segments))]
-            self._segments[segment] = draws
+            self._segments[number] = segment
+        draws = segment.draws
+        while len(draws) <= index:
+            draws.append(segment.next_draw())
         return draws[index]
 
     def tick(self, slot: int) -> Tick:
@@ -193,31 +197,46 @@ class SymbolGenerator:
         chance = Random(f"{self.seed}:{self.symbol}:point:{segment}").random()
         return self.anchor_ticks * (1.0 + _REACH * (2.0 * chance - 1.0))
 
-    def _segment(self, segment: int) -> list[Draw]:
-        start, end = self._point(segment), self._point(segment + 1)
-        random = Random(f"{self.seed}:{self.symbol}:{segment}")
-        chance = random.random
+    def _segment(self, number: int) -> "_Segment":
+        start, end = self._point(number), self._point(number + 1)
+        random = Random(f"{self.seed}:{self.symbol}:{number}")
         scale = self.anchor_ticks * _SLOT_DEVIATION
         walk = list(accumulate(_near_normal(random) * scale for _ in range(_SEGMENT_SLOTS)))
         slope = (end - start - walk[-1]) / _SEGMENT_SLOTS
-        draws = []
-        for index, walked in enumerate(walk):
-            middle = int(start + walked + slope * (index + 1))
-            spread = 1 + int(chance() * 3)
-            lead = 1 + int(chance() * _MAX_QUOTE_LEAD_MS)
-            draws.append(
-                Draw(
-                    lead + int(chance() * (SLOT_MS - lead)),
-                    lead,
-                    max(1, middle - spread // 2),
-                    spread,
-                    chance() < 0.5,
-                    self._steps(chance(), 0.05, 2.0),
-                    self._steps(chance(), 1.0, 20.0),
-                    self._steps(chance(), 1.0, 20.0),
-                )
-            )
-        return draws
+        return _Segment(start, slope, walk, self.usual_steps, random.random)
+
+
+@attrs.define(eq=False)
+class _Segment:
+    """Five minutes of one symbol. Its slots are drawn in their order, when they are reached:
+    all of them at once are 3 ms in which nobody else gets a turn."""
+
+    start: float
+    """Ticks where it begins, and by how many it is bent each slot to arrive."""
+    slope: float
+    walk: list[float]
+    usual_steps: int
+    chance: Callable[[], float]
+    """The segment's own stream of numbers; each draw takes seven of it."""
+    draws: list[Draw] = attrs.field(factory=list, init=False)
+    """Of the slots so far."""
+
+    def next_draw(self) -> Draw:
+        """What the first slot holds that is not in `draws` yet."""
+        index, chance = len(self.draws), self.chance
+        middle = int(self.start + self.walk[index] + self.slope * (index + 1))
+        spread = 1 + int(chance() * 3)
+        lead = 1 + int(chance() * _MAX_QUOTE_LEAD_MS)
+        return Draw(
+            lead + int(chance() * (SLOT_MS - lead)),
+            lead,
+            max(1, middle - spread // 2),
+            spread,
+            chance() < 0.5,
+            self._steps(chance(), 0.05, 2.0),
+            self._steps(chance(), 1.0, 20.0),
+            self._steps(chance(), 1.0, 20.0),
+        )
 
     def _steps(self, chance: float, least: float, most: float) -> int:
         """A quantity between `least` and `most` times the usual one, in steps."""

@@ -37,8 +37,11 @@ class Tape(Protocol):
         ignores it: it has waited.
         """
 
-    def step(self) -> Sequence[TapeEvent] | None:
-        """The next events, in order; may be empty. None: the tape has ended."""
+    def step(self) -> Iterable[TapeEvent] | None:
+        """The next events, in order; may be empty, and may be made only when they are reached.
+
+        None: the tape has ended.
+        """
 
     def subscribe(self, stream: str) -> None:
         """Somebody listens to the stream from now on; unknown streams are ignored."""

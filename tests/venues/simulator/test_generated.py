@@ -170,3 +170,26 @@ def test_each_kind_of_stream_stops_when_it_is_left() -> None:
         tape.unsubscribe(name)
     assert steps(tape, 4) == []
     tape.unsubscribe("ethusdt@trade")
+
+
+def test_who_comes_and_goes_within_a_slot_is_heard_from_the_next() -> None:
+    """A step's events are made while they are read; what they are was decided before."""
+    left, joined = "btcusdt@kline_1s", "btcusdt@trade"
+    streams = (left, "btcusdt@depth", "ethusdt@bookTicker", "btcusdt@bookTicker")
+    alone = steps(tape_with(*streams), 1)
+    tape = tape_with(*streams)
+    events = iter(tape.step())
+    heard = [next(events)]
+    tape.subscribe(joined)
+    tape.unsubscribe(left)
+    heard += events
+    assert heard == alone
+    assert {event.stream for event in steps(tape, 4)} == {joined, *streams[1:]}
+
+
+def test_a_depth_stream_left_within_a_slot_is_silent_at_once() -> None:
+    """Where its book stood is forgotten with it."""
+    tape = tape_with("btcusdt@depth@100ms")
+    events = iter(tape.step())
+    tape.unsubscribe("btcusdt@depth@100ms")
+    assert [*events] == []

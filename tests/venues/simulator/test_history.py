@@ -195,7 +195,7 @@ def test_partial_depth() -> None:
     told = json.loads(event.data)
     assert (len(told["bids"]), len(told["asks"])) == (5, 5)
     tape.unsubscribe("btcusdt@depth5@100ms")
-    assert tape.step() == []
+    assert [*tape.step()] == []
 
 
 @pytest.mark.parametrize(
