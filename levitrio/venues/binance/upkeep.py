@@ -14,6 +14,8 @@ MAX_AHEAD_MS = 3_600_000
 """An event time further than this ahead of the wall clock is refused; clocks differ by seconds."""
 LOOK_INTERVAL = 1.0
 """Seconds between two looks at the clock."""
+SLICE = 16
+"""Subscriptions looked at between two checkpoints: 10 us each, and there may be a thousand."""
 STOOD_STILL = 10.0
 """Seconds a look may be late. Later, the process was stopped: what waits in the sockets is old,
 and would be taken for the market of now."""
@@ -41,8 +43,11 @@ class Upkeep:
                     lane.reconnect(f"this process stood still for {now - due:.0f} s")
             for lane in self.lanes:
                 self.set_clock(lane)
-            for subscription in self.subscriptions.values():
-                self._look_at(subscription, now)
+            for number, subscription in enumerate(tuple(self.subscriptions.values()), start=1):
+                if not subscription.is_removed:  # it may have been meanwhile
+                    self._look_at(subscription, now)
+                if number % SLICE == 0:
+                    await trio.lowlevel.checkpoint()
             # Not a burst of missed looks, when some were missed.
             due = max(due, now) + LOOK_INTERVAL
             await trio.sleep_until(due)

@@ -100,7 +100,7 @@ class GeneratedTape:
         for listening in self._symbols.values():
             wanted, draw = listening.wanted, listening.generator.draw(slot)
             trade_ms = start_ms + draw.offset_ms
-            if wanted.klines:
+            if any(kline.is_over(start_ms) for kline in wanted.klines.values()):
                 moments.append((start_ms, _closed, listening, wanted))
             if wanted.quote or wanted.depths:
                 moments.append((trade_ms - draw.lead_ms, _quoted, listening, wanted))

@@ -29,9 +29,13 @@ class KlineStream:
         """A trade from before anybody listened: it belongs to the candle, nothing is sent."""
         self._builder.add(trade)
 
+    def is_over(self, market_ms: int) -> bool:
+        """The market's time is `market_ms`: whether `advance` would say so of a candle."""
+        return market_ms >= self._builder.next_open_time_ms
+
     def advance(self, market_ms: int) -> list[bytes]:
         """The market's time is `market_ms`: payloads of what is over, oldest first."""
-        if market_ms < self._builder.next_open_time_ms:
+        if not self.is_over(market_ms):
             return []
         return [
             kline_payload(candle, event_ms=market_ms, is_closed=True)
