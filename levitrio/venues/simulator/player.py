@@ -199,7 +199,7 @@ class Player:
             if not events:
                 turn += 1
             for event in events:
-                turn += 1
+                turn = await self._take_turn(turn + 1)
                 delay = self._delay(event.time_ns)
                 if delay > _EARLY_SECONDS:
                     turn = 0
@@ -212,10 +212,19 @@ class Player:
                 self._published_ns = event.time_ns
                 for full in self._publish(event):
                     await full.wait_room()
-            if turn >= _EVENTS_PER_TURN:
-                turn = 0
-                await trio.lowlevel.checkpoint()
+            turn = await self._take_turn(turn)
         self.ended.set()
+
+    @staticmethod
+    async def _take_turn(turn: int) -> int:
+        """Give way to others after so many events, and begin to count anew.
+
+        Also within a step: at a full minute the candles of a thousand symbols close together.
+        """
+        if turn < _EVENTS_PER_TURN:
+            return turn
+        await trio.lowlevel.checkpoint()
+        return 0
 
     def _first_ms(self) -> int:
         return max(int(self.wall_clock() * 1000), self.start_after_ms)
