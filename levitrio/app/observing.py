@@ -22,8 +22,10 @@ from levitrio.trading.clock import MarketClock
 PERIOD = 2.0
 """Seconds between two points of a curve: the last 24 minutes of a price, a whole run of equity."""
 
-PROBE = 0.1
-"""Seconds between two looks at how late the loop is: a stall of one tick must be seen."""
+PROBE = 0.097
+"""Seconds between two looks at how late the loop is: a stall of one tick must be seen. No divisor
+of the half seconds in which a fleet repeats itself: looks in step with those met the same stall
+always, or never."""
 
 MARKS = 100
 """Fills kept of each symbol, to be drawn on its price."""

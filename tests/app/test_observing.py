@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from levitrio.app.observing import PROBE
 from tests.app.conftest import HOLDER, POISON
 from tests.app.virtual import running_fleet, write_fleet
 
@@ -42,5 +43,5 @@ async def test_counts(autojump_clock: MockClock, tmp_path: Path) -> None:
         assert dict(observer.incidents) == {("SOLUSDT", "crash"): 4}
         assert observer.kinds["failed"] == 1
         assert sum(observer.order_latency.counts) >= 1
-        assert sum(observer.lateness.counts) == pytest.approx(3000, abs=5)
+        assert sum(observer.lateness.counts) == pytest.approx(300 / PROBE, abs=5)
         nursery.cancel_scope.cancel()
