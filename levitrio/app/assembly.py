@@ -80,6 +80,8 @@ class Assembly:
         self.events = events
         self.journal = journal
         self.market_clock = self._make_clock()
+        self._paper: PaperBroker | None = None
+        """Where orders go, if they go nowhere else: it sees the market of every seat."""
         self.seats: dict[str, Seat] = {}
         self.desks: dict[str, Desk] = {}
         self.markets: dict[str, MarketView] = {}
@@ -228,6 +230,7 @@ class Assembly:
             market=market,
             desk=desk,
             market_clock=self.market_clock,
+            also=None if self._paper is None else self._paper.see,
         )
         self.seats[symbol], self.desks[symbol], self.markets[symbol] = seat, desk, market
         return seat
@@ -242,6 +245,7 @@ class Assembly:
         if book is not None:
             seat.desk.book = book
         self.venue.subscribe(seat)
+        self.gateway.reconcile(symbol)
         self.supervisor.add(symbol, after=engine.after, group=engine.group)
 
     def retire(self, symbol: str) -> None:

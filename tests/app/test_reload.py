@@ -95,6 +95,17 @@ async def test_a_new_symbols_orders_rest_in_its_market(
         assert found.status is OrderStatus.FILLED
 
 
+async def test_an_added_engine_trades(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """Its symbol is compared with the venue as at a start; until then no order leaves."""
+    async with running_fleet(write_fleet(tmp_path, ALL[:1])) as fleet:
+        await trio.sleep(5)
+        write_fleet(tmp_path, ALL[:2], engines={"ETHUSDT": HOLDER})
+        await reload(fleet)
+        await trio.sleep(20)
+        assert fleet.row("ETHUSDT")["blocks"] == []
+        assert fleet.row("ETHUSDT")["trade_count"] == 1
+
+
 async def test_a_bad_file_is_refused_whole(autojump_clock: MockClock, tmp_path: Path) -> None:
     """With one wrong key nothing at all is changed, and every problem is said."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
