@@ -3,6 +3,7 @@
 Pull, never push: nothing is kept up to date for a reader who may never come.
 """
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ import trio
 from levitrio.app.seat import Seat
 from levitrio.control.answers import encode
 from levitrio.gateway.account import Account
+from levitrio.gateway.desk import Desk
 from levitrio.inference.port import InferenceStatistics
 from levitrio.records.events import iso_ms
 from levitrio.records.process import ProcessFigures
@@ -51,6 +53,23 @@ def _input(state: InputState | None) -> dict[str, Any]:
         "suspended": state.is_suspended,
         "dropped_input": dict(state.dropped),
         "late_trades": state.late_trades,
+    }
+
+
+def _open_order(desk: Desk) -> dict[str, Any] | None:
+    """The entry that rests, or is on its way to; None: none does."""
+    order = desk.under_way
+    if order is None or order.price is None:
+        return None
+    left = desk.expires_at - trio.current_time()
+    return {
+        "client_id": order.client_id,
+        "side": order.side.value,
+        "type": order.type.value,
+        "price": plain(order.price),
+        "quantity": plain(order.quantity),
+        "filled": plain(desk.filled),
+        "expires_in": None if math.isinf(left) else round(max(left, 0.0), 3),
     }
 
 
@@ -162,6 +181,7 @@ class StatusBoard:
             "daily_pnl": plain(total - book.day_start_pnl),
             "total_pnl": plain(total),
             "trade_count": book.trade_count,
+            "open_order": _open_order(seat.desk),
             "denials": dict(seat.desk.denials),
             "blocks": sorted(seat.desk.blocks),
             "strategy": seat.config.strategy,

@@ -124,10 +124,22 @@ def _row(engine: "Mapping[str, Any]") -> tuple[str, ...]:
         render.neutral(engine.get("incarnation", "-")),
         render.neutral(engine.get("restarts", "-")),
         render.duration(engine.get("uptime_seconds")),
-        render.neutral(engine.get("position", "-")),
+        _position(engine),
         render.neutral(engine.get("total_pnl", "-")),
         error,
     )
+
+
+def _position(engine: "Mapping[str, Any]") -> str:
+    """What is held, and the order that rests for more."""
+    held = render.neutral(engine.get("position", "-"))
+    resting = engine.get("open_order")
+    if not isinstance(resting, dict):
+        return held
+    filled, quantity, price = (
+        render.neutral(resting.get(key, "-")) for key in ("filled", "quantity", "price")
+    )
+    return f"{held} ({filled} of {quantity} at {price})"
 
 
 def _watch(path: str, symbols: Sequence[str], timeout: float, document: "Mapping[str, Any]") -> int:

@@ -36,6 +36,16 @@ _PROCESS = _object(
     threads=_MAYBE_COUNT,
 )
 
+_OPEN_ORDER = _object(
+    client_id=_TEXT,
+    side=_TEXT,
+    type=_TEXT,
+    price=_AMOUNT,
+    quantity=_AMOUNT,
+    filled=_AMOUNT,
+    expires_in=_MAYBE_NUMBER,
+)
+
 _ENGINE = _object(
     symbol=_TEXT,
     status={"enum": [state.value for state in State]},
@@ -58,6 +68,7 @@ _ENGINE = _object(
     daily_pnl=_AMOUNT,
     total_pnl=_AMOUNT,
     trade_count=_COUNT,
+    open_order={"anyOf": [_OPEN_ORDER, {"type": "null"}]},
 )
 
 COMPONENTS: dict[str, Any] = {

@@ -96,6 +96,13 @@ def engine_pieces(engine: Engine) -> list[Piece]:
     beat, age = engine.row.get("heartbeat_age"), engine.row.get("data_age")
     pieces += [("  heartbeat ", "dim"), (duration(beat), "plain")]
     pieces += [("  data ", "dim"), (duration(age), "plain")]
+    resting = engine.row.get("open_order")
+    if isinstance(resting, Mapping):
+        side, filled, quantity, price = (
+            neutral(resting.get(key, "-")) for key in ("side", "filled", "quantity", "price")
+        )
+        text = f"{side} {quantity} at {price}, {filled} filled"
+        pieces += [("  resting ", "dim"), (text, "plain")]
     for key in ("denials", "dropped_input"):
         counts = engine.row.get(key)
         if isinstance(counts, Mapping) and counts:

@@ -125,7 +125,9 @@ def test_every_line_has_the_width_of_its_head(width: int) -> None:
 
 
 members = st.dictionaries(
-    st.sampled_from([*row("A"), "stale", "blocks", "denials", "heartbeat_age", "waiting_for"]),
+    st.sampled_from(
+        [*row("A"), "stale", "blocks", "denials", "heartbeat_age", "waiting_for", "open_order"]
+    ),
     st.none()
     | st.booleans()
     | st.integers()
@@ -151,6 +153,20 @@ def test_no_document_breaks_it(rows: list[dict[str, Any]], head: dict[str, Any])
         assert engine is not None
         pieces += [(piece.strip("\n"), tone) for piece, tone in engine_pieces(engine)]
     assert all(piece.isprintable() for piece, _ in pieces)
+
+
+def test_the_pane_shows_what_rests() -> None:
+    """An engine without a position may be waiting for its price."""
+    rests = {"side": "BUY", "quantity": "20", "price": "99.5", "filled": "5"}
+    board = Board()
+    board.take(document(row("A", open_order=rests), row("B", open_order=None)))
+    texts = []
+    for symbol in ("A", "B"):
+        engine = board.engine(symbol)
+        assert engine is not None
+        texts.append("".join(piece for piece, _ in engine_pieces(engine)))
+    assert "resting BUY 20 at 99.5, 5 filled" in texts[0]
+    assert "resting" not in texts[1]
 
 
 def test_escapes_are_shown_and_not_obeyed() -> None:
