@@ -80,8 +80,6 @@ class Assembly:
         self.events = events
         self.journal = journal
         self.market_clock = self._make_clock()
-        self._paper: PaperBroker | None = None
-        """Where orders go, if they go nowhere else: it sees the market of every seat."""
         self.seats: dict[str, Seat] = {}
         self.desks: dict[str, Desk] = {}
         self.markets: dict[str, MarketView] = {}
@@ -230,7 +228,6 @@ class Assembly:
             market=market,
             desk=desk,
             market_clock=self.market_clock,
-            also=None if self._paper is None else self._paper.see,
         )
         self.seats[symbol], self.desks[symbol], self.markets[symbol] = seat, desk, market
         return seat
