@@ -24,6 +24,10 @@ class FakeJournal:
     seq: int = 0
     token: int = 0
 
+    @property
+    def last_seq(self) -> int:
+        return self.seq
+
     def reserve(self) -> int:
         self.seq += 1
         return self.seq

@@ -133,6 +133,17 @@ class Desk:
         self.expires_at, self.has_expired, self.cancel_wanted = math.inf, False, False
         self.nudge = trio.Event()
 
+    def contradicts(self, report: OrderReport) -> bool:
+        """It tells fills that the order under way cannot have: of another side, or too much."""
+        order = self.under_way
+        if order is None or report.client_id != order.client_id:
+            return False
+        waiting = [fill for heard in self.told for fill in heard.fills]
+        told = {fill.trade_id: fill for fill in (*waiting, *report.fills) if fill.trade_id}
+        new = [fill for fill in told.values() if not self.has_booked(fill)]
+        is_too_much = self.filled + sum(fill.quantity for fill in new) > order.quantity
+        return is_too_much or any(fill.side is not order.side for fill in new)
+
     @property
     def entering(self) -> Decimal:
         """How much the order under way may still open, in the base asset."""

@@ -34,6 +34,10 @@ class Journal(Protocol):
     def token(self) -> int:
         """Tells its orders from those of any other journal."""
 
+    @property
+    def last_seq(self) -> int:
+        """The highest sequence number that was given out so far."""
+
     def reserve(self) -> int:
         """The next sequence number, never given out before."""
 

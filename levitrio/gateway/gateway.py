@@ -59,7 +59,7 @@ class Gateway:
     _nursery: trio.Nursery | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.ids = OrderIds(self.journal.token)
+        self.ids = OrderIds(self.journal.token, lambda: self.journal.last_seq)
         self.execution = Execution(
             journal=self.journal, broker=self.broker, report=self.report, wall_ms=self.wall_ms
         )
@@ -200,7 +200,11 @@ class Gateway:
             text = f"order {report.client_id} is not ours, no order leaves"
             self.report("foreign_order", text, engine=symbol)
             return
-        if report.fills:
+        if desk.contradicts(report):
+            text = f"fills of order {report.client_id} that it cannot have: not booked, asked about"
+            self.report("quarantine", text, engine=symbol)
+            self.reconcile(symbol)
+        elif report.fills:
             desk.told.append(report)
             if len(desk.told) == 1:
                 self._nursery.start_soon(self._settle_told, desk)

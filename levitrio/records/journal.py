@@ -165,6 +165,11 @@ class Journal:
             self._state = "ending"
             self._commit_blocking()
 
+    @property
+    def last_seq(self) -> int:
+        """The highest sequence that was reserved, or is in the file."""
+        return self._next_seq - 1
+
     def reserve(self) -> int:
         """The sequence for the next intent: above every one in the file, never given twice."""
         seq = self._next_seq

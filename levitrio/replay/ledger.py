@@ -61,6 +61,11 @@ class Ledger:
         """The journal's: 0, so that the ids of the same replay are the same each time."""
         return self.journal.token
 
+    @property
+    def last_seq(self) -> int:
+        """The journal's."""
+        return self.journal.last_seq
+
     def hear_of_members(self, event: Event) -> None:
         """An event of the fleet: of a member that is left out the report will tell."""
         if event.kind == "member_missing":

@@ -25,7 +25,7 @@ async def test_a_leftover_of_an_engine_that_is_gone(
     journal.open()
     seq = journal.reserve()
     order = Order(
-        client_id=OrderIds(journal.token).make(seq),
+        client_id=OrderIds(journal.token, lambda: seq).make(seq),
         symbol="BNBUSDT",
         side=Side.BUY,
         type=OrderType.LIMIT,

@@ -32,6 +32,10 @@ class ModelJournal:
     def __attrs_post_init__(self) -> None:
         self._seq = self.disk.last_seq
 
+    @property
+    def last_seq(self) -> int:
+        return self._seq
+
     def reserve(self) -> int:
         self._seq += 1
         return self._seq

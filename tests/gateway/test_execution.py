@@ -12,6 +12,7 @@ from levitrio.records.entries import IntentEntry, OutcomeEntry
 from levitrio.trading.orders import Fill, Order, OrderStatus, Side
 from levitrio.trading.risk import Permission, TradingState
 from levitrio.venues.base import OrderReport, Standing
+from tests.fakes import FakeJournal
 from tests.gateway.test_gateway import FLAT, LONG, Bench
 
 
@@ -207,7 +208,7 @@ async def test_reconciled_before_anything_is_sent(autojump_clock: MockClock) -> 
 
 async def test_a_missed_fill_of_ours_is_booked(autojump_clock: MockClock) -> None:
     """After a reconnect the venue shows a trade of one of our orders: journaled and booked."""
-    bench = Bench()
+    bench = Bench(journal=FakeJournal(seq=9))
     async with bench.running():
         await bench.desk.ready.wait()
         missed = Fill(

@@ -666,3 +666,32 @@ async def test_orders_of_another_fleet_are_strangers(autojump_clock: MockClock) 
         assert bench.broker.tell is not None
         bench.broker.tell("BTCUSDT", theirs)
         assert bench.desk.blocks == {Block.FOREIGN_ORDER}
+
+
+@pytest.mark.parametrize(
+    ("side", "quantity"), [(Side.SELL, "1"), (Side.BUY, "20.1")], ids=["other side", "too much"]
+)
+async def test_fills_that_an_order_cannot_have(
+    side: Side, quantity: str, autojump_clock: MockClock
+) -> None:
+    """B098, B100: told and not booked; the venue is asked what is true, and that is booked."""
+    bench = Bench(broker=FakeBroker(delay=5.0))
+    async with bench.running():
+        bench.admit()(LONG)
+        await trio.sleep(1)
+        order = bench.desk.under_way
+        assert order is not None
+        (fill,) = bench.broker.filled(order).fills
+        absurd = attrs.evolve(fill, side=side, quantity=Decimal(quantity), trade_id=7)
+        report = OrderReport(
+            client_id=order.client_id, status=OrderStatus.PARTIALLY_FILLED, fills=(absurd,)
+        )
+        assert bench.broker.tell is not None
+        asked = bench.broker.asked
+        bench.broker.tell("BTCUSDT", report)
+        await trio.sleep(1)
+        assert bench.desk.book.is_flat
+        assert len(bench.report.of("quarantine")) == 1
+        assert bench.broker.asked == asked + 1
+        await bench.gateway.drain()
+        assert bench.desk.book.position == Decimal(20)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,14 +14,29 @@ TOKENS = st.integers(0, 2**32 - 1)
 @given(token=TOKENS, other=TOKENS, seq=st.integers(1, 2**53), attempt=st.integers(0, 255))
 def test_an_id_names_its_order(token: int, other: int, seq: int, attempt: int) -> None:
     """At most 36 characters of the venue's alphabet; ours, nobody else's, and its sequence."""
-    client_id = OrderIds(token).make(seq, attempt=attempt)
+    ours = OrderIds(token, lambda: seq)
+    client_id = ours.make(seq, attempt=attempt)
     assert re.fullmatch(r"[.A-Z:/a-z0-9_-]{1,36}", client_id)
-    assert OrderIds(token).is_ours(client_id)
-    assert OrderIds(other).is_ours(client_id) == (other == token)
+    assert ours.is_ours(client_id)
+    assert OrderIds(other, lambda: seq).is_ours(client_id) == (other == token)
+    assert not OrderIds(token, lambda: seq - 1).is_ours(client_id), "it was never given"
     assert OrderIds.sequence(client_id) == seq
 
 
 def test_ids_of_old_journals_stay_ours() -> None:
     """A journal from before there were tokens goes on with none."""
-    assert OrderIds(0).make(26) == "levi-0-1a-0"
-    assert not OrderIds(0).is_ours("x-levi-0-1a-0")
+    ids = OrderIds(0, lambda: 100)
+    assert ids.make(26) == "levi-0-1a-0"
+    assert ids.is_ours("levi-0-1a-0")
+
+
+@pytest.mark.parametrize(
+    "client_id",
+    [
+        *("", "levi", "levi-0--0", "levi-0-zz-0", "levi-0-0-0"),
+        *("x-levi-0-1-0", "levi-0-1", "levi-0-1-0 "),
+    ],
+)
+def test_what_only_looks_like_ours_is_a_strangers(client_id: str) -> None:
+    """B100: a venue, or a stranger, may send any text at all."""
+    assert not OrderIds(0, lambda: 100).is_ours(client_id)

@@ -11,7 +11,7 @@ from levitrio.gateway.desk import Block
 from levitrio.records.entries import History, IntentEntry, OpenOrder, OutcomeEntry
 from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
 from levitrio.venues.base import OrderReport, Standing
-from tests.fakes import FakeBroker
+from tests.fakes import FakeBroker, FakeJournal
 from tests.gateway.test_gateway import LONG, Bench
 from tests.venues.binance.trading_floor import SYMBOL, trading_floor
 
@@ -154,7 +154,7 @@ class SlowBroker(FakeBroker):
 
 async def test_an_answer_from_before_the_reconnect_is_none(autojump_clock: MockClock) -> None:
     """What happened while the question was under way is asked for before an order leaves."""
-    bench = Bench(broker=SlowBroker())
+    bench = Bench(broker=SlowBroker(), journal=FakeJournal(seq=9))
     (fill,) = bench.broker.filled(LEFT).fills
     async with bench.running(ready=False):
         await trio.sleep(0.5)
