@@ -30,7 +30,7 @@ LOAD_PATIENCE = 30.0
 CLOSING = 1.0
 """Seconds a worker has to leave by itself; an idle one takes a millisecond."""
 
-SELF_DESTRUCTION = 10.0
+SELF_DESTRUCTION = 4.0
 """Seconds beyond the patience after which a hung worker ends itself, should the fleet be gone."""
 
 

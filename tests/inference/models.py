@@ -120,6 +120,44 @@ def constant_onnx(value: float, schema: FeatureSchema = CANDLES, *, loops: int =
     return content
 
 
+def endless_onnx(schema: FeatureSchema = CANDLES) -> bytes:
+    """A real model that counts as far as its largest feature says before it answers."""
+    from onnx import TensorProto, helper
+
+    def value(name: str, kind: int, *shape: int | str) -> Any:
+        return helper.make_tensor_value_info(name, kind, list(shape))
+
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["going"], ["goes_on"]),
+            helper.make_node("Mul", ["sum", "sum"], ["next"]),
+        ],
+        "body",
+        [
+            value("n", TensorProto.INT64),
+            value("going", TensorProto.BOOL),
+            value("sum", TensorProto.FLOAT, 1, 1),
+        ],
+        [value("goes_on", TensorProto.BOOL), value("next", TensorProto.FLOAT, 1, 1)],
+    )
+    nodes = [
+        helper.make_node("ReduceMax", ["features"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["times"], to=TensorProto.INT64),
+        helper.make_node("Loop", ["times", "", "zero"], ["prob_up"], body=body),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "endless",
+        [value("features", TensorProto.FLOAT, "rows", len(schema.names))],
+        [value("prob_up", TensorProto.FLOAT, 1, 1)],
+        [helper.make_tensor("zero", TensorProto.FLOAT, [1, 1], [0.0])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {SCHEMA_NOTE: schema.hash, INTERVAL_NOTE: "1m"})
+    content: bytes = model.SerializeToString()
+    return content
+
+
 def write_model(folder: Path, content: bytes, name: str = "m.onnx") -> str:
     """Write it and return its hash."""
     (folder / name).write_bytes(content)

@@ -54,11 +54,14 @@ def pid_of(pool: WorkerPool) -> int:
     return pool._lanes[0].pid
 
 
-def check_has_little(pid: int) -> None:
+async def check_has_little(pid: int) -> None:
     process = Path("/proc") / str(pid)
+    with trio.fail_after(BACK_WITHIN):
+        # A runtime may need a second one for a moment while it opens a model.
+        while len(list((process / "task").iterdir())) != 1:  # noqa: ASYNC110  another's
+            await trio.sleep(0.05)
     targets = {str(link.readlink()) for link in (process / "fd").iterdir()}
     assert all(target == os.devnull or target.startswith("pipe:") for target in targets), targets
-    assert len(list((process / "task").iterdir())) == 1
     fields = (process / "stat").read_text().rpartition(")")[2].split()
     assert int(fields[16]) == min(19, os.nice(0) + 10)
 
@@ -78,7 +81,7 @@ async def test_a_worker_has_nothing_of_the_fleet(
         os.set_inheritable(held.fileno(), True)
         async with running_pool({"m.onnx": constant_onnx(0.5)}) as (pool, calls):
             assert await pool.ask([calls["m.onnx"]]) == (0.5,)
-            check_has_little(pid_of(pool))
+            await check_has_little(pid_of(pool))
     check_has_written_nothing(tmp_path)
 
 
