@@ -7,9 +7,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import attrs
 import pytest
 
 from tests.e2e.process import FleetProcess, all_running
+from tests.judges.disks import make_fleet, trades_of
 
 FSYNC = 2.0
 """Seconds."""
@@ -23,34 +25,6 @@ SLOW = (
     *("-e", "trace=fsync,fdatasync"),
 )
 DELAY = ("-e", f"inject=fsync,fdatasync:delay_exit={int(FSYNC * 1e6)}:when={SPARED}+")
-
-OWN = """
-from levitrio.strategies import Signal, Strategy
-
-class Flip(Strategy):
-    def __init__(self, symbol):
-        self.count = 0
-    def on_trade(self, trade):
-        self.count += 1
-        return Signal(side="long" if self.count % 2 else "flat")
-"""
-
-FLEET = """
-[fleet]
-name = "slow"
-[simulator]
-seed = 1
-speed = 20.0
-[risk]
-max_daily_loss = 1.0
-max_drawdown = 1.0
-max_orders_per_minute = 100000
-[defaults]
-strategy = "own_slow:Flip"
-[engines.BTCUSDT]
-[engines.ETHUSDT]
-[engines.SOLUSDT]
-"""
 
 
 def traced() -> bool:
@@ -84,18 +58,15 @@ def histogram(fleet: FleetProcess, name: str) -> Histogram:
 def observe(folder: Path, home: Path, *delay: str) -> tuple[Histogram, Histogram, float]:
     """Lateness of the loop, latency of orders, and ticks a second, of ten of a busy fleet."""
     folder.mkdir()
-    (folder / "own_slow.py").write_text(OWN)
-    file = folder / "fleet.toml"
-    file.write_text(FLEET)
 
     def look() -> tuple[Histogram, Histogram, float, int]:
         ticks = sum(row["ticks"] for row in fleet.rows().values())
         now = time.monotonic()
         return histogram(fleet, "loop_lateness"), histogram(fleet, "order_latency"), now, ticks
 
-    with FleetProcess(home, file, under=(*SLOW, *delay)) as fleet:
+    with attrs.evolve(make_fleet(folder, home), under=(*SLOW, *delay)) as fleet:
         fleet.until(all_running)
-        fleet.until(lambda status: sum(row["trade_count"] for row in status["engines"]) > 20)
+        fleet.until(lambda status: trades_of(status) > 20)
         time.sleep(3.0)
         late, latency, began, ticks = look()
         time.sleep(10.0)
