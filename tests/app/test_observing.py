@@ -37,7 +37,7 @@ async def test_counts(autojump_clock: MockClock, tmp_path: Path) -> None:
     """Crashes by symbol and cause, events by kind, lateness and latency observed."""
     config = write_fleet(tmp_path, engines={"SOLUSDT": POISON, "BTCUSDT": HOLDER})
     async with running_fleet(config) as fleet, trio.open_nursery() as nursery:
-        await nursery.start(fleet.assembly.observer.run)
+        nursery.start_soon(fleet.assembly.observer.probe)
         await trio.sleep(300)
         observer = fleet.assembly.observer
         assert dict(observer.incidents) == {("SOLUSDT", "crash"): 4}
