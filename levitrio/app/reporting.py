@@ -31,6 +31,7 @@ LEVELS = {
     "convicted": "error",
     "reload_refused": "error",
     "breaker": "error",
+    "journal_missing": "error",
     "journal_trouble": "error",
     "snapshot_trouble": "error",
     "denied": "warning",

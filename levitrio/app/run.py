@@ -22,7 +22,7 @@ from levitrio.app.watch import conviction, make_border, make_watchdog
 from levitrio.app.web import open_web
 from levitrio.control import paths
 from levitrio.control.claim import claim_socket
-from levitrio.errors import ControlError, LevitrioError
+from levitrio.errors import ControlError, DamagedRecord, LevitrioError
 from levitrio.fleet.config import FleetConfig
 from levitrio.records.disk import Directory
 from levitrio.records.entries import History
@@ -85,6 +85,9 @@ def run_fleet(
         web = None if config.http is None else stack.enter_context(open_web(config.http))
         events = EventLog(wall_clock_ms=wall_ms, redact=redactor.value)
         states = load_states(config, events)
+        missing = missing_journal(config, states)
+        if missing and live:
+            raise DamagedRecord(missing)
         culprit = last_culprit(config.fleet.data_dir, border)
         journal, history = open_journal(config, events, culprit, wall_ms())
         stack.callback(journal.close)
@@ -100,6 +103,8 @@ def run_fleet(
         stack.enter_context(logs)
         if culprit is not None:
             events.emit("convicted", str(culprit), culprit.engine)
+        if missing:
+            events.emit("journal_missing", missing)
         assembly = Assembly(
             config,
             journal=journal,
@@ -162,6 +167,21 @@ def load_states(config: FleetConfig, events: EventLog) -> dict[str, object]:
         events.emit("snapshot_damaged", note)
     engines = structure(snapshot.payload).engines
     return {engine.symbol: engine.strategy_state for engine in engines}
+
+
+def missing_journal(config: FleetConfig, states: Mapping[str, object]) -> str:
+    """What is wrong when a fleet has been here and its journal has not stayed; empty: nothing.
+
+    A fleet that begins anew beside its old positions would buy them again.
+    """
+    journal = config.fleet.data_dir / "journal.db"
+    is_there = os.path.lexists(journal) or os.path.lexists(f"{journal}.rescue")
+    if is_there or not states:
+        return ""
+    return (
+        f"{journal}: expected the journal beside registry.json, it is gone, and with it orders, "
+        "positions and halts: put it back, or move registry*.json away to begin without history"
+    )
 
 
 def open_journal(
