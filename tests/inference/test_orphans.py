@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from levitrio.inference.process import SELF_DESTRUCTION
 from tests.inference.models import endless_onnx, needs_training
 
 pytestmark = [needs_training, pytest.mark.slow]
@@ -51,6 +50,8 @@ def is_alive(pid: int) -> bool:
 @pytest.mark.parametrize("feature", ["0", "1e15"], ids=["idle", "busy"])
 def test_a_worker_ends_with_its_fleet(tmp_path: Path, feature: str) -> None:
     """An idle one at once; one in the middle of a call of C that never ends within seconds."""
+    from levitrio.inference.process import SELF_DESTRUCTION
+
     model = tmp_path / "endless.onnx"
     model.write_bytes(endless_onnx())
     fleet = subprocess.Popen(
