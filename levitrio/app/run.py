@@ -99,7 +99,8 @@ def run_fleet(
             terminal=Terminal(sys.stdout, format=log_format),
             redact=redactor.record,
         )
-        events.add_sink(log_events(logs, LEVELS))
+        # What was found before there was a log: a damaged snapshot, a journal in trouble.
+        events.add_sink(log_events(logs, LEVELS), with_past=True)
         stack.enter_context(logs)
         if culprit is not None:
             events.emit("convicted", str(culprit), culprit.engine)

@@ -105,9 +105,7 @@ class FleetRun:
             if self.watchdog is not None:
                 await records.start(self.watchdog.run)
             records.start_soon(self.notifier.feed_watchdog)
-            for event in assembly.events.since(0).events:
-                assembly.alerts(event)  # a damaged snapshot, the culprit of the last process
-            assembly.events.add_sink(assembly.alerts)
+            assembly.events.add_sink(assembly.alerts, with_past=True)
             await records.start(assembly.alerts.run)
             assembly.restore(self.history, self.states)
             await self._trade()

@@ -112,8 +112,10 @@ class EventLog:
         """Number of the newest event; 0 before the first."""
         return self._last_seq
 
-    def add_sink(self, sink: Sink) -> None:
-        """Give `sink` every event from now on."""
+    def add_sink(self, sink: Sink, *, with_past: bool = False) -> None:
+        """Give `sink` every event from now on; `with_past`: those that are kept before, too."""
+        for event in self.since(0).events if with_past else ():
+            sink(event)
         self._sinks.append(sink)
 
     def emit(self, kind: str, text: str, engine: str | None = None, **data: Any) -> Event:

@@ -1,6 +1,7 @@
 """The main job as its users meet it: real processes, signals, sockets, SQLite and files."""
 
 import json
+import shutil
 import signal
 import sqlite3
 import time
@@ -153,6 +154,28 @@ def test_shutdown_by_command(fleet: FleetProcess) -> None:
     document = fleet.ctl("status", "--json")
     assert document.returncode == 4
     assert json.loads(document.stdout)["reachable"] is False
+
+
+def test_what_is_found_at_the_start_is_told(fleet: FleetProcess, tmp_path: Path) -> None:
+    """A damaged newest snapshot: on the terminal, in the log and in the events, once each."""
+    data = tmp_path / "data"
+    with fleet:
+        fleet.until(lambda status: row_of(status, "BTCUSDT")["status"] == "running")
+        assert fleet.ctl("shutdown").returncode == 0
+        assert fleet.wait() == 0
+        shutil.copy(data / "registry.json", data / "registry.1.json")
+        with (data / "registry.json").open("r+b") as snapshot:
+            snapshot.seek(200)
+            snapshot.write(b"#")
+        fleet.start()
+        fleet.until(lambda status: row_of(status, "BTCUSDT")["status"] == "running")
+        events = fleet.ctl("events", "--json", "--since", "0").stdout
+        assert fleet.ctl("shutdown").returncode == 0
+        assert fleet.wait() == 0
+    logged = "".join(file.read_text() for file in (data / "logs").glob("orchestrator-*.jsonl"))
+    for told in (events, logged, fleet.output):
+        assert told.count("registry.json is damaged: ") == 1
+        assert told.count("from registry.1.json") == 1
 
 
 def test_bad_fleet_toml_starts_nothing(fleet: FleetProcess) -> None:

@@ -66,6 +66,18 @@ def test_sinks_get_every_event_in_order() -> None:
     assert [event.kind for event in second] == ["b"]
 
 
+def test_a_sink_may_be_given_the_past() -> None:
+    """What is kept of it, oldest first, and then what comes."""
+    late: list[Event] = []
+    log = EventLog(wall_clock_ms=lambda: 0, capacity=2)
+    for kind in "abc":
+        log.emit(kind, "")
+    log.add_sink(late.append, with_past=True)
+    log.emit("d", "")
+
+    assert [event.kind for event in late] == ["b", "c", "d"]
+
+
 async def test_waiting_ends_with_the_next_event() -> None:
     """Every waiting reader wakes; one that is behind does not wait at all."""
     log = make()
