@@ -97,7 +97,7 @@ def check_history(config: FleetConfig, history: History) -> None:
         venues.add(history.equity.account.partition(":")[0])
     if others := sorted(venues - {ours}):
         raise UsageError(
-            f"{config.fleet.data_dir}/journal.db: expected the history of {ours}, where orders go "
+            f"{config.fleet.journal}: expected the history of {ours}, where orders go "
             f"({config.file}: [broker]), came that of {', '.join(others)}; give this fleet another "
             "[fleet] data_dir"
         )

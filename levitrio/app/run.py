@@ -33,6 +33,7 @@ from levitrio.records.logs import LogWriter, log_events
 from levitrio.records.redaction import Redactor
 from levitrio.records.registry import structure
 from levitrio.records.snapshots import SnapshotStore
+from levitrio.records.sqlite.opening import has_journal
 from levitrio.records.terminal import Terminal
 from levitrio.supervision.blackbox import BOX, Blackbox, Culprit, last_culprit
 from levitrio.supervision.hard_exit import disarm_exit, exit_armed_by
@@ -175,9 +176,8 @@ def missing_journal(config: FleetConfig, states: Mapping[str, object]) -> str:
 
     A fleet that begins anew beside its old positions would buy them again.
     """
-    journal = config.fleet.data_dir / "journal.db"
-    is_there = os.path.lexists(journal) or os.path.lexists(f"{journal}.rescue")
-    if is_there or not states:
+    journal = config.fleet.journal
+    if not states or has_journal(journal):
         return ""
     return (
         f"{journal}: expected the journal beside registry.json, it is gone, and with it orders, "
@@ -195,7 +195,7 @@ def open_journal(
 
     def make() -> Journal:
         return Journal(
-            config.fleet.data_dir / "journal.db",
+            config.fleet.journal,
             on_trouble=lambda text: _tell(events, "journal_trouble", text),
             on_recovery=lambda: _tell(events, "journal_recovered", "the journal works again"),
         )

@@ -81,7 +81,7 @@ def find_journal(source: Path) -> Path:
     if source.suffix == ".toml":
         from levitrio.fleet.reading import load
 
-        return load(source).fleet.data_dir / "journal.db"
+        return load(source).fleet.journal
     return source
 
 

@@ -66,6 +66,11 @@ class Fleet:
     on_give_up: Literal["continue", "halt", "exit"] = "continue"
     """What the fleet does when an engine is given up: go on, halt trading, or end."""
 
+    @property
+    def journal(self) -> Path:
+        """The file that remembers what must not be forgotten."""
+        return self.data_dir / "journal.db"
+
 
 @attrs.frozen(kw_only=True)
 class Simulator:

@@ -32,7 +32,7 @@ class LossBrake:
     set_state: Callable[[TradingState, str], Awaitable[None]]
     flatten_all: Callable[[], None]
     record_day: Callable[[list[str], str], Awaitable[None]]
-    """record_day(symbols, day): these books began a day."""
+    """record_day(symbols, day): these books began a day; with what losses are measured against."""
     record_equity: Callable[[], Awaitable[None]]
     """Makes what losses are measured against durable."""
     report: Report
@@ -100,7 +100,6 @@ class LossBrake:
             desk.book.roll_day(day, desk.market.quote)
         self.account.begin_day(day)
         await self.record_day([desk.symbol for desk in rolled], day)
-        await self.record_equity()
         if is_new_day:
             self.report("summary", self._summary(before, day))
         account = self.account

@@ -22,6 +22,7 @@ from levitrio.gateway.order_ids import OrderIds
 from levitrio.gateway.reconciliation import Reconciliation
 from levitrio.records.entries import (
     DayEntry,
+    Entry,
     EquityEntry,
     HaltEntry,
     History,
@@ -358,14 +359,14 @@ class Gateway:
             )
             for symbol in symbols
         ]
-        try:
-            await self.journal.append(*entries)
-        except JournalUnavailable as exc:
-            self.report("journal_trouble", f"the day {day} is not journaled: {exc}")
+        await self._keep(f"the day {day} is", *entries, self._equity())
 
     async def _record_equity(self) -> None:
+        await self._keep("the account's equity is", self._equity())
+
+    def _equity(self) -> EquityEntry:
         account = self.account
-        entry = EquityEntry(
+        return EquityEntry(
             account=account.name,
             day=account.day,
             capital=account.capital,
@@ -373,7 +374,10 @@ class Gateway:
             peak_equity=account.peak_equity,
             wall_ms=self.wall_ms(),
         )
+
+    async def _keep(self, what: str, *entries: Entry) -> None:
+        """Journal what only measures: without a journal no order leaves anyway."""
         try:
-            await self.journal.append(entry)
+            await self.journal.append(*entries)
         except JournalUnavailable as exc:
-            self.report("journal_trouble", f"the account's equity is not journaled: {exc}")
+            self.report("journal_trouble", f"{what} not journaled: {exc}")

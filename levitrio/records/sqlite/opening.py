@@ -55,6 +55,11 @@ def exists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
+def has_journal(path: Path) -> bool:
+    """There is a journal, or the rescued copy that the next open puts in its place."""
+    return exists(path) or exists(beside(path, ".rescue"))
+
+
 def check_kind(path: Path) -> None:
     """Raises DamagedRecord, with what to type, for anything but a file only we can write to."""
     found = path.lstat()

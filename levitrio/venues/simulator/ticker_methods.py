@@ -27,12 +27,12 @@ Row = Callable[[Venue, str, Parameters], Json | None]
 """What one symbol's row says; None while it has none."""
 
 
-def _price(venue: Venue, symbol: str, parameters: Parameters) -> Json | None:  # noqa: ARG001
+def _price(venue: Venue, symbol: str, _parameters: Parameters) -> Json | None:
     found = venue.market.trades(symbol, from_id=None, start_ms=None, end_ms=_FOREVER_MS, limit=1)
     return {"symbol": symbol, "price": found[-1].raw_price} if found else None
 
 
-def _touch(venue: Venue, symbol: str, parameters: Parameters) -> Json | None:  # noqa: ARG001
+def _touch(venue: Venue, symbol: str, _parameters: Parameters) -> Json | None:
     quote = venue.market.quote(symbol)
     return None if quote is None else answers.book_ticker(quote)
 
