@@ -11,7 +11,7 @@ from levitrio.records.entries import OutcomeEntry
 from levitrio.trading.orders import Order, OrderStatus
 from levitrio.trading.risk import TradingState
 from levitrio.venues.base import OrderReport
-from tests.gateway.test_gateway import LONG, Bench
+from tests.gateway.bench import LONG, Bench
 
 
 @pytest.mark.parametrize("told_first", [True, False])

@@ -16,9 +16,9 @@ from levitrio.trading.filters import SymbolRules
 from levitrio.trading.market import Quote
 from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
 from levitrio.trading.risk import Permission, TradingState
+from tests.gateway.bench import FLAT, LONG, SHORT, Bench
 from tests.gateway.model_journal import ModelDisk, ModelJournal
 from tests.gateway.resting_venue import RestingVenue
-from tests.gateway.test_gateway import FLAT, LONG, SHORT, Bench
 from tests.gateway.venue_model import ModelVenue
 
 SYMBOL = "BTCUSDT"

@@ -18,9 +18,9 @@ from levitrio.strategies import Signal
 from levitrio.trading.market import Quote
 from levitrio.trading.orders import OrderType
 from levitrio.trading.risk import Permission, RiskRules, TradingState
+from tests.gateway.bench import FLAT, LONG, SHORT, Bench
 from tests.gateway.model_journal import ModelDisk, ModelJournal
 from tests.gateway.resting_venue import RestingVenue
-from tests.gateway.test_gateway import FLAT, LONG, SHORT, Bench
 from tests.gateway.venue_model import ModelVenue
 
 SYMBOL = "BTCUSDT"

@@ -13,7 +13,7 @@ from levitrio.trading.orders import Fill, Order, OrderStatus, Side
 from levitrio.trading.risk import Permission, TradingState
 from levitrio.venues.base import OrderReport, Standing
 from tests.fakes import FakeJournal
-from tests.gateway.test_gateway import FLAT, LONG, Bench
+from tests.gateway.bench import FLAT, LONG, Bench
 
 
 def unknown(order: Order) -> OrderReport:

@@ -1,7 +1,5 @@
 """The door to money, in virtual time: what leaves, what does not, and in which order."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import attrs
@@ -9,10 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from levitrio.gateway.account import Account
-from levitrio.gateway.decision import FLATTEN_WAITS, EntryRules, Rules
-from levitrio.gateway.desk import Block, Desk
-from levitrio.gateway.gateway import Gateway
+from levitrio.gateway.decision import FLATTEN_WAITS
+from levitrio.gateway.desk import Block
 from levitrio.records.entries import (
     DayEntry,
     HaltEntry,
@@ -21,78 +17,12 @@ from levitrio.records.entries import (
     OpenOrder,
     OutcomeEntry,
 )
-from levitrio.records.sqlite.folding import fold
-from levitrio.strategies import Signal
-from levitrio.trading.book import Book
 from levitrio.trading.filters import SymbolFilters, SymbolRules
-from levitrio.trading.market import Quote
-from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Fill, Order, OrderStatus, Side
-from levitrio.trading.risk import DataState, Permission, RiskRules, TradingState
-from levitrio.trading.sizing import SizingRules
-from levitrio.venues.base import Broker, OrderReport
-from tests.fakes import FakeBroker, FakeJournal, FakeReport
-
-LONG, FLAT, SHORT = (Signal(side=side) for side in ("long", "flat", "short"))
-
-
-@attrs.define(eq=False)
-class Bench:
-    """A gateway between fakes; every symbol quotes 100/100 until told otherwise."""
-
-    symbols: tuple[str, ...] = ("BTCUSDT",)
-    risk: RiskRules = attrs.field(factory=RiskRules)
-    journal: FakeJournal = attrs.field(factory=FakeJournal)
-    broker: FakeBroker = attrs.field(factory=FakeBroker)
-    venue: Broker | None = None
-    """Where orders go instead of `broker`."""
-    entry: EntryRules = attrs.field(factory=EntryRules)
-    report: FakeReport = attrs.field(factory=FakeReport)
-    cash: Decimal = Decimal(10_000)
-    market_ms: int = 1_000
-    data_age: float | None = 0.0
-    fills: list[Fill] = attrs.field(factory=list)
-    gateway: Gateway = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        desks = {}
-        for symbol in self.symbols:
-            market = MarketView(symbol=symbol)
-            market.see(Quote.of(symbol, "100", "100"))
-            book = Book(symbol=symbol, quote_asset="USDT")
-            desks[symbol] = Desk(symbol=symbol, book=book, market=market)
-        self.gateway = Gateway(
-            account=Account(desks=desks, name="fake", capital=self.cash),
-            rules=Rules(risk=self.risk, sizing=SizingRules(), entry=self.entry),
-            journal=self.journal,
-            broker=self.venue or self.broker,
-            quote_asset="USDT",
-            market_ms=lambda: self.market_ms,
-            wall_ms=lambda: 0,
-            data=lambda symbol: DataState(age=self.data_age),
-            report=self.report,
-        )
-
-    def admit(self, symbol: str = "BTCUSDT", incarnation: int = 1) -> Callable[[Signal], None]:
-        self.gateway.permit(symbol, Permission.ALL)
-        return self.gateway.admit(symbol, incarnation, self.fills.append)
-
-    def quote(self, price: str, symbol: str = "BTCUSDT") -> None:
-        self.gateway.desks[symbol].market.see(Quote.of(symbol, price, price))
-
-    @property
-    def desk(self) -> Desk:
-        return self.gateway.desks[self.symbols[0]]
-
-    @asynccontextmanager
-    async def running(self, *, ready: bool = True) -> AsyncIterator[None]:
-        """Run the gateway; `ready` waits until every symbol was compared with the venue."""
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self.gateway.run)
-            for desk in self.gateway.desks.values() if ready else ():
-                await desk.ready.wait()
-            yield
-            nursery.cancel_scope.cancel()
+from levitrio.trading.risk import Permission, RiskRules, TradingState
+from levitrio.venues.base import OrderReport
+from tests.fakes import FakeBroker, FakeJournal
+from tests.gateway.bench import FLAT, LONG, SHORT, Bench
 
 
 async def test_a_long_signal_becomes_a_position(autojump_clock: MockClock) -> None:
@@ -570,89 +500,6 @@ async def test_leftovers_are_asked_about(autojump_clock: MockClock) -> None:
     outcomes = [e.status for e in bench.journal.of(OutcomeEntry) if isinstance(e, OutcomeEntry)]
     assert outcomes[:2] == [OrderStatus.FILLED, OrderStatus.LOST]
     assert bench.desk.book.is_flat, "the signal waited until the past was known"
-
-
-async def test_a_drawdown_outlives_a_restart(autojump_clock: MockClock) -> None:
-    """The highest equity is the journal's: who restarts after a loss is not forgiven for it."""
-    bench = Bench(risk=RiskRules(max_daily_loss=Decimal("0.5")))
-    async with bench.running():
-        bench.admit()(LONG)
-        await bench.gateway.drain()
-        bench.quote("200")  # 20 at 100: equity 12,000
-        await trio.sleep(2)
-    history = fold(bench.journal.entries)
-    assert history.equity is not None
-    assert history.equity.peak_equity == Decimal(12_000)
-
-    again = Bench(risk=RiskRules(max_daily_loss=Decimal("0.5")))
-    again.gateway.restore(history)
-    again.quote("140")  # equity 10,800: exactly a tenth below
-    async with again.running():
-        await trio.sleep(2)
-        account = again.gateway.account
-        assert account.trading_state.value == "reducing"
-        assert account.trading_reason == "drawdown 10.00% from 12000.00"
-        await again.gateway.unhalt()
-        await trio.sleep(2)
-        assert account.trading_state.value == "active"
-        assert account.peak_equity == Decimal(10_800)
-
-
-async def test_a_new_day_forgives_no_drawdown(autojump_clock: MockClock) -> None:
-    """Nine days of 2 % each are a drawdown of a tenth in the end, not nine small losses."""
-    bench = Bench()
-    bench.gateway.restore(History())
-    async with bench.running():
-        bench.admit()(LONG)
-        await bench.gateway.drain()
-        account = bench.gateway.account
-        for day in range(1, 12):
-            bench.market_ms = day * 86_400_000
-            bench.quote(str(100 - 10 * day))  # 20 are held: 200 a day
-            await trio.sleep(2)
-            if account.trading_state is not TradingState.ACTIVE:
-                break
-        assert account.trading_reason == "drawdown 10.00% from 10000.00"
-        assert day == 5
-
-
-async def test_other_cash_in_the_file_is_no_gain(autojump_clock: MockClock) -> None:
-    """Paper's cash was doubled between two runs: the day's loss is the same fraction as before."""
-    bench = Bench()
-    bench.gateway.restore(History())
-    async with bench.running():
-        await trio.sleep(1)
-        bench.admit()(LONG)
-        await bench.gateway.drain()
-        bench.quote("90")
-        await trio.sleep(1)
-    again = Bench(cash=Decimal(20_000))
-    again.gateway.restore(fold(bench.journal.entries))
-    again.quote("90")
-    async with again.running():
-        await trio.sleep(1)
-    account = again.gateway.account
-    assert account.equity() == Decimal(19_800)
-    for reference in (account.day_start_equity(), account.peak_equity):
-        assert round((reference - account.equity()) / reference, 20) == Decimal("0.02")
-    assert again.report.of("capital")[0][0].startswith("10000 USDT put in: ")
-
-
-async def test_no_entry_before_the_balance_is_known(autojump_clock: MockClock) -> None:
-    """What cannot be sized does not leave; entries do once the venue has told."""
-    bench = Bench(broker=FakeBroker(held={"USDT": Decimal(5_000)}, delay=5), cash=Decimal(0))
-    bench.gateway.account.is_capital_known = False
-    async with bench.running():
-        submit = bench.admit()
-        submit(LONG)
-        await bench.gateway.drain()
-        assert bench.desk.denials == {"equity_unknown": 1}
-        assert bench.broker.placed == []
-        await trio.sleep(6)
-        submit(LONG)
-        await bench.gateway.drain()
-        (order,) = bench.broker.placed
-        assert order.quantity == Decimal(10)  # 0.20 of 5,000 at 100
 
 
 async def test_orders_of_another_fleet_are_strangers(autojump_clock: MockClock) -> None:

@@ -12,7 +12,7 @@ from levitrio.records.entries import History, IntentEntry, OpenOrder, OutcomeEnt
 from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
 from levitrio.venues.base import OrderReport, Standing
 from tests.fakes import FakeBroker, FakeJournal
-from tests.gateway.test_gateway import LONG, Bench
+from tests.gateway.bench import LONG, Bench
 from tests.venues.binance.trading_floor import SYMBOL, trading_floor
 
 LEFT = Order(
