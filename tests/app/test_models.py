@@ -22,7 +22,7 @@ from levitrio.inference.port import Answers, Call, InferenceStatistics
 from levitrio.inference.scores import ScoreFiles
 from tests.app import virtual
 from tests.app.virtual import running_fleet, write_fleet
-from tests.inference.models import needs_ml, pretended_onnx, write_model
+from tests.inference.model_files import needs_ml, pretended_onnx, write_model
 
 ENSEMBLE = """strategy = "ensemble"
 params = {{ interval = "1s", members = [

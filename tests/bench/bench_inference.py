@@ -17,7 +17,7 @@ from levitrio.inference.worker import make_predictor
 from levitrio.supervision.restart import RestartPolicy
 from tests.bench.measurement import Goal, Row, measures
 from tests.bench.sampling import interleaved, median_percentile, medians, seconds_per_call
-from tests.inference.models import HAS_TRAINING, constant_onnx, some_bars
+from tests.inference.model_files import HAS_TRAINING, constant_onnx, some_bars
 
 _RATE = 5_000
 """Ticks a second."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from levitrio.inference.model_file import ModelReference, read_model
-from tests.inference.models import needs_training
+from tests.inference.model_files import needs_training
 from tests.training.markets import reverting_bars
 
 pytestmark = needs_training

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from levitrio.inference.missing import Missing
 from levitrio.inference.schema import CANDLES, MARKET
-from tests.inference.models import MINUTE, needs_ml, some_bars
+from tests.inference.model_files import MINUTE, needs_ml, some_bars
 
 pytestmark = needs_ml
 

@@ -16,7 +16,7 @@ from levitrio.inference.nowhere import NoModels
 from levitrio.inference.port import Answers, Call, InferenceStatistics
 from levitrio.inference.scores import ScoreFiles
 from levitrio.inference.strategy import Ensemble
-from tests.inference.models import (
+from tests.inference.model_files import (
     constant_onnx,
     model_file,
     needs_ml,

@@ -21,7 +21,7 @@ from levitrio.inference.model_file import (
 )
 from levitrio.inference.protobuf import metadata_of
 from levitrio.inference.schema import CANDLES, MARKET
-from tests.inference.models import noted, pretended_onnx, write_model
+from tests.inference.model_files import noted, pretended_onnx, write_model
 
 
 def reference(folder: Path, content: bytes, name: str = "m.onnx") -> ModelReference:

@@ -2,7 +2,7 @@
 
 from levitrio.inference.observation import Observer, spread_of
 from levitrio.trading.market import Bar, Quote, Trade
-from tests.inference.models import MINUTE
+from tests.inference.model_files import MINUTE
 
 
 def trade(time_ms: int, quantity: float = 1.0, *, is_sale: bool = False) -> Trade:

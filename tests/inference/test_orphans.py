@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inference.models import endless_onnx, needs_training
+from tests.inference.model_files import endless_onnx, needs_training
 
 pytestmark = [needs_training, pytest.mark.slow]
 
@@ -22,7 +22,7 @@ import trio
 from levitrio.inference.model_file import ModelFile
 from levitrio.inference.process import open_process
 from levitrio.inference.schema import CANDLES
-from tests.inference.models import model_file
+from tests.inference.model_files import model_file
 
 async def main(path, feature):
     file = model_file(Path(path).read_bytes(), name="endless.onnx")

@@ -16,7 +16,7 @@ from levitrio.inference.port import Call
 from levitrio.inference.schema import CANDLES, MARKET
 from levitrio.inference.worker import Answer
 from levitrio.supervision.restart import RestartPolicy
-from tests.inference.models import model_file, pretended_onnx
+from tests.inference.model_files import model_file, pretended_onnx
 
 GOOD = model_file(pretended_onnx(), name="good.onnx")
 POISON = model_file(pretended_onnx(MARKET), MARKET, name="poison.onnx")

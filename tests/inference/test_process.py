@@ -15,7 +15,7 @@ from levitrio.inference.pool import WorkerPool
 from levitrio.inference.port import Call
 from levitrio.inference.schema import CANDLES
 from levitrio.supervision.restart import RestartPolicy
-from tests.inference.models import constant_onnx, model_file, needs_training
+from tests.inference.model_files import constant_onnx, model_file, needs_training
 
 pytestmark = [needs_training, pytest.mark.slow]
 

@@ -17,7 +17,7 @@ from levitrio.records.registry import plain_state
 from levitrio.strategies import catalog
 from levitrio.strategies.base import Signal, Strategy
 from levitrio.trading.market import Bar, Trade
-from tests.inference.models import MINUTE, model_file, needs_ml, pretended_onnx
+from tests.inference.model_files import MINUTE, model_file, needs_ml, pretended_onnx
 
 MODEL = pretended_onnx()
 FILE = model_file(MODEL)

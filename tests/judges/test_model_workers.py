@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.e2e.process import PATIENCE, FleetProcess, all_running, row_of
-from tests.inference.models import needs_ml
+from tests.inference.model_files import needs_ml
 
 pytestmark = needs_ml
 

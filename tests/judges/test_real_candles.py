@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inference.models import needs_training
+from tests.inference.model_files import needs_training
 
 CANDLES = (
     Path(__file__).resolve().parents[3]

@@ -5,7 +5,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from tests.inference.models import needs_training
+from tests.inference.model_files import needs_training
 
 pytestmark = needs_training
 

@@ -5,7 +5,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from levitrio.inference.observation import Observation
-from tests.inference.models import MINUTE
+from tests.inference.model_files import MINUTE
 
 if TYPE_CHECKING:
     from levitrio.training.dataset import Dataset

@@ -8,7 +8,7 @@ from levitrio.errors import UsageError
 from levitrio.inference.observation import Observer
 from levitrio.trading.market import Bar
 from levitrio.venues.simulator.generator import SLOT_MS, SymbolGenerator
-from tests.inference.models import MINUTE, needs_training
+from tests.inference.model_files import MINUTE, needs_training
 
 pytestmark = needs_training
 

@@ -9,7 +9,7 @@ import pytest
 from levitrio.errors import UsageError
 from levitrio.inference.model_file import ModelReference, read_model
 from levitrio.inference.observation import Observation
-from tests.inference.models import needs_training, some_bars, write_model
+from tests.inference.model_files import needs_training, some_bars, write_model
 from tests.training.markets import dataset, reverting_bars
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from levitrio.inference.observation import Observation
-from tests.inference.models import MINUTE, needs_training, some_bars
+from tests.inference.model_files import MINUTE, needs_training, some_bars
 from tests.training.markets import dataset
 
 pytestmark = needs_training

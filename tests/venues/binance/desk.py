@@ -12,7 +12,7 @@ from levitrio.trading.depth import DepthSnapshot
 from levitrio.trading.market import Bar, MarketEvent, Trade
 from levitrio.venues.binance.feed import BinanceFeed
 
-from .fake_venue import FakeVenue
+from tests.venues.binance.fake_venue import FakeVenue
 
 
 class Desk:

@@ -14,7 +14,7 @@ from levitrio.venues.base import OrderReport
 from levitrio.venues.binance.broker import BinanceBroker
 from levitrio.venues.binance.secrets import Credentials
 
-from .trading_floor import API_KEY, API_SECRET, EPOCH
+from tests.venues.binance.trading_floor import API_KEY, API_SECRET, EPOCH
 
 Script = Callable[[dict[str, Any]], "dict[str, Any] | str | None"]
 """The params of a request -> what is answered: merged with its id, sent as it is, or nothing."""

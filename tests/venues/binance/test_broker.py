@@ -11,7 +11,7 @@ from levitrio.trading.orders import OrderStatus, OrderType, Side
 from levitrio.venues.base import BrokerUnavailable
 from levitrio.venues.binance.listing import REREAD_AFTER, REREAD_REST
 
-from .trading_floor import SYMBOL, trading_floor
+from tests.venues.binance.trading_floor import SYMBOL, trading_floor
 
 
 async def test_a_market_order_is_filled(autojump_clock: MockClock) -> None:

@@ -12,8 +12,8 @@ from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType, Side
 from levitrio.venues.base import BrokerUnavailable
 from levitrio.venues.binance.signing import HmacKey, ws_payload
 
-from .scripted_venue import scripted_venue
-from .trading_floor import API_KEY, API_SECRET, EPOCH
+from tests.venues.binance.scripted_venue import scripted_venue
+from tests.venues.binance.trading_floor import API_KEY, API_SECRET, EPOCH
 
 ORDER = Order(client_id="levi-0-2a-0", symbol="BTCUSDT", side=Side.BUY, quantity=Decimal("0.02"))
 

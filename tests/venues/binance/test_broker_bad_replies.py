@@ -19,10 +19,10 @@ from levitrio.venues.binance.rest import RestClient
 from levitrio.venues.binance.secrets import Credentials
 from levitrio.venues.binance.websocket import MAX_MESSAGE
 
-from .scripted_venue import scripted_venue
-from .test_broker_answers import ANSWER, EVENT, ORDER, ROW, changed
-from .test_rest import Peer, response
-from .trading_floor import API_KEY, API_SECRET, SYMBOL, trading_floor
+from tests.venues.binance.scripted_venue import scripted_venue
+from tests.venues.binance.test_broker_answers import ANSWER, EVENT, ORDER, ROW, changed
+from tests.venues.binance.test_rest import Peer, response
+from tests.venues.binance.trading_floor import API_KEY, API_SECRET, SYMBOL, trading_floor
 
 RESULTS: list[dict[str, Any]] = [
     {"status": 200},

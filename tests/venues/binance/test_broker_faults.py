@@ -11,8 +11,8 @@ from levitrio.venues.binance.secrets import Credentials
 from levitrio.venues.binance.session import RECV_WINDOW_MS
 from levitrio.venues.simulator.accounts import ApiKey
 
-from .test_signing import PRIVATE, PUBLIC
-from .trading_floor import API_KEY, SYMBOL, trading_floor
+from tests.venues.binance.test_signing import PRIVATE, PUBLIC
+from tests.venues.binance.trading_floor import API_KEY, SYMBOL, trading_floor
 
 
 async def test_an_order_accepted_without_an_answer_is_unknown(autojump_clock: MockClock) -> None:

@@ -17,7 +17,7 @@ from levitrio.venues.binance.network import OpenStream
 from levitrio.venues.binance.websocket import MAX_MESSAGE
 from levitrio.venues.binance.wire import FrameDecoder
 
-from .fake_venue import FakeVenue, Session, raises_one, trade_frame
+from tests.venues.binance.fake_venue import FakeVenue, Session, raises_one, trade_frame
 
 NAMES = ["btcusdt@trade"]
 

@@ -17,8 +17,8 @@ from levitrio.trading.market import Bar, MarketEvent
 from levitrio.venues.base import Feed
 from levitrio.venues.binance.feed import BinanceFeed
 
-from .desk import Desk, on_desk
-from .fake_venue import (
+from tests.venues.binance.desk import Desk, on_desk
+from tests.venues.binance.fake_venue import (
     candle_frame,
     frame_of,
     quote_frame,

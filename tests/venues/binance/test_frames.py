@@ -9,7 +9,7 @@ from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
 from levitrio.venues.binance.frames import ODD_AT_ONCE, End, FrameScanner
 
-from .raw_peer import CONTINUATION, PING, PONG, TEXT, Message, closing, frame, split, text
+from tests.venues.binance.raw_peer import CONTINUATION, PING, PONG, TEXT, Message, closing, frame, split, text
 
 
 def by_library(data: bytes) -> list[Message]:

@@ -10,8 +10,8 @@ from trio.testing import MockClock
 from levitrio.inbox import Inbox
 from levitrio.trading.market import Quote, Trade
 
-from .desk import Desk, on_desk
-from .fake_venue import candle_frame, frame_of, quote_frame, trade_frame, trade_ids, update_ids
+from tests.venues.binance.desk import Desk, on_desk
+from tests.venues.binance.fake_venue import candle_frame, frame_of, quote_frame, trade_frame, trade_ids, update_ids
 
 SOUND_TRADE: dict[str, Any] = {
     "e": "trade", "E": 1723161255342, "s": "BTCUSDT", "t": 2, "p": "100.5", "q": "1",

@@ -16,7 +16,7 @@ from levitrio.venues.binance.listing import CHUNK, REREAD_AFTER, WEIGHT
 from levitrio.venues.binance.public_listing import PATIENCE, RETRY, PublicListing
 from levitrio.venues.binance.rest import RestClient
 
-from .test_rest import Peer, response
+from tests.venues.binance.test_rest import Peer, response
 
 LOT = {"filterType": "LOT_SIZE", "minQty": "0.1", "maxQty": "900", "stepSize": "0.1"}
 

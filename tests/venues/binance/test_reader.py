@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from levitrio.fleet.config import Feed
 from levitrio.venues.binance.connection import READERS
 
-from .raw_peer import (
+from tests.venues.binance.raw_peer import (
     BINARY,
     CLOSE,
     CONTINUATION,

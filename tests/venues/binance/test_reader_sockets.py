@@ -13,7 +13,7 @@ from levitrio.errors import VenueError
 from levitrio.venues.binance.connection import READERS
 from levitrio.venues.binance.network import OpenStream, open_network_stream
 
-from .raw_peer import CONTINUATION, PING, TEXT, Outcome, accept, closing, connection_of, frame, text
+from tests.venues.binance.raw_peer import CONTINUATION, PING, TEXT, Outcome, accept, closing, connection_of, frame, text
 
 Behaviour = Callable[[trio.abc.Stream], Awaitable[None]]
 

@@ -15,8 +15,8 @@ from levitrio.errors import VenueError
 from levitrio.venues.binance.reader import BACKLOG_BYTES, FastWebsocket, open_fast
 from levitrio.venues.binance.websocket import RECEIVE_BYTES
 
-from .fake_venue import Line
-from .raw_peer import PING, PONG, Message, accept, closing, frame, text
+from tests.venues.binance.fake_venue import Line
+from tests.venues.binance.raw_peer import PING, PONG, Message, accept, closing, frame, text
 
 
 @attrs.define(eq=False)

@@ -8,8 +8,8 @@ import trio.testing
 
 from levitrio.venues.binance.lane import Renewal
 
-from .desk import Desk, on_desk
-from .fake_venue import candle_frame, quote_frame, trade_frame, trade_ids, update_ids
+from tests.venues.binance.desk import Desk, on_desk
+from tests.venues.binance.fake_venue import candle_frame, quote_frame, trade_frame, trade_ids, update_ids
 
 SHUTDOWN = '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}'
 

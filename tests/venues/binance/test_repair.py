@@ -9,8 +9,8 @@ import trio.testing
 from levitrio.trading.depth import DepthSnapshot
 from levitrio.trading.market import Bar, Trade
 
-from .desk import Desk, FakeBackfill, on_desk
-from .fake_venue import candle_frame, frame_of, quote_frame, trade_frame, trade_ids
+from tests.venues.binance.desk import Desk, FakeBackfill, on_desk
+from tests.venues.binance.fake_venue import candle_frame, frame_of, quote_frame, trade_frame, trade_ids
 
 START = 1723161240000
 

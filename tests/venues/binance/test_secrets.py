@@ -11,7 +11,7 @@ from levitrio.errors import UsageError
 from levitrio.venues.binance.secrets import Credentials, Secret, parse_key, read_key_file
 from levitrio.venues.binance.signing import HmacKey
 
-from .test_signing import PRIVATE
+from tests.venues.binance.test_signing import PRIVATE
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"

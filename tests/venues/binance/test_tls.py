@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from levitrio.venues.binance.tls import TlsStream
 
-from .fake_venue import Line
+from tests.venues.binance.fake_venue import Line
 
 Scenario = Callable[[TlsStream, trio.SSLStream[trio.abc.Stream]], Awaitable[None]]
 

@@ -6,8 +6,8 @@ import trio.testing
 
 from levitrio.venues.binance.standing import InputState
 
-from .desk import Desk, FakeBackfill, on_desk
-from .fake_venue import candle_frame, frame_of, quote_frame, trade_frame, trade_ids, update_ids
+from tests.venues.binance.desk import Desk, FakeBackfill, on_desk
+from tests.venues.binance.fake_venue import candle_frame, frame_of, quote_frame, trade_frame, trade_ids, update_ids
 
 TIME = 1723161255342
 
