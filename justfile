@@ -36,21 +36,21 @@ coverage *args:
 
 # What foreign programs, virtual days and long kill loops say; many minutes.
 judges *args: _judges-tools models
-    {{python}} -m pytest tests --ignore=tests/bench --ignore=tests/judges -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long {{args}}
-    {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov --durations=10 {{args}}
+    {{python}} -m pytest tests --ignore=tests/acceptance -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long {{args}}
+    {{python}} -m pytest tests/acceptance --override-ini=addopts=-ra --no-cov --durations=10 {{args}}
 
 # The judges without those that measure this machine.
 judges-of-behaviour: _judges-tools models
-    {{python}} -m pytest tests --ignore=tests/bench --ignore=tests/judges -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long
-    {{python}} -m pytest tests/judges --override-ini=addopts=-ra --no-cov --durations=10 -m "not timing"
+    {{python}} -m pytest tests --ignore=tests/acceptance -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long
+    {{python}} -m pytest tests/acceptance --override-ini=addopts=-ra --no-cov --durations=10 -m "not timing"
 
 # Features, worker pool and `levi train`, with the extra [ml]: it is fetched if it is not here.
 models *args: _models-tools
-    {{python}} -m pytest tests/inference tests/training tests/app/test_models.py tests/cli/test_train.py -n auto --dist worksteal {{args}}
+    {{python}} -m pytest tests/inference tests/training tests/app/wiring/test_models.py tests/cli/test_train.py -n auto --dist worksteal {{args}}
 
 # What it costs, beside the least that anybody could pay: one table, one JSON document; minutes.
 bench *args:
-    {{python}} -m tests.bench {{args}}
+    {{python}} -m benchmarks {{args}}
 
 # A browser, a terminal, two more shells and Prometheus' own tool, where that is possible; judges that miss theirs say so.
 _judges-tools:

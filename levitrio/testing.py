@@ -18,9 +18,9 @@ import attrs
 import trio
 import trio.testing
 
-from levitrio.engine import Engine
-from levitrio.inbox import Inbox
-from levitrio.records.registry import plain_state
+from levitrio.engine.engine import Engine
+from levitrio.engine.inbox import Inbox
+from levitrio.records.snapshots.snapshot import plain_state
 from levitrio.strategies.base import Signal, Strategy
 from levitrio.trading.candles import FIXED_INTERVALS
 from levitrio.trading.clock import TapeClock

@@ -25,9 +25,9 @@ LONG = frozenset(
     {
         "app/test_soak.py",
         "app/test_venue_orders.py",
-        "replay/test_candles.py",
+        "replay/data/test_candle_tape.py",
         "supervision/test_schedules.py",
-        "supervision/test_watchdog.py",
+        "supervision/watchdog/test_alarm.py",
         "venues/test_cut_replay.py",
         "venues/test_venue_repair.py",
     }

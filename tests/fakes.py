@@ -7,9 +7,9 @@ import attrs
 import trio
 
 from levitrio.errors import JournalUnavailable
-from levitrio.records.entries import Entry
+from levitrio.records.journal.entries import Entry
 from levitrio.trading.orders import NEXT, Fill, Order, OrderStatus
-from levitrio.venues.base import BrokerUnavailable, Holdings, OrderReport, Standing
+from levitrio.venues.base import AccountBalances, BrokerUnavailable, MassStatus, OrderReport
 
 
 @attrs.define(eq=False)
@@ -55,7 +55,7 @@ class FakeBroker:
     known: dict[str, OrderReport] = attrs.field(factory=dict)
     venue: str = "fake"
     proof_after: float = 6.0
-    now: Standing = attrs.field(factory=Standing)
+    now: MassStatus = attrs.field(factory=MassStatus)
     """What `standing` answers."""
     held: Mapping[str, Decimal] | None = None
     """What `holdings` answers."""
@@ -77,14 +77,16 @@ class FakeBroker:
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
         self.tell, self.lost = take, lost
 
-    async def holdings(self) -> Holdings | None:
-        held = None if self.held is None else Holdings(account=self.account, balances=self.held)
+    async def balances(self) -> AccountBalances | None:
+        held = (
+            None if self.held is None else AccountBalances(account=self.account, balances=self.held)
+        )
         await trio.sleep(self.delay)
         if self.unavailable is not None:
             raise BrokerUnavailable(self.unavailable)
         return held
 
-    async def standing(self, symbol: str, since: int | None) -> Standing:
+    async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
         await trio.lowlevel.checkpoint()
         self.asked += 1
         if self.unavailable is not None:

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "levitrio"
+from tests.paths import ROOT
+
+PACKAGE = ROOT / "levitrio"
 
 LAYERS = (
     {"cli"},
     {"training"},
     {"replay"},
     {"app"},
-    {"http"},
-    {"control"},
-    {"testing"},
-    {"engine", "gateway"},
-    {"records", "fleet", "inbox"},
-    {"venues", "inference"},
-    {"strategies"},
-    {"trading", "supervision"},
-    {"errors"},
+    {"http", "testing"},
+    {"gateway", "engine", "inference", "control", "config"},
+    {"venues", "records", "supervision", "strategies"},
+    {"trading"},
+    {"errors", "regular_file"},
 )
 """From the street to the cellar. A module imports its own room, or a lower layer."""
 

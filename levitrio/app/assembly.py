@@ -9,40 +9,41 @@ from functools import partial
 
 import trio
 
-from levitrio.app import brokers, opening, settings
-from levitrio.app.incidents import IncidentScribe
-from levitrio.app.models import user_of
-from levitrio.app.observing import Observer
-from levitrio.app.reporting import SupervisionReporter
-from levitrio.app.scraping import Scraper
-from levitrio.app.seams import Seams
-from levitrio.app.seat import Seat
-from levitrio.app.status import StatusBoard
-from levitrio.app.status_cache import StatusCache
-from levitrio.app.venue import VenueSide
-from levitrio.app.warm_up import WarmUp
-from levitrio.engine import Engine
-from levitrio.fleet.config import EngineConfig, FleetConfig
-from levitrio.gateway.desk import Desk
+from levitrio.app import banner, settings
+from levitrio.app.engine_slot import EngineSlot
+from levitrio.app.status.cache import StatusCache
+from levitrio.app.status.document import StatusDocument
+from levitrio.app.status.incidents import IncidentRecorder
+from levitrio.app.status.metrics import MetricsExporter
+from levitrio.app.status.supervision_events import SupervisionReporter
+from levitrio.app.status.telemetry import Telemetry
+from levitrio.app.wiring import brokers
+from levitrio.app.wiring.environment import Environment
+from levitrio.app.wiring.models import user_of
+from levitrio.app.wiring.venue import VenueServices
+from levitrio.app.wiring.warm_up import WarmUp
+from levitrio.config.sections import EngineConfig, FleetConfig
+from levitrio.engine.engine import Engine
+from levitrio.engine.inbox import Inbox
 from levitrio.gateway.gateway import Gateway
-from levitrio.inbox import Inbox
-from levitrio.records.alerts import AlertRules, Alerts
-from levitrio.records.disk import Directory
-from levitrio.records.entries import History
-from levitrio.records.events import EventLog, RecentEvents
-from levitrio.records.journal import Journal
-from levitrio.records.redaction import Redactor
-from levitrio.records.reserve import ReservedDescriptor
-from levitrio.records.snapshot_writer import SnapshotWriter
-from levitrio.records.snapshots import SnapshotStore
+from levitrio.gateway.symbol_state import SymbolState
+from levitrio.records.alerts.alerts import AlertRules, Alerts
+from levitrio.records.journal.entries import History
+from levitrio.records.journal.journal import Journal
+from levitrio.records.locks.reserve_descriptor import ReservedDescriptor
+from levitrio.records.logs.event_log import EventLog, RecentEvents
+from levitrio.records.logs.redaction import Redactor
+from levitrio.records.snapshots.filesystem import Directory
+from levitrio.records.snapshots.store import SnapshotStore
+from levitrio.records.snapshots.writer import SnapshotWriter
 from levitrio.supervision.lifecycle import Wanted
-from levitrio.supervision.order import GroupRule
+from levitrio.supervision.start_order import GroupRule
 from levitrio.supervision.supervisor import Supervisor
-from levitrio.trading.book import Book
 from levitrio.trading.clock import LiveClock, MarketClock, TapeClock
 from levitrio.trading.market import Bar
 from levitrio.trading.market_view import MarketView
-from levitrio.venues.binance.secrets import Credentials
+from levitrio.trading.position import Position
+from levitrio.venues.binance.orders.credentials import Credentials
 
 
 class Assembly:
@@ -58,7 +59,7 @@ class Assembly:
     Raises UsageError for a key that cannot be used.
     """
 
-    make_venue = VenueSide
+    make_venue = VenueServices
 
     def __init__(
         self,
@@ -67,32 +68,34 @@ class Assembly:
         journal: Journal,
         history: History,
         events: EventLog,
-        seams: Seams,
+        environment: Environment,
         credentials: Credentials | None = None,
         redactor: Redactor | None = None,
     ) -> None:
         self.config = config
         self.redactor = redactor or Redactor()
-        self.credentials = credentials or brokers.open_credentials(config, seams.make_token)
+        self.credentials = credentials or brokers.open_credentials(config, environment.make_token)
         if self.credentials is not None:
             self.redactor.add(*self.credentials.values)
-        self.seams = seams
+        self.environment = environment
         self.events = events
         self.journal = journal
         self.market_clock = self._make_clock()
-        self.seats: dict[str, Seat] = {}
-        self.desks: dict[str, Desk] = {}
+        self.slots: dict[str, EngineSlot] = {}
+        self.symbol_states: dict[str, SymbolState] = {}
         self.markets: dict[str, MarketView] = {}
-        self.models = seams.make_models(config, seams.wall_clock, seams.chance, self.tell)
+        self.models = environment.make_models(
+            config, environment.wall_clock, environment.chance, self.tell
+        )
         for engine in config.engines.values():
-            self.take_in_models(engine)
-            self.add_seat(engine)
-        self.account = brokers.make_account(config, self.desks)
+            self.load_models(engine)
+            self.add_slot(engine)
+        self.account = brokers.make_account(config, self.symbol_states)
         self.venue = self.make_venue(
             config=config,
-            seams=seams,
-            seats=self.seats,
-            desks=self.desks,
+            environment=environment,
+            slots=self.slots,
+            symbol_states=self.symbol_states,
             markets=self.markets,
             market_clock=self.market_clock,
             credentials=self.credentials,
@@ -110,44 +113,44 @@ class Assembly:
         self.gateway = self._make_gateway()
         recent = RecentEvents()
         events.add_sink(recent)
-        self.scribe = IncidentScribe(
+        self.incident_recorder = IncidentRecorder(
             journal=journal,
             wall_ms=self.wall_ms,
-            offload=seams.offload(),
+            offload=environment.offload(),
             recent=recent.of,
             redact=self.redactor.text,
         )
         self.supervisor = self._make_supervisor()
-        self.board = self._make_board()
-        self.status = StatusCache(self.board)
+        self.status_document = self._make_status_document()
+        self.status = StatusCache(self.status_document)
         events.add_sink(self.status)
         self.reserve = ReservedDescriptor()
         self.snapshots = SnapshotWriter(
             SnapshotStore(Directory(config.fleet.data_dir, self.reserve)),
-            self.board.photograph,
-            offload=seams.offload(),
+            self.status_document.snapshot,
+            offload=environment.offload(),
             on_trouble=lambda text: self.tell("snapshot_trouble", text),
         )
-        self.observer = Observer(
-            seats=self.seats, account=self.account, market_clock=self.market_clock
+        self.telemetry = Telemetry(
+            slots=self.slots, account=self.account, market_clock=self.market_clock
         )
-        events.add_sink(self.observer)
+        events.add_sink(self.telemetry)
         self.alerts = Alerts(
             rules=AlertRules(fleet=config.fleet.name, on=()),
-            offload=seams.outbox,
+            offload=environment.outbox,
             failed=partial(self.tell, "alert_failed"),
         )
-        self.scraper = Scraper(
+        self.metrics_exporter = MetricsExporter(
             status=self.status,
-            observer=self.observer,
-            seats=self.seats,
+            telemetry=self.telemetry,
+            slots=self.slots,
             journal=journal,
             snapshots=self.snapshots,
             feed=self.venue.feed_statistics,
-            offload=seams.offload(),
+            offload=environment.offload(),
         )
         self.reporter = SupervisionReporter(
-            seats=self.seats,
+            slots=self.slots,
             gateway=self.gateway,
             events=events,
             changed=self.snapshots.request,
@@ -158,7 +161,7 @@ class Assembly:
 
     def wall_ms(self) -> int:
         """Wall clock, ms since 1970."""
-        return int(self.seams.wall_clock() * 1000)
+        return int(self.environment.wall_clock() * 1000)
 
     def tell(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
         """One line of the event log."""
@@ -166,23 +169,23 @@ class Assembly:
 
     def launch(self, symbol: str, incarnation: int) -> Engine:
         """A new incarnation on its seat. The supervisor calls it, inside the containment."""
-        seat = self.seats[symbol]
+        slot = self.slots[symbol]
         models = self.models.access(partial(self.tell, engine=symbol))
         engine = Engine(
             symbol=symbol,
-            make_strategy=lambda: settings.make_strategy(seat.config, models),
-            inbox=seat.inbox,
+            make_strategy=lambda: settings.make_strategy(slot.config, models),
+            inbox=slot.inbox,
             submit=lambda _: None,
             market_clock=self.market_clock,
-            cycle_interval=seat.config.cycle_interval,
-            longest_nap=settings.longest_nap(self.config, seat.config),
-            saved_state=seat.saved_state,
-            absorbed_errors=lambda: seat.desk.refused + models.errors,
-            wait_ready=partial(self._wait_reconciled, seat.desk),
-            past_bars=self._past_bars(seat.config),
+            cycle_interval=slot.config.cycle_interval,
+            longest_nap=settings.longest_nap(self.config, slot.config),
+            saved_state=slot.saved_state,
+            absorbed_errors=lambda: slot.symbol_state.refused + models.errors,
+            wait_ready=partial(self._wait_reconciled, slot.symbol_state),
+            past_bars=self._past_bars(slot.config),
         )
         engine.submit = self.gateway.admit(symbol, incarnation, engine.take_fill)
-        seat.engine = engine
+        slot.engine = engine
         return engine
 
     def _past_bars(self, engine: EngineConfig) -> Callable[[], Awaitable[Sequence[Bar]]] | None:
@@ -198,66 +201,66 @@ class Assembly:
             patience=self.config.health.start_timeout / 2,
         )
 
-    async def _wait_reconciled(self, desk: Desk) -> None:
+    async def _wait_reconciled(self, state: SymbolState) -> None:
         # A venue that cannot be asked must not make engines crash one after the other: they run
         # and read data, and their desks let no order out.
         with trio.move_on_after(self.config.health.start_timeout / 2):
-            await desk.ready.wait()
+            await state.ready.wait()
 
     # Building
 
-    def take_in_models(self, engine: EngineConfig) -> None:
+    def load_models(self, engine: EngineConfig) -> None:
         """Read the models an engine names, before it runs. Raises UsageError or ValueError."""
         kind = user_of(engine.strategy)
         if kind is not None:
             self.models.take_in(kind, engine.params, self.config.file.parent)
 
-    def add_seat(self, engine: EngineConfig) -> Seat:
+    def add_slot(self, engine: EngineConfig) -> EngineSlot:
         """Make room for a symbol; nothing is subscribed or started."""
         symbol = engine.symbol
         market = MarketView(symbol=symbol)
-        desk = Desk(
+        state = SymbolState(
             symbol=symbol,
-            book=Book(symbol=symbol, quote_asset=self.config.fleet.quote),
+            position=Position(symbol=symbol, quote_asset=self.config.fleet.quote),
             market=market,
             signals_only=engine.signals_only,
         )
-        seat = Seat(
+        slot = EngineSlot(
             config=engine,
             inbox=Inbox(engine.inbox),
             market=market,
-            desk=desk,
+            symbol_state=state,
             market_clock=self.market_clock,
         )
-        self.seats[symbol], self.desks[symbol], self.markets[symbol] = seat, desk, market
-        return seat
+        self.slots[symbol], self.symbol_states[symbol], self.markets[symbol] = slot, state, market
+        return slot
 
-    def enlist(self, engine: EngineConfig) -> None:
+    def add_symbol(self, engine: EngineConfig) -> None:
         """Take a symbol in while the fleet runs: seat, data, child."""
         symbol = engine.symbol
-        book = self.desks[symbol].book if symbol in self.desks else None
+        position = self.symbol_states[symbol].position if symbol in self.symbol_states else None
         if symbol in self.markets:
             self.venue.unsubscribe(symbol)
-        seat = self.add_seat(engine)
-        if book is not None:
-            seat.desk.book = book
-        self.venue.subscribe(seat)
+        slot = self.add_slot(engine)
+        if position is not None:
+            slot.symbol_state.position = position
+        self.venue.subscribe(slot)
         self.gateway.reconcile(symbol)
         self.supervisor.add(symbol, after=engine.after, group=engine.group)
 
-    def retire(self, symbol: str) -> None:
+    def remove_symbol(self, symbol: str) -> None:
         """Let a symbol's engine go; its book stays, because its money does."""
-        seat = self.seats.pop(symbol)
-        seat.inbox.close()
-        if not seat.desk.holds:
+        slot = self.slots.pop(symbol)
+        slot.inbox.close()
+        if not slot.symbol_state.holds:
             self.venue.unsubscribe(symbol)
             del self.markets[symbol]
 
     def add_retired(self, symbol: str) -> None:
         """A book without an engine: its fills are in the journal, its engine not in the file."""
         market = MarketView(symbol=symbol)
-        book = Book(symbol=symbol, quote_asset=self.config.fleet.quote)
-        self.desks[symbol] = Desk(symbol=symbol, book=book, market=market)
+        position = Position(symbol=symbol, quote_asset=self.config.fleet.quote)
+        self.symbol_states[symbol] = SymbolState(symbol=symbol, position=position, market=market)
         self.markets[symbol] = market
 
     def restore(self, history: History, states: Mapping[str, object]) -> None:
@@ -267,12 +270,12 @@ class Assembly:
         """
         left = (leftover.order.symbol for leftover in history.open_orders)
         for symbol in dict.fromkeys((*(fill.symbol for fill in history.fills), *left)):
-            if symbol not in self.desks:
+            if symbol not in self.symbol_states:
                 self.add_retired(symbol)
         self.gateway.restore(history)
         wall_ms = self.wall_ms()
-        for symbol, seat in self.seats.items():
-            seat.restored_state = states.get(symbol)
+        for symbol, slot in self.slots.items():
+            slot.restored_state = states.get(symbol)
             self.supervisor.add(
                 symbol,
                 wanted=Wanted(history.wanted.get(symbol, "running")),
@@ -280,13 +283,13 @@ class Assembly:
                 crashes=[max(0, wall_ms - ms) / 1000 for ms in history.crashes.get(symbol, ())],
                 failed=history.failed.get(symbol),
                 last_error=history.last_errors.get(symbol, ""),
-                after=seat.config.after,
-                group=seat.config.group,
+                after=slot.config.after,
+                group=slot.config.group,
             )
 
     def _make_clock(self) -> MarketClock:
         if self.config.feed.kind == "binance":
-            return LiveClock(self.seams.wall_clock)
+            return LiveClock(self.environment.wall_clock)
         simulator = self.config.simulator
         return TapeClock(1.0 if simulator is None else simulator.speed)
 
@@ -300,7 +303,7 @@ class Assembly:
             quote_asset=config.fleet.quote,
             market_ms=self.market_clock.now_ms,
             wall_ms=self.wall_ms,
-            data=self.venue.trust.state,
+            data=self.venue.data_quality.state,
             report=self.tell,
         )
 
@@ -309,27 +312,27 @@ class Assembly:
         return Supervisor(
             launch=self.launch,
             report=lambda event: self.reporter(event),
-            record=self.scribe,
-            chance=self.seams.chance,
+            record=self.incident_recorder,
+            chance=self.environment.chance,
             policy=settings.restart_policy(config),
             health=settings.health_limits(config),
-            ailment=self.venue.trust.ailment,
+            health_problem=self.venue.data_quality.health_problem,
             grace=config.fleet.grace,
             groups={name: GroupRule(group.restart) for name, group in config.groups.items()},
         )
 
-    def _make_board(self) -> StatusBoard:
-        return StatusBoard(
+    def _make_status_document(self) -> StatusDocument:
+        return StatusDocument(
             fleet=self.config.fleet.name,
-            mode=opening.mode(self.config),
-            orders_to=opening.orders_to(self.config),
+            mode=banner.mode(self.config),
+            orders_to=banner.orders_to(self.config),
             data_dir=self.config.fleet.data_dir,
-            seats=self.seats,
+            slots=self.slots,
             children=self.supervisor.children,
             account=self.account,
             policy=lambda: self.supervisor.policy,
-            data_age=self.venue.trust.age,
-            input_state=self.venue.trust.input_state,
+            data_age=self.venue.data_quality.age,
+            input_state=self.venue.data_quality.input_state,
             models=self.models.statistics,
             redact=self.redactor.text,
             wall_ms=self.wall_ms,

@@ -10,13 +10,13 @@ import trio
 
 from levitrio.app.assembly import Assembly
 from levitrio.app.reload import Positions, Reloader, describe
-from levitrio.control import codes
-from levitrio.control.port import CommandResult, EventBatch, Peer, Verb
+from levitrio.control import error_codes
+from levitrio.control.fleet_interface import CommandResult, EventBatch, Peer, Verb
 from levitrio.errors import ControlError, JournalUnavailable
-from levitrio.records.entries import CommandEntry
-from levitrio.records.events import iso_ms
+from levitrio.records.journal.entries import CommandEntry
+from levitrio.records.logs.event_log import iso_ms
 from levitrio.supervision.commands import Refusal
-from levitrio.trading.amounts import plain
+from levitrio.trading.amounts import format_amount
 from levitrio.trading.risk import TradingState
 
 _DONE: Mapping[Verb, str] = {
@@ -42,15 +42,15 @@ class Operations:
         return self.assembly.config.fleet.name
 
     def symbols(self) -> Collection[str]:
-        return self.assembly.seats.keys()
+        return self.assembly.slots.keys()
 
     async def status(self, symbols: Sequence[str] | None) -> bytes:
         if symbols is None:
             return await self.assembly.status.encoded()
-        return await self.assembly.board.encode(symbols)
+        return await self.assembly.status_document.encode(symbols)
 
     def summary(self) -> Mapping[str, Any]:
-        return self.assembly.board.head()
+        return self.assembly.status_document.head()
 
     async def command(
         self, verb: Verb, symbols: Sequence[str], peer: Peer
@@ -121,18 +121,18 @@ class Operations:
         account, rules = self.assembly.account, self.assembly.gateway.rules
         equity, day_start = account.equity(), account.day_start_equity()
         denials: dict[str, int] = {}
-        for desk in account.desks.values():
-            for reason, count in desk.denials.items():
+        for state in account.symbol_states.values():
+            for reason, count in state.denials.items():
                 denials[reason] = denials.get(reason, 0) + count
         return {
             "trading_state": account.trading_state.value,
             "reason": account.trading_reason,
-            "equity": plain(equity),
-            "capital": plain(account.capital),
+            "equity": format_amount(equity),
+            "capital": format_amount(account.capital),
             "is_capital_known": account.is_capital_known,
-            "daily_pnl": plain(equity - day_start),
-            "peak_equity": plain(account.peak_equity),
-            "gross_exposure": plain(account.gross_notional()),
+            "daily_pnl": format_amount(equity - day_start),
+            "peak_equity": format_amount(account.peak_equity),
+            "gross_exposure": format_amount(account.gross_notional()),
             "open_positions": account.open_positions(),
             "orders_last_minute": account.orders_last_minute(trio.current_time()),
             "denials": denials,
@@ -167,7 +167,7 @@ class Operations:
         results = []
         for symbol in symbols:
             sent = self.assembly.gateway.flatten(symbol)
-            closed = self.assembly.desks[symbol].closed
+            closed = self.assembly.symbol_states[symbol].closed
             status = "flat" if not sent else "waiting" if closed else "flattening"
             reason = f"the venue says {closed[:40]}" if sent and closed else ""
             results.append(CommandResult(symbol=symbol, ok=True, status=status, reason=reason))
@@ -195,7 +195,7 @@ class Operations:
         await self.assembly.events.wait_newer(since)
 
     async def metrics(self) -> str:
-        return (await self.assembly.scraper.scrape()).decode()
+        return (await self.assembly.metrics_exporter.scrape()).decode()
 
     async def shutdown(self, grace: float | None, peer: Peer) -> None:
         # Not waited for: a full disk must not keep a fleet alive.
@@ -224,5 +224,5 @@ def _refused_without_journal() -> Iterator[None]:
         yield
     except JournalUnavailable as exc:
         raise ControlError(
-            codes.REFUSED, f"the journal cannot keep it: {exc}", "levi ctl events"
+            error_codes.REFUSED, f"the journal cannot keep it: {exc}", "levi ctl events"
         ) from exc

@@ -6,15 +6,15 @@ from typing import Any, Literal
 import attrs
 
 from levitrio.app import settings
-from levitrio.app.alerting import alerts_on, open_sends
 from levitrio.app.assembly import Assembly
-from levitrio.app.models import strategy_check
-from levitrio.control import codes
+from levitrio.app.wiring.alerts import alerts_on, open_sends
+from levitrio.app.wiring.models import strategy_check
+from levitrio.config.diff import ConfigDiff, difference
+from levitrio.config.loader import load
+from levitrio.config.sections import FleetConfig
+from levitrio.control import error_codes
 from levitrio.errors import ConfigError, ControlError, UsageError
-from levitrio.fleet.changes import Changes, difference
-from levitrio.fleet.config import FleetConfig
-from levitrio.fleet.reading import load
-from levitrio.records.outlet import Send
+from levitrio.records.alerts.channel import Send
 from levitrio.supervision.lifecycle import State, Wanted
 
 Positions = Literal["refuse", "flatten", "keep"]
@@ -27,7 +27,7 @@ class Reloader:
 
     assembly: Assembly
 
-    def read(self) -> tuple[FleetConfig, Changes]:
+    def read(self) -> tuple[FleetConfig, ConfigDiff]:
         """The file as it is now, and what it changes.
 
         Raises ControlError with every problem of a bad file; the fleet keeps the old one.
@@ -37,33 +37,33 @@ class Reloader:
             config = load(file, check_strategy=strategy_check(file))
         except ConfigError as exc:
             raise ControlError(
-                codes.INVALID_PARAMS,
+                error_codes.INVALID_PARAMS,
                 f"fleet.toml is refused as a whole, nothing was changed:\n{exc}",
                 f"levi check {self.assembly.config.file}",
             ) from exc
         return config, difference(self.assembly.config, config)
 
-    def holding(self, changes: Changes) -> list[str]:
+    def holding(self, changes: ConfigDiff) -> list[str]:
         """Removed engines that hold a position, or are about to."""
-        return [symbol for symbol in changes.removed if self.assembly.desks[symbol].holds]
+        return [symbol for symbol in changes.removed if self.assembly.symbol_states[symbol].holds]
 
-    async def apply(self, config: FleetConfig, changes: Changes, positions: Positions) -> None:
+    async def apply(self, config: FleetConfig, changes: ConfigDiff, positions: Positions) -> None:
         """Carry the changes out. Raises ControlError, before anything, for a held position."""
         assembly = self.assembly
         holding = self.holding(changes)
         if holding and positions == "refuse":
             raise ControlError(
-                codes.REFUSED,
+                error_codes.REFUSED,
                 f"{', '.join(holding)} would be removed with an open position",
                 "levi ctl reload --flatten, or --keep-position",
             )
         sends = await self._open_sends(config)
         for symbol in (*changes.added, *changes.changed):
             try:
-                assembly.take_in_models(config.engines[symbol])
+                assembly.load_models(config.engines[symbol])
             except (UsageError, ValueError) as exc:
                 # It was right when the file was read: somebody writes to it at this moment.
-                raise ControlError(codes.REFUSED, f"nothing was changed: {exc}") from exc
+                raise ControlError(error_codes.REFUSED, f"nothing was changed: {exc}") from exc
         kept = {name: getattr(assembly.config, name) for name in changes.restart_needed}
         assembly.config = attrs.evolve(config, **kept)
         assembly.alerts.configure(alerts_on(assembly.config), sends)
@@ -76,7 +76,7 @@ class Reloader:
             await assembly.supervisor.remove(symbol)
             if positions == "flatten":
                 assembly.gateway.flatten(symbol)
-            assembly.retire(symbol)
+            assembly.remove_symbol(symbol)
         moved = [symbol for symbol in changes.changed if self._is_moved(config, symbol)]
         known = {symbol: await self._take_out(symbol) for symbol in moved}
         for symbol in changes.changed:
@@ -90,7 +90,7 @@ class Reloader:
                     symbol, wanted=wanted, failed=failed, after=engine.after, group=engine.group
                 )
             else:
-                assembly.enlist(config.engines[symbol])
+                assembly.add_symbol(config.engines[symbol])
         text = ", ".join(
             f"{name} {' '.join(found)}"
             for name, found in attrs.asdict(changes).items()
@@ -104,12 +104,12 @@ class Reloader:
         if (old.urls if old else ()) == (new.urls if new else ()):
             return None
         try:
-            return await self.assembly.seams.outbox()(partial(open_sends, config))
+            return await self.assembly.environment.outbox()(partial(open_sends, config))
         except UsageError as exc:
-            raise ControlError(codes.REFUSED, f"nothing was changed: {exc}") from exc
+            raise ControlError(error_codes.REFUSED, f"nothing was changed: {exc}") from exc
 
     def _is_moved(self, config: FleetConfig, symbol: str) -> bool:
-        old, new = self.assembly.seats[symbol].config, config.engines[symbol]
+        old, new = self.assembly.slots[symbol].config, config.engines[symbol]
         return (old.after, old.group) != (new.after, new.group)
 
     async def _take_out(self, symbol: str) -> tuple[Wanted, str | None]:
@@ -121,12 +121,12 @@ class Reloader:
 
     async def _change(self, config: FleetConfig, symbol: str) -> None:
         assembly = self.assembly
-        seat, supervisor = assembly.seats[symbol], assembly.supervisor
-        old, new = seat.config, config.engines[symbol]
-        seat.config = new
-        seat.desk.signals_only = new.signals_only
+        slot, supervisor = assembly.slots[symbol], assembly.supervisor
+        old, new = slot.config, config.engines[symbol]
+        slot.config = new
+        slot.symbol_state.signals_only = new.signals_only
         if new.inbox != old.inbox:
-            seat.inbox.resize(new.inbox)
+            slot.inbox.resize(new.inbox)
         child = supervisor.children.get(symbol)
         if child is None:
             return  # it moved, and begins anew in its new place
@@ -149,7 +149,7 @@ def _in_start_order(config: FleetConfig, symbols: list[str]) -> list[str]:
     return list(ordered)
 
 
-def describe(changes: Changes, *, dry_run: bool, holding: list[str]) -> dict[str, Any]:
+def describe(changes: ConfigDiff, *, dry_run: bool, holding: list[str]) -> dict[str, Any]:
     """The answer to `levi ctl reload`."""
     return {
         "ok": True,

@@ -10,35 +10,35 @@ from typing import Literal
 
 import trio
 
-from levitrio.app.alerting import alerts_on, open_sends
 from levitrio.app.assembly import Assembly
-from levitrio.app.brokers import check_history, check_live, guard_account, open_credentials
-from levitrio.app.hardening import harden, occupy_standard_streams
+from levitrio.app.fleet_run import FleetRun
 from levitrio.app.reload import Reloader
-from levitrio.app.reporting import LEVELS
-from levitrio.app.seams import Seams
-from levitrio.app.tree import FleetRun
-from levitrio.app.watch import conviction, make_border, make_watchdog
+from levitrio.app.status.supervision_events import LEVELS
 from levitrio.app.web import open_web
+from levitrio.app.wiring.alerts import alerts_on, open_sends
+from levitrio.app.wiring.brokers import check_history, check_live, guard_account, open_credentials
+from levitrio.app.wiring.environment import Environment
+from levitrio.app.wiring.process_hardening import harden, occupy_standard_streams
+from levitrio.app.wiring.watchdog import blocked_incident, make_code_ownership, make_watchdog
+from levitrio.config.sections import FleetConfig
 from levitrio.control import paths
-from levitrio.control.claim import claim_socket
+from levitrio.control.socket_claim import claim_socket
 from levitrio.errors import ControlError, DamagedRecord, LevitrioError
-from levitrio.fleet.config import FleetConfig
-from levitrio.records.disk import Directory
-from levitrio.records.entries import History
-from levitrio.records.events import EventLog
-from levitrio.records.journal import Journal
-from levitrio.records.lock import DataDirLock
-from levitrio.records.logs import LogWriter, log_events
-from levitrio.records.redaction import Redactor
-from levitrio.records.registry import structure
-from levitrio.records.snapshots import SnapshotStore
-from levitrio.records.sqlite.opening import has_journal
-from levitrio.records.terminal import Terminal
-from levitrio.supervision.blackbox import BOX, Blackbox, Culprit, last_culprit
-from levitrio.supervision.hard_exit import disarm_exit, exit_armed_by
-from levitrio.supervision.notify import Notifier
-from levitrio.supervision.sentinel import SIZE
+from levitrio.records.journal.entries import History
+from levitrio.records.journal.journal import Journal
+from levitrio.records.journal.sqlite.database import has_journal
+from levitrio.records.locks.file_lock import DataDirLock
+from levitrio.records.logs.event_log import EventLog
+from levitrio.records.logs.log_writer import LogWriter, log_events
+from levitrio.records.logs.redaction import Redactor
+from levitrio.records.logs.terminal import Terminal
+from levitrio.records.snapshots.filesystem import Directory
+from levitrio.records.snapshots.snapshot import structure
+from levitrio.records.snapshots.store import SnapshotStore
+from levitrio.supervision.watchdog.flight_recorder import BOX, Culprit, FlightRecorder, last_culprit
+from levitrio.supervision.watchdog.hard_exit import disarm_exit, exit_armed_by
+from levitrio.supervision.watchdog.sentinel import SIZE
+from levitrio.supervision.watchdog.systemd import SystemdNotifier
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -51,7 +51,7 @@ def run_fleet(
     *,
     log_format: Literal["human", "json"],
     live: bool = False,
-    seams: Seams | None = None,
+    environment: Environment | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> int:
     """Run a fleet until a signal or `levi ctl shutdown`; returns the exit code, 0.
@@ -62,21 +62,21 @@ def run_fleet(
     orders were not asked for twice.
     """
     occupy_standard_streams()
-    seams = seams or Seams()
+    environment = environment or Environment()
     check_live(config, live=live)
     if live:
         harden()
-    credentials = open_credentials(config, seams.make_token)
+    credentials = open_credentials(config, environment.make_token)
     sends = open_sends(config)
     redactor = Redactor()
     if credentials is not None:
         redactor.add(*credentials.values)
 
     def wall_ms() -> int:
-        return int(seams.wall_clock() * 1000)
+        return int(environment.wall_clock() * 1000)
 
-    notifier = Notifier.from_environment(environ)
-    border = make_border()
+    systemd = SystemdNotifier.from_environment(environ)
+    ownership = make_code_ownership()
     with ExitStack() as stack:
         stack.enter_context(DataDirLock(config.fleet.data_dir))
         stack.enter_context(guard_account(config, credentials))
@@ -89,11 +89,11 @@ def run_fleet(
         missing = missing_journal(config, states)
         if missing and live:
             raise DamagedRecord(missing)
-        culprit = last_culprit(config.fleet.data_dir, border)
+        culprit = last_culprit(config.fleet.data_dir, ownership)
         journal, history = open_journal(config, events, culprit, wall_ms())
         stack.callback(journal.close)
         check_history(config, history)
-        blackbox = stack.enter_context(open_blackbox(config.fleet.data_dir))
+        flight_recorder = stack.enter_context(open_flight_recorder(config.fleet.data_dir))
         logs = LogWriter(
             config.fleet.data_dir / "logs",
             wall_clock_ms=wall_ms,
@@ -112,7 +112,7 @@ def run_fleet(
             journal=journal,
             history=history,
             events=events,
-            seams=seams,
+            environment=environment,
             credentials=credentials,
             redactor=redactor,
         )
@@ -132,23 +132,23 @@ def run_fleet(
             web=web,
             watchdog=make_watchdog(
                 config,
-                border=border,
+                ownership=ownership,
                 events=events,
                 starting=assembly.reporter.starting,
-                blackbox=blackbox,
+                flight_recorder=flight_recorder,
             ),
-            notifier=notifier,
+            systemd=systemd,
             exit_hard=exit_hard,
         )
         return trio.run(obey_to_the_end, run)
 
 
 @contextmanager
-def open_blackbox(data_dir: Path) -> Iterator[Blackbox]:
+def open_flight_recorder(data_dir: Path) -> Iterator[FlightRecorder]:
     """The watchdog's box. Raises LevitrioError when it cannot be made: a full disk, a limit."""
     with ExitStack() as stack:
         try:
-            box = stack.enter_context(Blackbox.open(data_dir))
+            box = stack.enter_context(FlightRecorder.open(data_dir))
         except OSError as error:
             raise LevitrioError(
                 f"cannot make {data_dir / BOX}: expected room for {SIZE / 2**20:.0f} MiB there and "
@@ -203,7 +203,7 @@ def open_journal(
     journal = make()
     history = journal.open()
     if culprit is not None:
-        journal.append_nowait(*conviction(culprit, wall_ms))
+        journal.append_nowait(*blocked_incident(culprit, wall_ms))
         journal.close()
         journal = make()
         history = journal.open()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import attrs
 
-from levitrio.fleet.config import EngineConfig, FleetConfig
-from levitrio.gateway.decision import EntryRules, Rules
-from levitrio.inference.port import ModelAccess, ModelUser
+from levitrio.config.sections import EngineConfig, FleetConfig
+from levitrio.gateway.order_decision import EntryRules, Rules
+from levitrio.inference.interface import ModelAccess, ModelUser
 from levitrio.strategies.base import Strategy
 from levitrio.strategies.catalog import resolve
 from levitrio.supervision.health import HealthLimits
@@ -14,7 +14,7 @@ from levitrio.supervision.restart import RestartPolicy
 from levitrio.trading.orders import OrderType
 from levitrio.trading.risk import RiskRules
 from levitrio.trading.sizing import SizingRules
-from levitrio.venues.binance.wire import stream_name
+from levitrio.venues.binance.market_data.decoder import stream_name
 
 
 def restart_policy(config: FleetConfig) -> RestartPolicy:

@@ -9,12 +9,12 @@ import attrs
 import trio
 
 from levitrio.app.operations import Operations
+from levitrio.config.sections import HttpSection
 from levitrio.errors import UsageError
-from levitrio.fleet.config import Http
 from levitrio.supervision.lifecycle import State
 
 if TYPE_CHECKING:
-    from levitrio.http.access import Access
+    from levitrio.http.auth import AccessPolicy
 
 _NEEDED = ("hypercorn", "starlette", "prometheus_client")
 
@@ -24,19 +24,19 @@ class WebOperations(Operations):
     """One running fleet, as a browser sees it. Implements the page's port."""
 
     def row(self, symbol: str) -> Mapping[str, Any]:
-        return self.assembly.board.row(symbol)
+        return self.assembly.status_document.row(symbol)
 
     async def scrape(self) -> bytes:
-        return await self.assembly.scraper.scrape()
+        return await self.assembly.metrics_exporter.scrape()
 
     def equity_curve(self) -> Mapping[str, Any]:
-        return self.assembly.observer.equity_curve()
+        return self.assembly.telemetry.equity_curve()
 
     def price_curve(self, symbol: str) -> Mapping[str, Any]:
-        return self.assembly.observer.price_curve(symbol)
+        return self.assembly.telemetry.price_curve(symbol)
 
     def lateness(self) -> Mapping[str, int]:
-        histogram = self.assembly.observer.lateness
+        histogram = self.assembly.telemetry.lateness
         looks = sum(histogram.counts)
         within = sum(histogram.counts[: histogram.bounds.index(0.01) + 1])
         return {"looks": looks, "over_10_ms": looks - within}
@@ -60,7 +60,7 @@ class Web:
     """The server's socket, open, and who may ask; closed at the end of its `with` block."""
 
     listener: socket.socket
-    access: "Access"
+    access: "AccessPolicy"
 
     @property
     def url(self) -> str:
@@ -87,7 +87,7 @@ class Web:
         self.listener.close()
 
 
-def open_web(config: Http) -> Web:
+def open_web(config: HttpSection) -> Web:
     """Take the address and read the token, before anything of the fleet is started.
 
     Raises UsageError: not installed, address taken, or a token file that cannot be trusted.
@@ -95,7 +95,7 @@ def open_web(config: Http) -> Web:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise UsageError(f"[http] needs {', '.join(missing)}: pip install 'levitrio[http]'")
-    from levitrio.http.access import read_token
+    from levitrio.http.auth import read_token
     from levitrio.http.server import access_to, listen
 
     token = None if config.token_file is None else read_token(config.token_file)

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from levitrio.cli import outcome, render
-from levitrio.cli.examples import epilog
+from levitrio.cli import exit_codes, terminal
+from levitrio.cli.help_examples import epilog
+from levitrio.config.loader import load
 from levitrio.errors import UsageError
-from levitrio.fleet.reading import load
-from levitrio.records.apprise_sender import make_sends
-from levitrio.records.outlet import Message, attempt
+from levitrio.records.alerts.apprise_sender import make_sends
+from levitrio.records.alerts.channel import Message, attempt
 
 TEXT = "This is how an alert arrives."
 
@@ -36,7 +36,7 @@ def test(
         # The address itself may hold a token.
         if problem := attempt(send, message):
             refused += 1
-            render.complain(f"address number {number}: {problem}")
+            terminal.complain(f"address number {number}: {problem}")
         else:
-            render.write(f"address number {number}: sent")
-    return outcome.FAILED if refused else outcome.FINE
+            terminal.write(f"address number {number}: sent")
+    return exit_codes.FAILED if refused else exit_codes.FINE

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import typer
 
+from levitrio.config.diagnostics import printable
+from levitrio.config.engine_sections import CheckStrategy
+from levitrio.config.loader import load
+from levitrio.config.sections import FleetConfig
 from levitrio.errors import ConfigError
-from levitrio.fleet.config import FleetConfig
-from levitrio.fleet.engines import CheckStrategy
-from levitrio.fleet.problems import printable
-from levitrio.fleet.reading import load
 
 
 def check(path: Path, *, check_strategy: CheckStrategy | None = None) -> int:

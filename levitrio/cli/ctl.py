@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from levitrio.cli import completing, outcome, render
-from levitrio.cli.examples import epilog
-from levitrio.cli.logs import LogReader, describe
+from levitrio.cli import completion, exit_codes, terminal
+from levitrio.cli.formatting import describe_events, describe_incidents, describe_members
+from levitrio.cli.help_examples import epilog
+from levitrio.cli.log_reader import LogReader, describe
 from levitrio.cli.numbers import finite
-from levitrio.cli.reports import describe_events, describe_incidents, describe_members
 from levitrio.cli.status import expect_symbols, run_status
 from levitrio.control.client import TIMEOUT, ControlClient, find_socket
 from levitrio.errors import UsageError
@@ -29,7 +29,7 @@ FleetName = Annotated[
         "--fleet",
         metavar="NAME",
         help="Which fleet, when several run.",
-        autocompletion=completing.fleets,
+        autocompletion=completion.fleets,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -50,7 +50,7 @@ Symbols = Annotated[
         metavar="SYMBOL|GLOB...",
         help="BTCUSDT, btc/usdt, 'SOL*'",
         show_default=False,
-        autocompletion=completing.symbols,
+        autocompletion=completion.symbols,
     ),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Every engine.")]
@@ -180,7 +180,7 @@ def history(
     symbol: Annotated[
         str,
         typer.Argument(
-            metavar="SYMBOL", help="BTCUSDT, btc/usdt", autocompletion=completing.symbols
+            metavar="SYMBOL", help="BTCUSDT, btc/usdt", autocompletion=completion.symbols
         ),
     ],
     limit: Annotated[
@@ -217,8 +217,8 @@ def events(
         for method, params in client.notifications():
             missed = method == "events.missed"
             _print_events(params if missed else {"events": [params]}, as_json=as_json)
-    render.complain("the fleet hung up")
-    return outcome.UNREACHABLE
+    terminal.complain("the fleet hung up")
+    return exit_codes.UNREACHABLE
 
 
 def logs(
@@ -240,11 +240,11 @@ def logs(
     reader = LogReader(Path(answer["data_dir"]) / "logs", names)
     found = reader.last(lines)
     if as_json and not follow:
-        render.write(json.dumps(found))
-        return outcome.FINE
+        terminal.write(json.dumps(found))
+        return exit_codes.FINE
     for record in itertools.chain(found, reader.follow() if follow else ()):
-        render.write(json.dumps(record) if as_json else describe(record))
-    return outcome.FINE
+        terminal.write(json.dumps(record) if as_json else describe(record))
+    return exit_codes.FINE
 
 
 def risk(
@@ -266,7 +266,7 @@ def halt(
 ) -> int:
     """Cancel all orders, let no new one out. Survives a restart, ends with unhalt."""
     with _connect(context, socket, fleet) as client:
-        return _show(client.call("halt", {"reason": render.neutral(reason)}), as_json=as_json)
+        return _show(client.call("halt", {"reason": terminal.neutral(reason)}), as_json=as_json)
 
 
 def unhalt(
@@ -296,8 +296,8 @@ def metrics(context: typer.Context, socket: Socket = None, fleet: FleetName = No
     """Print the metrics as Prometheus text."""
     with _connect(context, socket, fleet) as client:
         text = str(client.call("metrics")["text"])
-    render.write("\n".join(map(render.neutral, text.rstrip("\n").split("\n"))))
-    return outcome.FINE
+    terminal.write("\n".join(map(terminal.neutral, text.rstrip("\n").split("\n"))))
+    return exit_codes.FINE
 
 
 def shutdown(
@@ -348,7 +348,7 @@ def _print_events(batch: Mapping[str, Any], *, as_json: bool) -> None:
         lines = [json.dumps(event) for event in batch.get("events", ())]
         lines += [json.dumps({"missed": batch["missed"]})] if batch.get("missed") else []
     if lines:
-        render.write("\n".join(lines))
+        terminal.write("\n".join(lines))
 
 
 def _show(
@@ -357,25 +357,25 @@ def _show(
     as_json: bool,
     describe: Callable[[Mapping[str, Any]], Sequence[str]] = describe_members,
 ) -> int:
-    render.write(json.dumps(result) if as_json else "\n".join(describe(result)))
-    return outcome.FINE
+    terminal.write(json.dumps(result) if as_json else "\n".join(describe(result)))
+    return exit_codes.FINE
 
 
 def _conclude(result: Mapping[str, Any], *, as_json: bool, verb: str) -> int:
     """Tell what became of each engine; the exit code says whether all obeyed in time."""
     late = result["not_as_wanted"]
     if as_json:
-        render.write(json.dumps(result))
+        terminal.write(json.dumps(result))
     else:
         for found in result["results"]:
-            symbol = render.neutral(found["symbol"])
+            symbol = terminal.neutral(found["symbol"])
             if found["ok"]:
-                render.write(f"{symbol} {render.neutral(found['status'])}")
+                terminal.write(f"{symbol} {terminal.neutral(found['status'])}")
             else:
                 reason = found["reason"] or found["status"]
-                render.complain(f"{symbol} is refused: {reason}", found["hint"])
+                terminal.complain(f"{symbol} is refused: {reason}", found["hint"])
         if late:
-            render.complain(f"not as wanted in time: {', '.join(late)}", "levi ctl status")
+            terminal.complain(f"not as wanted in time: {', '.join(late)}", "levi ctl status")
     if late and verb != "stop":
-        return outcome.NOT_AS_WANTED
-    return outcome.FINE if result["ok"] else outcome.FAILED
+        return exit_codes.NOT_AS_WANTED
+    return exit_codes.FINE if result["ok"] else exit_codes.FAILED

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
+from levitrio.config.diagnostics import printable
 from levitrio.errors import UsageError
-from levitrio.fleet.problems import printable
 
 NAME = "fleet.toml"
 
@@ -23,7 +23,7 @@ def init(folder: Path) -> int:
     """
     path = folder / NAME
     shown = printable(str(path))
-    template = resources.files("levitrio.fleet").joinpath("template.toml").read_bytes()
+    template = resources.files("levitrio.config").joinpath("template.toml").read_bytes()
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         # Created by us or not at all; and never writable by others, whatever the umask:

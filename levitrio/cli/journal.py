@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from levitrio.cli import outcome, render
-from levitrio.cli.examples import epilog
+from levitrio.cli import exit_codes, terminal
+from levitrio.cli.help_examples import epilog
 from levitrio.errors import UsageError
-from levitrio.records.journal_reading import check_journal, table_rows
-from levitrio.records.sqlite.schema import COLUMNS
+from levitrio.records.journal.check import check_journal, table_rows
+from levitrio.records.journal.sqlite.tables import COLUMNS
 
 Source = Annotated[
     Path, typer.Argument(metavar="FLEET.toml|journal.db", help="The fleet, or its journal.")
@@ -42,17 +42,17 @@ def check(
     found = check_journal(path)
     if as_json:
         document = {"ok": not found.findings, "rows": found.rows, "findings": found.findings}
-        render.write(json.dumps(document))
+        terminal.write(json.dumps(document))
     else:
         for finding in found.findings:
-            render.write(f"{path}: {finding}")
+            terminal.write(f"{path}: {finding}")
         counts = ", ".join(f"{count} {table}" for table, count in found.rows.items() if count)
-        render.write(f"{path}: {len(found.findings)} findings; sound: {counts or 'no rows'}")
+        terminal.write(f"{path}: {len(found.findings)} findings; sound: {counts or 'no rows'}")
         if found.findings:
-            render.write(
+            terminal.write(
                 "keep a copy, then restore a backup; `levi journal export` saves what can be read"
             )
-    return outcome.FAILED if found.findings else outcome.FINE
+    return exit_codes.FAILED if found.findings else exit_codes.FINE
 
 
 def export(
@@ -72,14 +72,14 @@ def export(
             _write_csv(target, ("position", *columns), rows)
         else:
             _write_parquet(target, ("position", *columns), rows)
-        render.write(f"{target}: {len(rows)} rows")
-    return outcome.FINE
+        terminal.write(f"{target}: {len(rows)} rows")
+    return exit_codes.FINE
 
 
 def find_journal(source: Path) -> Path:
     """The journal of a fleet file, or the journal itself."""
     if source.suffix == ".toml":
-        from levitrio.fleet.reading import load
+        from levitrio.config.loader import load
 
         return load(source).fleet.journal
     return source

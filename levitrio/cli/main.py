@@ -27,7 +27,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             symbols, options = plain
             code = run_status(symbols, **options)  # type: ignore[arg-type]  # see _VALUES, _FLAGS
         else:
-            from levitrio.cli.commands import run_command_line
+            from levitrio.cli.application import run_command_line
 
             code = run_command_line(words)
         if sys.stdout is not None:
@@ -35,7 +35,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        from levitrio.cli.render import OutputFailed
+        from levitrio.cli.terminal import OutputFailed
 
         if not isinstance(error, BrokenPipeError | OutputFailed):
             raise

@@ -9,14 +9,14 @@ from pathlib import Path
 import trio
 
 from levitrio.app import settings
-from levitrio.app.venue import BINANCE_STREAMS
-from levitrio.cli import render
-from levitrio.fleet.config import FleetConfig
-from levitrio.venues.binance.backfill import RestBackfill
-from levitrio.venues.binance.feed import BinanceFeed
+from levitrio.app.wiring.venue import BINANCE_STREAMS
+from levitrio.cli import terminal
+from levitrio.config.sections import FleetConfig
+from levitrio.venues.binance.market_data.backfill import RestBackfill
+from levitrio.venues.binance.market_data.feed import BinanceFeed
 from levitrio.venues.binance.rest import RestClient, rest_url
-from levitrio.venues.recorder import Recorder, RecorderStatistics
-from levitrio.venues.simulator.server import Simulator
+from levitrio.venues.recordings.writer import RecorderStatistics, RecordingWriter
+from levitrio.venues.simulator.server.simulator import Simulator
 
 PROGRESS_PERIOD = 1.0
 """Seconds between two lines of progress on a terminal."""
@@ -28,12 +28,14 @@ def record(config: FleetConfig, *, out: Path, seconds: float | None = None) -> i
     No engine runs and nothing is journaled: the symbols and streams of the file are all that
     counts. Raises UsageError when the file is there already.
     """
-    with Recorder(out, clock_ns=time.time_ns) as recorder:
+    with RecordingWriter(out, clock_ns=time.time_ns) as recorder:
         trio.run(_Recording(config, recorder).main, seconds)
     statistics = recorder.statistics()
-    render.write(f"{out}: {_describe(statistics)}")
+    terminal.write(f"{out}: {_describe(statistics)}")
     if statistics.dropped:
-        render.complain(f"{statistics.dropped} frames were dropped: the disk could not follow", "")
+        terminal.complain(
+            f"{statistics.dropped} frames were dropped: the disk could not follow", ""
+        )
         return 1
     return 0
 
@@ -41,7 +43,7 @@ def record(config: FleetConfig, *, out: Path, seconds: float | None = None) -> i
 class _Recording:
     """A feed without engines, with a recorder at its tap."""
 
-    def __init__(self, config: FleetConfig, recorder: Recorder) -> None:
+    def __init__(self, config: FleetConfig, recorder: RecordingWriter) -> None:
         self._config = config
         self._recorder = recorder
 
@@ -117,7 +119,7 @@ def _describe(statistics: RecorderStatistics) -> str:
 
 def _tell(kind: str, text: str, /, **_: object) -> None:
     lead = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{lead}{kind}: {render.neutral(text)}\n")
+    sys.stderr.write(f"{lead}{kind}: {terminal.neutral(text)}\n")
 
 
 def _ignore(event: object) -> None:

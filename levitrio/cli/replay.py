@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import attrs
 import typer
 
-from levitrio.cli import render
-from levitrio.cli.examples import epilog
+from levitrio.cli import terminal
+from levitrio.cli.help_examples import epilog
 from levitrio.cli.progress import Progress
 from levitrio.errors import UsageError
 
@@ -79,15 +79,15 @@ def replay(
         return _sweep(job, sweep, as_json=as_json, workers=workers or os.cpu_count() or 1)
     report = _replay(job, compare)
     if html is not None:
-        from levitrio.replay.html import page
+        from levitrio.replay.report.html import page
 
         _write(html, page(report))
     if as_json:
-        render.write(json.dumps(report, indent=2))
+        terminal.write(json.dumps(report, indent=2))
     else:
-        from levitrio.replay.text import render as render_report
+        from levitrio.replay.report.text import render as render_report
 
-        render.write(render_report(report))
+        terminal.write(render_report(report))
     return 0
 
 
@@ -101,8 +101,8 @@ class _Job:
 
     def config(self, more: Sequence[str] = ()) -> Any:
         """The fleet with the overrides in it; raises ConfigError or UsageError."""
-        from levitrio.fleet.overrides import parse_override
-        from levitrio.fleet.reading import load
+        from levitrio.config.loader import load
+        from levitrio.config.overrides import parse_override
         from levitrio.strategies import catalog
 
         overrides = [parse_override(text) for text in (*self.settings, *more)]
@@ -110,9 +110,9 @@ class _Job:
 
 
 def _replay(job: _Job, journal: Path | None) -> dict[str, Any]:
-    from levitrio.replay.compare import comparison
-    from levitrio.replay.opening import open_tape
-    from levitrio.replay.report import document
+    from levitrio.replay.data.open_tape import open_tape
+    from levitrio.replay.report.compare import comparison
+    from levitrio.replay.report.report import document
     from levitrio.replay.run import Options, Replay
 
     config = job.config()
@@ -126,15 +126,15 @@ def _replay(job: _Job, journal: Path | None) -> dict[str, Any]:
         bar.end()
     report = document(played, recording=job.recordings, overrides=job.settings)
     if there is not None:
-        report["comparison"] = comparison(played.ledger.fills, there, journal=str(journal))
+        report["comparison"] = comparison(played.replay_journal.fills, there, journal=str(journal))
     return report
 
 
 def _sweep(job: _Job, sweeps: Sequence[str], *, as_json: bool, workers: int) -> int:
-    from levitrio.replay.opening import open_tape
+    from levitrio.replay.data.open_tape import open_tape
+    from levitrio.replay.report.text import sweep_table
     from levitrio.replay.run import Options
     from levitrio.replay.sweep import Point, grid, sweep
-    from levitrio.replay.text import sweep_table
 
     # Every point is checked before the first one is played.
     points = [Point(settings, job.config(settings)) for settings in grid(sweeps)]
@@ -154,15 +154,15 @@ def _sweep(job: _Job, sweeps: Sequence[str], *, as_json: bool, workers: int) -> 
         bar.end()
     if as_json:
         head = {"schema": 1, "recording": job.recordings, "set": job.settings}
-        render.write(json.dumps({**head, "points": rows}, indent=2))
+        terminal.write(json.dumps({**head, "points": rows}, indent=2))
     else:
-        render.write("\n".join(sweep_table(rows)))
+        terminal.write("\n".join(sweep_table(rows)))
     return 0
 
 
 def _fills_in(path: Path) -> Any:
-    from levitrio.records.sqlite.file import JournalFile
-    from levitrio.records.sqlite.folding import fold
+    from levitrio.records.journal.folding import fold
+    from levitrio.records.journal.sqlite.journal_file import JournalFile
 
     if not path.is_file():
         raise UsageError(f"--compare {path}: expected a journal.db, found none")
@@ -184,7 +184,7 @@ def _fraction(text: str) -> Decimal:
 
 
 def _refused(problem: str) -> None:
-    render.complain(problem)
+    terminal.complain(problem)
 
 
 def _write(path: Path, text: str) -> None:

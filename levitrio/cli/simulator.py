@@ -9,8 +9,8 @@ from pathlib import Path
 import trio
 
 from levitrio.errors import UsageError
-from levitrio.venues.simulator.accounts import ApiKey
-from levitrio.venues.simulator.server import Simulator
+from levitrio.venues.simulator.exchange.accounts import ApiKey
+from levitrio.venues.simulator.server.simulator import Simulator
 
 
 def run_simulator(

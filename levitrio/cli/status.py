@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 
-from levitrio.cli import outcome, render
+from levitrio.cli import exit_codes, terminal
 from levitrio.control.client import TIMEOUT, ControlClient, find_socket
 from levitrio.errors import LevitrioError, UsageError
 
@@ -48,12 +48,12 @@ def run_status(
         if watch:
             return _watch(path, symbols, timeout, document)
     except LevitrioError as error:
-        return outcome.report(error, as_json=as_json, is_status=True)
+        return exit_codes.report(error, as_json=as_json, is_status=True)
     if as_json:
-        render.write(json.dumps(document))
+        terminal.write(json.dumps(document))
     else:
-        render.write("\n".join(describe(document)))
-    return outcome.FINE if is_as_wanted(document) else outcome.NOT_AS_WANTED
+        terminal.write("\n".join(describe(document)))
+    return exit_codes.FINE if is_as_wanted(document) else exit_codes.NOT_AS_WANTED
 
 
 def expect_symbols(words: Sequence[str]) -> None:
@@ -85,59 +85,59 @@ def describe(document: "Mapping[str, Any]") -> list[str]:
     """The lines a person sees: one per engine, and a summary."""
     engines = document["engines"]
     rows = [_row(engine) for engine in engines]
-    lines = render.table(_HEADER, rows, states=1) if rows else []
+    lines = terminal.table(_HEADER, rows, states=1) if rows else []
     counts = ", ".join(f"{document[state]} {state}" for state in STATES if document.get(state))
-    colour = render.uses_colour()
-    trading = render.paint(render.neutral(document.get("trading_state", "-")), 0, colour=colour)
+    colour = terminal.uses_colour()
+    trading = terminal.paint(terminal.neutral(document.get("trading_state", "-")), 0, colour=colour)
     lines.append(
-        f"{render.neutral(document.get('fleet', '-'))}: {_orders(document, colour=colour)}"
+        f"{terminal.neutral(document.get('fleet', '-'))}: {_orders(document, colour=colour)}"
         f"{counts or 'no engine'}"
         f" of {document.get('total', len(engines))}"
-        f"; trading {trading}; equity {render.neutral(document.get('equity', '-'))}"
-        f"; pid {render.neutral(document.get('pid', '-'))}"
+        f"; trading {trading}; equity {terminal.neutral(document.get('equity', '-'))}"
+        f"; pid {terminal.neutral(document.get('pid', '-'))}"
     )
     return lines
 
 
 def _orders(document: "Mapping[str, Any]", *, colour: bool) -> str:
     """Whether orders are real, so that nobody takes one fleet for the other."""
-    mode, to = document.get("mode"), render.neutral(document.get("orders_to", ""))
+    mode, to = document.get("mode"), terminal.neutral(document.get("orders_to", ""))
     if mode == "live":
-        return f"{render.paint('LIVE', 0, colour=colour)} orders to {to or 'the exchange'}; "
-    return f"{render.neutral(mode)} orders; " if mode else ""
+        return f"{terminal.paint('LIVE', 0, colour=colour)} orders to {to or 'the exchange'}; "
+    return f"{terminal.neutral(mode)} orders; " if mode else ""
 
 
 def _row(engine: "Mapping[str, Any]") -> tuple[str, ...]:
-    status = render.neutral(engine.get("status", "-"))
-    error = render.neutral(engine.get("last_error") or "")
+    status = terminal.neutral(engine.get("status", "-"))
+    error = terminal.neutral(engine.get("last_error") or "")
     wait = engine.get("next_restart_in")
     if status == "crashed" and isinstance(wait, int | float):
-        error = f"restart in {render.duration(wait)}: {error}"
+        error = f"restart in {terminal.duration(wait)}: {error}"
     if blocks := engine.get("blocks"):
         # It runs and looks well, and sends nothing: docs/orders.md says what to do.
-        held_back = f"no order leaves: {', '.join(map(render.neutral, blocks))}"
+        held_back = f"no order leaves: {', '.join(map(terminal.neutral, blocks))}"
         error = f"{held_back}; {error}" if error else held_back
     return (
-        render.neutral(engine.get("symbol", "-")),
+        terminal.neutral(engine.get("symbol", "-")),
         status,
-        render.neutral(engine.get("wanted", "-")),
-        render.neutral(engine.get("incarnation", "-")),
-        render.neutral(engine.get("restarts", "-")),
-        render.duration(engine.get("uptime_seconds")),
+        terminal.neutral(engine.get("wanted", "-")),
+        terminal.neutral(engine.get("incarnation", "-")),
+        terminal.neutral(engine.get("restarts", "-")),
+        terminal.duration(engine.get("uptime_seconds")),
         _position(engine),
-        render.neutral(engine.get("total_pnl", "-")),
+        terminal.neutral(engine.get("total_pnl", "-")),
         error,
     )
 
 
 def _position(engine: "Mapping[str, Any]") -> str:
     """What is held, and the order that rests for more."""
-    held = render.neutral(engine.get("position", "-"))
+    held = terminal.neutral(engine.get("position", "-"))
     resting = engine.get("open_order")
     if not isinstance(resting, dict):
         return held
     filled, quantity, price = (
-        render.neutral(resting.get(key, "-")) for key in ("filled", "quantity", "price")
+        terminal.neutral(resting.get(key, "-")) for key in ("filled", "quantity", "price")
     )
     return f"{held} ({filled} of {quantity} at {price})"
 
@@ -148,13 +148,13 @@ def _watch(path: str, symbols: Sequence[str], timeout: float, document: "Mapping
     due = time.monotonic()
     try:
         while True:
-            clear = "\x1b[H\x1b[2J" if render.is_terminal() else ""
-            render.write(clear + "\n".join(lines))
+            clear = "\x1b[H\x1b[2J" if terminal.is_terminal() else ""
+            terminal.write(clear + "\n".join(lines))
             due = max(due + 1.0, time.monotonic())  # on the second, and no burst after a stall
             time.sleep(max(0.0, due - time.monotonic()))
             try:
                 lines = describe(fetch(path, symbols, timeout))
             except LevitrioError as error:
-                lines = [render.neutral(str(error))]
+                lines = [terminal.neutral(str(error))]
     except KeyboardInterrupt:
-        return outcome.FINE
+        return exit_codes.FINE

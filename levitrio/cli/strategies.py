@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 
-from levitrio.cli import render
+from levitrio.cli import terminal
 from levitrio.strategies.base import Strategy
 from levitrio.strategies.catalog import BUILT_IN, parameters, resolve
 
@@ -14,9 +14,9 @@ def list_strategies(names: Sequence[str]) -> int:
     Raises UsageError for a name that is no strategy.
     """
     for name in names or BUILT_IN:
-        render.write(describe(name, resolve(name)))
+        terminal.write(describe(name, resolve(name)))
     if not names:
-        render.write('\nYour own: strategy = "package.module:Class", a file beside fleet.toml.')
+        terminal.write('\nYour own: strategy = "package.module:Class", a file beside fleet.toml.')
     return 0
 
 

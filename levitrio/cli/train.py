@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from levitrio.cli import render
-from levitrio.cli.examples import epilog
+from levitrio.cli import terminal
+from levitrio.cli.help_examples import epilog
 from levitrio.cli.numbers import finite
 from levitrio.errors import UsageError
 
 if TYPE_CHECKING:
-    from levitrio.training.series import Series
+    from levitrio.training.bar_series import Series
     from levitrio.training.train import Trained
 
 _PARTS = ("numpy", "onnx", "onnxruntime", "talib", "lightgbm")
@@ -100,7 +100,7 @@ def train(
 ) -> int:
     """Train a model and judge it walking forward. Its card is beside it, MODEL.json."""
     check_installed()
-    from levitrio.training.judging import Costs
+    from levitrio.training.evaluation import Costs
     from levitrio.training.train import Recipe
     from levitrio.training.train import train as train_model
 
@@ -116,7 +116,7 @@ def train(
             "expected candle files or recordings, or --simulate DAYS, got both or none"
         )
     _make_room(out)
-    bar = Bar()
+    bar = ProgressBar()
     symbols = [each.replace("/", "").replace("-", "").upper() for each in symbol or ()]
     if simulate:
         series, sources = _simulated(symbols or ["BTCUSDT"], market_seed, simulate, bar)
@@ -136,10 +136,10 @@ def train(
     bar.close()
     card_path = _write(out, trained)
     if as_json:
-        render.write(json.dumps(trained.card))
+        terminal.write(json.dumps(trained.card))
     else:
         for line in report(out, card_path, trained.card):
-            render.write(line)
+            terminal.write(line)
     return 0
 
 
@@ -149,7 +149,7 @@ def check_installed() -> None:
         raise UsageError("levi train needs the extra: pip install 'levitrio[ml]'")
 
 
-class Bar:
+class ProgressBar:
     """A progress bar on a terminal; elsewhere nothing."""
 
     _WIDTH = 30
@@ -172,9 +172,9 @@ class Bar:
 
 
 def _read(
-    files: Sequence[Path], interval: str, symbols: Sequence[str], bar: Bar
+    files: Sequence[Path], interval: str, symbols: Sequence[str], bar: ProgressBar
 ) -> "tuple[list[Series], list[Mapping[str, Any]]]":
-    from levitrio.training.series import read_series
+    from levitrio.training.bar_series import read_series
 
     found: list[Series] = []
     sources: list[Mapping[str, Any]] = []
@@ -200,9 +200,9 @@ def _read(
 
 
 def _simulated(
-    symbols: Sequence[str], seed: int, days: float, bar: Bar
+    symbols: Sequence[str], seed: int, days: float, bar: ProgressBar
 ) -> "tuple[list[Series], list[Mapping[str, Any]]]":
-    from levitrio.training.series import generated_series
+    from levitrio.training.bar_series import generated_series
 
     found = [
         generated_series(
@@ -225,7 +225,7 @@ def _make_room(out: Path) -> None:
 
 
 def _write(out: Path, trained: "Trained") -> Path:
-    from levitrio.training.graph import as_json
+    from levitrio.training.export import as_json
 
     card_path = out.with_suffix(".json")
     try:

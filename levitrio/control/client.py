@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 
-from levitrio.control import codes, paths
+from levitrio.control import error_codes, paths
 from levitrio.errors import ControlError, FleetUnreachable, UsageError
 
 TYPE_CHECKING = False
@@ -97,7 +97,7 @@ def _connect(path: str, timeout: float) -> socket.socket:
     return connection
 
 
-class Refusal(ControlError):
+class FleetRefused(ControlError):
     """The fleet said no; `data` is what it said beside code, message and hint."""
 
     def __init__(self, code: int, message: str, hint: str, data: "Mapping[str, Any]") -> None:
@@ -150,7 +150,7 @@ class ControlClient:
             try:
                 return self._call_once(method, params, deadline)
             except ControlError as error:
-                if error.code != codes.BUSY or time.monotonic() + _URGENT_PAUSE > deadline:
+                if error.code != error_codes.BUSY or time.monotonic() + _URGENT_PAUSE > deadline:
                     raise
             time.sleep(_URGENT_PAUSE)
             self._socket.close()
@@ -178,7 +178,9 @@ class ControlClient:
         request = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params or {}}
         line = json.dumps(request).encode("ascii") + b"\n"
         if len(line) > 64 * 1024:
-            raise ControlError(codes.TOO_LARGE, "the request is too large", "use a glob or --all")
+            raise ControlError(
+                error_codes.TOO_LARGE, "the request is too large", "use a glob or --all"
+            )
         try:
             self._socket.settimeout(self._timeout)
             self._socket.sendall(line)
@@ -193,7 +195,7 @@ class ControlClient:
             if "error" in message:
                 raise _to_error(message["error"])
             if message.get("id") != self._last_id or "result" not in message:
-                raise ControlError(codes.INTERNAL_ERROR, "the fleet answered something else")
+                raise ControlError(error_codes.INTERNAL_ERROR, "the fleet answered something else")
             return message["result"]
 
     def _connect(self) -> socket.socket:
@@ -222,8 +224,10 @@ class ControlClient:
                 line = bytes(self._buffer[:end])
                 del self._buffer[: end + 1]
                 return _to_message(line)
-            if len(self._buffer) > codes.MAX_RESPONSE + 4096:
-                raise ControlError(codes.TOO_LARGE, "the fleet sent an answer that is too large")
+            if len(self._buffer) > error_codes.MAX_RESPONSE + 4096:
+                raise ControlError(
+                    error_codes.TOO_LARGE, "the fleet sent an answer that is too large"
+                )
             try:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
@@ -252,13 +256,15 @@ def _to_message(line: bytes) -> "dict[str, Any]":
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
-        raise ControlError(codes.INTERNAL_ERROR, "the fleet sent something that is not JSON-RPC")
+        raise ControlError(
+            error_codes.INTERNAL_ERROR, "the fleet sent something that is not JSON-RPC"
+        )
     return message
 
 
 def _to_error(error: object) -> ControlError:
     if not isinstance(error, dict) or not isinstance(error.get("code"), int):
-        return ControlError(codes.INTERNAL_ERROR, "the fleet sent an error without a code")
+        return ControlError(error_codes.INTERNAL_ERROR, "the fleet sent an error without a code")
     data = error.get("data")
     data = data if isinstance(data, dict) else {}
-    return Refusal(error["code"], str(error.get("message")), str(data.get("hint", "")), data)
+    return FleetRefused(error["code"], str(error.get("message")), str(data.get("hint", "")), data)

@@ -12,7 +12,9 @@ from typing import Any
 import attrs
 import msgspec
 
-from levitrio.control import codes
+from levitrio.control import error_codes
+from levitrio.control.fleet_interface import CommandResult, Verb
+from levitrio.control.method import Method, Request, Result
 from levitrio.control.params import (
     CommandParams,
     EventsParams,
@@ -24,47 +26,9 @@ from levitrio.control.params import (
     ShutdownParams,
     StatusParams,
 )
-from levitrio.control.port import CommandResult, Fleet, Peer, Verb
 from levitrio.control.protocol import printable
 from levitrio.control.selection import UnknownSymbol, select
 from levitrio.errors import ControlError
-
-Result = object
-"""Plain data, or bytes that are JSON already."""
-
-
-@attrs.frozen(kw_only=True)
-class Request:
-    """What a handler gets."""
-
-    fleet: Fleet
-    peer: Peer
-    params: Any
-    """An instance of the method's params class."""
-
-    def selected(self) -> list[str]:
-        """The engines that are meant; refuses when there are none."""
-        return select(self.params.symbols, self.fleet.symbols(), all_of_them=self.params.all)
-
-
-@attrs.frozen(kw_only=True)
-class Method:
-    """One row of the table."""
-
-    summary: str
-    params: type[Params] = Params
-    answer: Callable[[Request], Result] | None = None
-    """Answers without blocking."""
-    carry_out: Callable[[Request], Awaitable[Result]] | None = None
-    """Answers later."""
-    in_line: bool = False
-    """Later is soon: the next line of the connection waits, which spares a task."""
-    finish: Callable[[Request, Any], Awaitable[Result]] | None = None
-    """Makes the answer of what `carry_out` returned. Ends with the client, changes nothing."""
-    changes: bool = False
-    """It changes something: journaled with its peer, and never cancelled half way."""
-    urgent: bool = False
-    """Let in when the house is full."""
 
 
 def ping(request: Request) -> Result:
@@ -109,22 +73,24 @@ def _summarize(results: Sequence[CommandResult], late: Sequence[str]) -> Result:
         first = refused[0]
         more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
         reason = first.reason or first.status
-        raise Refused(f"{first.symbol} is refused: {reason}{more}", first.hint, plain)
+        raise CommandRefused(f"{first.symbol} is refused: {reason}{more}", first.hint, plain)
     return {"ok": not refused and not late, "results": plain, "not_as_wanted": list(late)}
 
 
-class Refused(ControlError):
+class CommandRefused(ControlError):
     """Every engine refused; `results` says why, one by one."""
 
     def __init__(self, message: str, hint: str, results: list[dict[str, Any]]) -> None:
-        super().__init__(codes.REFUSED, message, hint)
+        super().__init__(error_codes.REFUSED, message, hint)
         self.results = results
 
 
 async def reload(request: Request) -> Result:
     params: ReloadParams = request.params
     if params.flatten and params.keep_position:
-        raise ControlError(codes.INVALID_PARAMS, "flatten and keep_position exclude each other")
+        raise ControlError(
+            error_codes.INVALID_PARAMS, "flatten and keep_position exclude each other"
+        )
     return await request.fleet.reload(
         dry_run=params.dry_run,
         flatten=params.flatten,
@@ -137,7 +103,7 @@ async def history(request: Request) -> Result:
     params: HistoryParams = request.params
     symbols = select([params.symbol], request.fleet.symbols(), all_of_them=False)
     if len(symbols) != 1:
-        raise ControlError(codes.INVALID_PARAMS, f"symbol: expected one, got {len(symbols)}")
+        raise ControlError(error_codes.INVALID_PARAMS, f"symbol: expected one, got {len(symbols)}")
     incidents = await request.fleet.history(symbols[0], params.limit)
     return {"symbol": symbols[0], "incidents": list(incidents)}
 
@@ -254,7 +220,7 @@ def convert_params(method: Method, params: Mapping[str, object]) -> Params:
     try:
         return msgspec.convert(params, method.params, strict=True)
     except msgspec.ValidationError as error:
-        raise ControlError(codes.INVALID_PARAMS, printable(str(error), 300)) from None
+        raise ControlError(error_codes.INVALID_PARAMS, printable(str(error), 300)) from None
 
 
 def error_data(error: ControlError) -> dict[str, object]:
@@ -265,6 +231,6 @@ def error_data(error: ControlError) -> dict[str, object]:
     if isinstance(error, UnknownSymbol):
         data["symbol"] = printable(error.symbol, 64)
         data["suggestions"] = list(error.suggestions)
-    if isinstance(error, Refused):
+    if isinstance(error, CommandRefused):
         data["results"] = error.results
     return data

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from levitrio.control import codes
+from levitrio.control import error_codes
 
 if TYPE_CHECKING:
-    from levitrio.control.methods import Method
+    from levitrio.control.method import Method
 
 VERSION = "1"
 """Of the interface, not of the package: it grows when a client could notice."""
@@ -40,7 +40,7 @@ def describe(methods: "Mapping[str, Method]") -> dict[str, Any]:
             "schemas": components,
             "errors": {
                 str(code): {"code": code, "message": meaning}
-                for code, meaning in codes.MEANING.items()
+                for code, meaning in error_codes.MEANING.items()
             },
         },
     }
@@ -64,6 +64,6 @@ def _describe_method(name: str, row: "Method", components: Mapping[str, Any]) ->
             if described
             else {"type": "object"},
         },
-        "errors": [{"$ref": f"#/components/errors/{code}"} for code in codes.MEANING],
+        "errors": [{"$ref": f"#/components/errors/{code}"} for code in error_codes.MEANING],
         "x-changes-state": row.changes,
     }

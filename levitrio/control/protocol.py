@@ -21,7 +21,7 @@ from typing import TypeGuard
 
 import attrs
 
-from levitrio.control import codes
+from levitrio.control import error_codes
 
 MAX_FRAME = 64 * 1024
 """Bytes of one line without its newline. 1,000 symbols by name are 12 KB."""
@@ -45,7 +45,7 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Call:
+class RpcCall:
     """One request that is well formed; whether the method exists is not known yet."""
 
     id: Id
@@ -56,7 +56,7 @@ class Call:
 
 
 @attrs.frozen(kw_only=True)
-class Fault:
+class RpcFault:
     """One request that was refused before it reached a method."""
 
     id: Id
@@ -68,13 +68,13 @@ class Fault:
 class Frame:
     """What one line asked for."""
 
-    items: tuple[Call | Fault, ...]
+    items: tuple[RpcCall | RpcFault, ...]
     is_batch: bool = False
     closes: bool = False
     """Answer, then close: nothing after it can be trusted to be a line."""
 
 
-class Connection:
+class RpcConnection:
     """The reading half of one connection; hand it bytes, take frames.
 
     `next_frame` returns None when it needs more bytes. After a frame that `closes`, nothing
@@ -104,7 +104,9 @@ class Connection:
                 self._buffer.clear()
                 self._closed = True
                 return _refuse(
-                    codes.TOO_LARGE, f"expected a line of at most {MAX_FRAME} bytes", closes=True
+                    error_codes.TOO_LARGE,
+                    f"expected a line of at most {MAX_FRAME} bytes",
+                    closes=True,
                 )
             if end < 0:
                 self._scanned = len(self._buffer)
@@ -127,21 +129,21 @@ def parse(line: bytes) -> Frame:
         value = _decode(text)
     except (ValueError, RecursionError) as error:
         closes = line.lstrip()[:1] not in (b"{", b"[")
-        return _refuse(codes.PARSE_ERROR, _describe(error), closes=closes)
+        return _refuse(error_codes.PARSE_ERROR, _describe(error), closes=closes)
     if "\\u" in text and not _is_text(value):
-        return _refuse(codes.INVALID_REQUEST, "text holds a lone surrogate")
+        return _refuse(error_codes.INVALID_REQUEST, "text holds a lone surrogate")
     if not isinstance(value, list):
         return Frame(items=(_parse_request(value),))
     if not 1 <= len(value) <= MAX_BATCH:
         return _refuse(
-            codes.INVALID_REQUEST,
+            error_codes.INVALID_REQUEST,
             f"expected a batch of 1 to {MAX_BATCH} requests, got {len(value)}",
         )
     return Frame(items=tuple(_parse_request(item) for item in value), is_batch=True)
 
 
 def _refuse(code: int, message: str, *, closes: bool = False) -> Frame:
-    return Frame(items=(Fault(id=None, code=code, message=message),), closes=closes)
+    return Frame(items=(RpcFault(id=None, code=code, message=message),), closes=closes)
 
 
 def _check_depth(line: bytes) -> None:
@@ -221,40 +223,43 @@ def _is_id(value: object) -> TypeGuard[int | str]:
     return type(value) is int and -(2**63) <= value < 2**63
 
 
-def _parse_request(value: object) -> Call | Fault:
-    def fault(code: int, message: str) -> Fault:
-        return Fault(id=request_id, code=code, message=message)
+def _parse_request(value: object) -> RpcCall | RpcFault:
+    def fault(code: int, message: str) -> RpcFault:
+        return RpcFault(id=request_id, code=code, message=message)
 
     request_id: Id = None
     if not isinstance(value, dict):
-        return fault(codes.INVALID_REQUEST, f"expected an object, got {type(value).__name__}")
+        return fault(error_codes.INVALID_REQUEST, f"expected an object, got {type(value).__name__}")
     raw_id = value.get("id")
     if _is_id(raw_id):
         request_id = raw_id
     elif "id" in value:
         return fault(
-            codes.INVALID_REQUEST, f"id: expected an integer or text of at most {MAX_ID} characters"
+            error_codes.INVALID_REQUEST,
+            f"id: expected an integer or text of at most {MAX_ID} characters",
         )
     if isinstance(value, _RepeatedKeys):
-        return fault(codes.INVALID_REQUEST, f"a key is there twice: {printable(value.key, 64)}")
+        return fault(
+            error_codes.INVALID_REQUEST, f"a key is there twice: {printable(value.key, 64)}"
+        )
     if value.get("jsonrpc") != "2.0":
-        return fault(codes.INVALID_REQUEST, 'jsonrpc: expected "2.0"')
+        return fault(error_codes.INVALID_REQUEST, 'jsonrpc: expected "2.0"')
     extra = value.keys() - _MEMBERS
     if extra:
-        return fault(codes.INVALID_REQUEST, f"unknown member: {printable(min(extra), 64)}")
+        return fault(error_codes.INVALID_REQUEST, f"unknown member: {printable(min(extra), 64)}")
     method = value.get("method")
     if not isinstance(method, str):
-        return fault(codes.INVALID_REQUEST, "method: expected text")
+        return fault(error_codes.INVALID_REQUEST, "method: expected text")
     if not _METHOD.match(method):
-        return fault(codes.UNKNOWN_METHOD, codes.MEANING[codes.UNKNOWN_METHOD])
+        return fault(error_codes.UNKNOWN_METHOD, error_codes.MEANING[error_codes.UNKNOWN_METHOD])
     params = value.get("params", {})
     if not isinstance(params, dict):
         return fault(
-            codes.INVALID_PARAMS, f"params: expected an object, got {type(params).__name__}"
+            error_codes.INVALID_PARAMS, f"params: expected an object, got {type(params).__name__}"
         )
     repeated = _repeated_key(params) if params else None
     if repeated is not None:
         return fault(
-            codes.INVALID_PARAMS, f"params: a key is there twice: {printable(repeated, 64)}"
+            error_codes.INVALID_PARAMS, f"params: a key is there twice: {printable(repeated, 64)}"
         )
-    return Call(id=request_id, method=method, params=params, wants_answer="id" in value)
+    return RpcCall(id=request_id, method=method, params=params, wants_answer="id" in value)

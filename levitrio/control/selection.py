@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from levitrio.control import codes
+from levitrio.control import error_codes
 from levitrio.control.protocol import printable
 from levitrio.errors import ControlError
 from levitrio.trading.market import normalize_symbol
@@ -20,7 +20,7 @@ class UnknownSymbol(ControlError):
 
     def __init__(self, text: str, suggestions: Sequence[str]) -> None:
         hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else ""
-        super().__init__(codes.UNKNOWN_SYMBOL, f"unknown symbol {printable(text, 64)}", hint)
+        super().__init__(error_codes.UNKNOWN_SYMBOL, f"unknown symbol {printable(text, 64)}", hint)
         self.symbol = text
         self.suggestions = tuple(suggestions)
 
@@ -34,10 +34,10 @@ def select(patterns: Sequence[str], known: Collection[str], *, all_of_them: bool
     """
     if all_of_them:
         if patterns:
-            raise ControlError(codes.INVALID_PARAMS, "symbols: expected none beside all")
+            raise ControlError(error_codes.INVALID_PARAMS, "symbols: expected none beside all")
         return list(known)
     if not patterns:
-        raise ControlError(codes.INVALID_PARAMS, "symbols: expected a symbol, a glob, or all")
+        raise ControlError(error_codes.INVALID_PARAMS, "symbols: expected a symbol, a glob, or all")
     chosen: dict[str, None] = {}
     for pattern in patterns:
         chosen.update(dict.fromkeys(_matching(pattern, known)))
@@ -66,7 +66,7 @@ def _matching(pattern: str, known: Collection[str]) -> list[str]:
 
 def _not_a_symbol(text: str) -> ControlError:
     return ControlError(
-        codes.INVALID_PARAMS,
+        error_codes.INVALID_PARAMS,
         f"symbols: expected a symbol such as BTCUSDT or BTC/USDT, got '{printable(text, 64)}'",
     )
 

@@ -16,10 +16,10 @@ from typing import Any
 import attrs
 import trio
 
-from levitrio.control.port import Fleet, Peer
-from levitrio.control.session import Log, Session
-from levitrio.control.stream import LocalStream
-from levitrio.records.reserve import ReservedDescriptor
+from levitrio.control.fleet_interface import FleetApi, Peer
+from levitrio.control.session import ClientSession, Log
+from levitrio.control.unix_stream import LocalStream
+from levitrio.records.locks.reserve_descriptor import ReservedDescriptor
 
 MAX_CLIENTS = 32
 MAX_NEWCOMERS = 32
@@ -73,11 +73,11 @@ class ServerStatistics:
 class ControlServer:
     """Serves one fleet. `log` is told what goes wrong in here."""
 
-    fleet: Fleet
+    fleet: FleetApi
     log: Log
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _clients: int = attrs.field(default=0, init=False)
-    _newcomers: dict[Session, trio.CancelScope] = attrs.field(factory=dict, init=False)
+    _newcomers: dict[ClientSession, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _refused: int = attrs.field(default=0, init=False)
     _reserve: ReservedDescriptor = attrs.field(factory=ReservedDescriptor, init=False)
 
@@ -130,7 +130,7 @@ class ControlServer:
     async def serve(self, stream: trio.abc.Stream, peer: Peer) -> None:
         """Serve one client to its end and close it; what goes wrong stays here."""
         assert self._nursery is not None
-        session = Session(
+        session = ClientSession(
             fleet=self.fleet,
             stream=stream,
             peer=peer,
@@ -165,7 +165,7 @@ class ControlServer:
             self._newcomers.pop(silent).cancel()
         return silent is not None
 
-    async def _hear(self, session: Session) -> None:
+    async def _hear(self, session: ClientSession) -> None:
         """Serve one that is asked to leave when there is no room for the next."""
         if session.urgent_only:
             self._refused += 1

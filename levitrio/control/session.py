@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import attrs
 import trio
 
-from levitrio.control import answers, codes
-from levitrio.control.methods import METHODS, Request, convert_params, error_data
-from levitrio.control.port import Fleet, Peer
-from levitrio.control.protocol import Call, Connection, Fault, Frame
+from levitrio.control import error_codes, responses
+from levitrio.control.fleet_interface import FleetApi, Peer
+from levitrio.control.method import Request
+from levitrio.control.methods import METHODS, convert_params, error_data
+from levitrio.control.protocol import Frame, RpcCall, RpcConnection, RpcFault
 from levitrio.errors import ControlError
 
 MAX_IN_FLIGHT = 8
@@ -49,17 +50,17 @@ class Disconnected(Exception):
 
 
 @attrs.define(eq=False, kw_only=True)
-class Session:
+class ClientSession:
     """Serves one stream. `run` returns when it is over, and has closed the stream."""
 
-    fleet: Fleet
+    fleet: FleetApi
     stream: trio.abc.Stream
     peer: Peer
     carry_out: CarryOut
     log: Log
     urgent_only: bool = False
     """The house is full: one line, and only stop, halt or shutdown."""
-    connection: Connection = attrs.field(factory=Connection)
+    connection: RpcConnection = attrs.field(factory=RpcConnection)
     in_flight: int = attrs.field(default=0, init=False)
     _write_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _heard_by: float = attrs.field(default=math.inf, init=False)
@@ -121,7 +122,7 @@ class Session:
         if self.urgent_only:
             with trio.move_on_after(URGENT_TIMEOUT):
                 return bytes(await self.stream.receive_some(CHUNK))
-            await self._send(answers.encode_error(None, *_FULL))
+            await self._send(responses.encode_error(None, *_FULL))
             raise Disconnected
         if self._line_began is None:
             self._heard_by = trio.current_time() + IDLE_TIMEOUT
@@ -158,7 +159,7 @@ class Session:
             nursery.start_soon(self._answer_later, frame)
         else:
             await self._refuse(
-                frame, codes.BUSY, f"expected at most {MAX_IN_FLIGHT} calls in flight"
+                frame, error_codes.BUSY, f"expected at most {MAX_IN_FLIGHT} calls in flight"
             )
 
     async def _answer_later(self, frame: Frame) -> None:
@@ -177,8 +178,8 @@ class Session:
 
     async def _refuse(self, frame: Frame, code: int, message: str) -> None:
         found = [
-            answers.encode_error(item.id, code, message)
-            if isinstance(item, Fault) or item.wants_answer
+            responses.encode_error(item.id, code, message)
+            if isinstance(item, RpcFault) or item.wants_answer
             else None
             for item in frame.items
         ]
@@ -187,34 +188,38 @@ class Session:
     async def _send_answers(self, frame: Frame, found: list[bytes | None]) -> None:
         lines = [line for line in found if line is not None]
         if lines:
-            await self._send(answers.encode_batch(lines) if frame.is_batch else lines[0])
+            await self._send(responses.encode_batch(lines) if frame.is_batch else lines[0])
 
-    async def _answer_item(self, item: Call | Fault) -> bytes | None:
-        if isinstance(item, Fault):
-            return answers.encode_error(item.id, item.code, item.message)
+    async def _answer_item(self, item: RpcCall | RpcFault) -> bytes | None:
+        if isinstance(item, RpcFault):
+            return responses.encode_error(item.id, item.code, item.message)
         try:
-            answer = answers.encode_result(item.id, await self._result(item))
-            if len(answer) > codes.MAX_RESPONSE:
+            answer = responses.encode_result(item.id, await self._result(item))
+            if len(answer) > error_codes.MAX_RESPONSE:
                 raise ControlError(
-                    codes.TOO_LARGE, "the answer is too large", "ask for fewer symbols, or summary"
+                    error_codes.TOO_LARGE,
+                    "the answer is too large",
+                    "ask for fewer symbols, or summary",
                 )
         except ControlError as error:
-            answer = answers.encode_error(item.id, error.code, error.message, error_data(error))
+            answer = responses.encode_error(item.id, error.code, error.message, error_data(error))
         except Exception as error:  # noqa: BLE001  a bug in one method must not cost the fleet
             self.log(
                 "control_method_failed",
                 method=item.method,
                 error=f"{type(error).__name__}: {error}"[:2000],
             )
-            answer = answers.encode_error(
-                item.id, codes.INTERNAL_ERROR, f"{item.method} failed: {type(error).__name__}"
+            answer = responses.encode_error(
+                item.id, error_codes.INTERNAL_ERROR, f"{item.method} failed: {type(error).__name__}"
             )
         return answer if item.wants_answer else None
 
-    async def _result(self, call: Call) -> object:
+    async def _result(self, call: RpcCall) -> object:
         method = METHODS.get(call.method)
         if method is None:
-            raise ControlError(codes.UNKNOWN_METHOD, codes.MEANING[codes.UNKNOWN_METHOD])
+            raise ControlError(
+                error_codes.UNKNOWN_METHOD, error_codes.MEANING[error_codes.UNKNOWN_METHOD]
+            )
         request = Request(
             fleet=self.fleet, peer=self.peer, params=convert_params(method, call.params)
         )
@@ -230,7 +235,7 @@ class Session:
     def _subscribe(self, request: Request) -> object:
         """The events so far, and the mark from which this connection follows."""
         if self._subscribed:
-            raise ControlError(codes.BUSY, "this connection follows already")
+            raise ControlError(error_codes.BUSY, "this connection follows already")
         self._subscribed = True
         batch = request.fleet.events(request.params.since, request.params.limit)
         self._follow_from = batch.next_since
@@ -247,13 +252,13 @@ class Session:
             since = batch.next_since
             if batch.missed:
                 await self._send(
-                    answers.encode_notification("events.missed", {"missed": batch.missed})
+                    responses.encode_notification("events.missed", {"missed": batch.missed})
                 )
             for event in batch.events:
-                await self._send(answers.encode_notification("event", dict(event)))
+                await self._send(responses.encode_notification("event", dict(event)))
 
     async def _send(self, answer: bytes) -> None:
-        data = memoryview(answers.to_line(answer))
+        data = memoryview(responses.to_line(answer))
         try:
             self._write_lock.acquire_nowait()
         except trio.WouldBlock:
@@ -267,25 +272,25 @@ class Session:
             self._write_lock.release()
 
 
-_FULL = (codes.BUSY, "too many clients; stop, halt and shutdown are still heard")
+_FULL = (error_codes.BUSY, "too many clients; stop, halt and shutdown are still heard")
 
 
 def _is_urgent(frame: Frame) -> bool:
     item = frame.items[0]
-    method = METHODS.get(item.method) if isinstance(item, Call) else None
+    method = METHODS.get(item.method) if isinstance(item, RpcCall) else None
     return method is not None and method.urgent and not frame.is_batch
 
 
-def _follows(item: Call | Fault) -> bool:
+def _follows(item: RpcCall | RpcFault) -> bool:
     return (
-        isinstance(item, Call)
+        isinstance(item, RpcCall)
         and item.method == "events.subscribe"
         and item.params.get("follow") is True
     )
 
 
-def _answers_at_once(item: Call | Fault) -> bool:
-    if isinstance(item, Fault):
+def _answers_at_once(item: RpcCall | RpcFault) -> bool:
+    if isinstance(item, RpcFault):
         return True
     method = METHODS.get(item.method)
     return (method is None or method.answer is not None or method.in_line) and not _follows(item)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import attrs
 
-from levitrio.gateway.desk import Desk
+from levitrio.gateway.symbol_state import SymbolState
 from levitrio.trading.matching import touch_price
 from levitrio.trading.orders import Order, Side
 from levitrio.trading.risk import DataState, Exposure, TradingState
@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 class Account:
     """Facts, not decisions. Amounts in the quote asset; positions marked at the touch."""
 
-    desks: Mapping[str, Desk]
+    symbol_states: Mapping[str, SymbolState]
     name: str
     """Whose it is: `paper`, or `VENUE:NUMBER` once the venue has told."""
     capital: Decimal
@@ -42,18 +42,18 @@ class Account:
     def equity(self) -> Decimal:
         """Capital and every book's total PnL."""
         total = self.capital
-        for desk in self.desks.values():
-            total += desk.book.valued(desk.market.quote)[1]
+        for state in self.symbol_states.values():
+            total += state.position.valued(state.market.quote)[1]
         return total
 
     def day_start_equity(self) -> Decimal:
         """Equity at the market clock's last 00:00 UTC."""
-        began = (desk.book.day_start_pnl for desk in self.desks.values())
+        began = (state.position.day_start_pnl for state in self.symbol_states.values())
         return self.day_capital + sum(began, ZERO)
 
     def quote_moved(self) -> Decimal:
         """What every fill of ours brought of the quote asset, and took."""
-        return sum((desk.book.quote_moved() for desk in self.desks.values()), ZERO)
+        return sum((state.position.quote_moved() for state in self.symbol_states.values()), ZERO)
 
     def begin_day(self, day: str) -> None:
         """From now on the day's loss is measured against what is here now; once for each day."""
@@ -80,29 +80,32 @@ class Account:
     def is_marked(self) -> bool:
         """Every position has a quote to be marked at: equity can be trusted."""
         return all(
-            desk.book.is_flat or desk.market.quote is not None for desk in self.desks.values()
+            state.position.is_flat or state.market.quote is not None
+            for state in self.symbol_states.values()
         )
 
     def open_positions(self) -> int:
         """Symbols that hold a position, or have an order under way that may give them one."""
-        return sum(desk.holds for desk in self.desks.values())
+        return sum(state.holds for state in self.symbol_states.values())
 
     def gross_notional(self) -> Decimal:
         """All positions, and all entries under way, without their signs."""
-        return sum((self._notional(desk) for desk in self.desks.values()), ZERO)
+        return sum((self._notional(state) for state in self.symbol_states.values()), ZERO)
 
-    def expected_price(self, desk: Desk, side: Side) -> Decimal:
+    def expected_price(self, state: SymbolState, side: Side) -> Decimal:
         """What a market order would get now; before the first quote, the last fill's price."""
-        quote = desk.market.quote
-        return desk.book.last_price if quote is None else touch_price(side, quote, self.slippage)
+        quote = state.market.quote
+        return (
+            state.position.last_price if quote is None else touch_price(side, quote, self.slippage)
+        )
 
-    def price_of(self, desk: Desk, order: Order) -> Decimal:
+    def price_of(self, state: SymbolState, order: Order) -> Decimal:
         """What an order would be filled at: its limit, or what the market gives now."""
-        return self.expected_price(desk, order.side) if order.price is None else order.price
+        return self.expected_price(state, order.side) if order.price is None else order.price
 
-    def count_order(self, desk: Desk, now: float) -> None:
+    def count_order(self, state: SymbolState, now: float) -> None:
         """An order is about to leave, at `now` on trio's clock."""
-        desk.last_order_at = now
+        state.last_order_at = now
         self._order_times.append(now)
 
     def orders_last_minute(self, now: float) -> int:
@@ -112,41 +115,41 @@ class Account:
         return len(self._order_times)
 
     def exposure(
-        self, desk: Desk, order: Order, *, now: float, data: DataState, is_flatten: bool
+        self, state: SymbolState, order: Order, *, now: float, data: DataState, is_flatten: bool
     ) -> Exposure:
         """Everything risk wants to know about `order` at this moment."""
         equity, held, gross, others_open = self.capital, ZERO, ZERO, 0
         # One look at each book, and none for an exit, which no limit of money refuses.
-        for other in () if order.is_exit else self.desks.values():
-            worth, pnl = other.book.valued(other.market.quote)
+        for other in () if order.is_exit else self.symbol_states.values():
+            worth, pnl = other.position.valued(other.market.quote)
             equity += pnl
-            if other is desk:
+            if other is state:
                 held = worth
-            elif other.book.position or other.under_way is not None:
+            elif other.position.quantity or other.in_flight is not None:
                 others_open += other.holds  # dust is none, and still worth something
                 worth += self._entering(other)
             gross += worth
         return Exposure(
             trading_state=self.trading_state,
-            permission=desk.permission,
+            permission=state.permission,
             equity=equity,
             symbol_notional=held,
             gross_notional=gross,
             open_positions=others_open,
             orders_last_minute=self.orders_last_minute(now),
-            since_last_order=None if desk.last_order_at is None else now - desk.last_order_at,
+            since_last_order=None if state.last_order_at is None else now - state.last_order_at,
             data=data,
-            price=self.price_of(desk, order),
-            last_trade=desk.market.last_trade,
+            price=self.price_of(state, order),
+            last_trade=state.market.last_trade,
             is_flatten=is_flatten,
         )
 
-    def _notional(self, desk: Desk) -> Decimal:
-        return desk.book.notional(desk.market.quote) + self._entering(desk)
+    def _notional(self, state: SymbolState) -> Decimal:
+        return state.position.notional(state.market.quote) + self._entering(state)
 
-    def _entering(self, desk: Desk) -> Decimal:
+    def _entering(self, state: SymbolState) -> Decimal:
         """What an entry that is under way may still add."""
-        order = desk.under_way
+        order = state.in_flight
         if order is None or order.is_exit:
             return ZERO
-        return desk.entering * self.price_of(desk, order)
+        return state.entering * self.price_of(state, order)

@@ -12,15 +12,15 @@ import trio
 
 from levitrio.errors import JournalUnavailable
 from levitrio.gateway.account import Account
-from levitrio.gateway.brake import LossBrake
-from levitrio.gateway.capital import CapitalWatch
-from levitrio.gateway.decision import Rules
-from levitrio.gateway.desk import Block, Desk
-from levitrio.gateway.dispatch import Dispatch
-from levitrio.gateway.execution import Execution, Journal, Report
+from levitrio.gateway.balance_monitor import BalanceMonitor
+from levitrio.gateway.loss_limit import LossLimiter
+from levitrio.gateway.order_decision import Rules
+from levitrio.gateway.order_dispatch import OrderDispatcher
+from levitrio.gateway.order_execution import OrderExecutor, OrderJournal, Report
 from levitrio.gateway.order_ids import OrderIds
 from levitrio.gateway.reconciliation import Reconciliation
-from levitrio.records.entries import (
+from levitrio.gateway.symbol_state import Block, SymbolState
+from levitrio.records.journal.entries import (
     DayEntry,
     Entry,
     EquityEntry,
@@ -41,7 +41,7 @@ class Gateway:
 
     account: Account
     rules: Rules
-    journal: Journal
+    journal: OrderJournal
     broker: Broker
     quote_asset: str
     market_ms: Callable[[], int]
@@ -49,11 +49,11 @@ class Gateway:
     data: Callable[[str], DataState]
     """How far a symbol's data can be trusted now."""
     report: Report
-    execution: Execution = attrs.field(init=False)
-    dispatch: Dispatch = attrs.field(init=False)
+    execution: OrderExecutor = attrs.field(init=False)
+    dispatch: OrderDispatcher = attrs.field(init=False)
     reconciliation: Reconciliation = attrs.field(init=False)
-    brake: LossBrake = attrs.field(init=False)
-    capital: CapitalWatch = attrs.field(init=False)
+    loss_limiter: LossLimiter = attrs.field(init=False)
+    capital: BalanceMonitor = attrs.field(init=False)
     ids: OrderIds = attrs.field(init=False)
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
     """Of the last run, by symbol, until they are closed."""
@@ -61,10 +61,10 @@ class Gateway:
 
     def __attrs_post_init__(self) -> None:
         self.ids = OrderIds(self.journal.token, lambda: self.journal.last_seq)
-        self.execution = Execution(
+        self.execution = OrderExecutor(
             journal=self.journal, broker=self.broker, report=self.report, wall_ms=self.wall_ms
         )
-        self.dispatch = Dispatch(
+        self.dispatch = OrderDispatcher(
             account=self.account,
             execution=self.execution,
             ids=self.ids,
@@ -73,16 +73,16 @@ class Gateway:
             data=self.data,
         )
         self.reconciliation = Reconciliation(execution=self.execution, is_ours=self.ids.is_ours)
-        self.brake = LossBrake(
+        self.loss_limiter = LossLimiter(
             account=self.account,
             market_ms=self.market_ms,
-            set_state=self._brake,
+            set_state=self._loss_limiter,
             flatten_all=self.flatten_all,
             record_day=self._record_day,
             record_equity=self._record_equity,
             report=self.report,
         )
-        self.capital = CapitalWatch(
+        self.capital = BalanceMonitor(
             account=self.account,
             broker=self.broker,
             quote_asset=self.quote_asset,
@@ -94,21 +94,21 @@ class Gateway:
         self.broker.listen(self._heard, self.reconcile_all)
 
     @property
-    def desks(self) -> Mapping[str, Desk]:
-        return self.account.desks
+    def symbol_states(self) -> Mapping[str, SymbolState]:
+        return self.account.symbol_states
 
     # Life
 
     def restore(self, history: History) -> None:
         """Fold the journal: books from fills, days, and the trading state. Before `run`."""
         for fill in history.fills:
-            if (desk := self.desks.get(fill.symbol)) is not None:
-                desk.apply(fill)
+            if (state := self.symbol_states.get(fill.symbol)) is not None:
+                state.apply(fill)
         for leftover in history.open_orders:
             self._leftovers.setdefault(leftover.order.symbol, []).append(leftover)
         for symbol, (day, pnl) in history.days.items():
-            if (desk := self.desks.get(symbol)) is not None:
-                desk.book.day, desk.book.day_start_pnl = day, pnl
+            if (state := self.symbol_states.get(symbol)) is not None:
+                state.position.day, state.position.day_start_pnl = day, pnl
         self.account.trading_state = TradingState(history.trading_state)
         self.account.trading_reason = history.trading_reason
         self._restore_equity(history.equity)
@@ -126,7 +126,7 @@ class Gateway:
     async def run(
         self,
         *,
-        by_hand: bool = False,
+        manual: bool = False,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until cancelled. `drain` first: cancelling cuts orders that are under way.
@@ -134,12 +134,12 @@ class Gateway:
         `by_hand` is for replay, whose time only goes on when the caller says so: nobody watches
         the losses but the caller, who lets `brake` look, and signals wait for `work_next`.
         """
-        self.dispatch.by_hand = by_hand
+        self.dispatch.manual = manual
         async with trio.open_nursery() as nursery:
             self._nursery = self.dispatch.nursery = nursery
             await nursery.start(self.broker.run)
-            if not by_hand:
-                nursery.start_soon(self.brake.run, lambda: self.rules.risk)
+            if not manual:
+                nursery.start_soon(self.loss_limiter.run, lambda: self.rules.risk)
                 nursery.start_soon(self.capital.run)
             self.reconcile_all()
             task_status.started()  # orders wait at their desks until these were compared
@@ -147,9 +147,9 @@ class Gateway:
     def close(self) -> None:
         """The fleet ends: no order leaves from this instant, not even the operator's."""
         self.dispatch.is_closed = True
-        for desk in self.desks.values():
-            desk.target, desk.flatten = None, False
-            self.dispatch.call_back(desk, exits=True)
+        for state in self.symbol_states.values():
+            state.target, state.flatten = None, False
+            self.dispatch.cancel_resting(state, exits=True)
 
     async def drain(self) -> None:
         """Returns once no order is under way; the caller bounds it."""
@@ -168,61 +168,61 @@ class Gateway:
 
     def reconcile_all(self) -> None:
         """Compare every symbol with the venue; until then none of them sends anything."""
-        for symbol in self.desks:
+        for symbol in self.symbol_states:
             self.reconcile(symbol)
         self.capital.look_soon()
 
     def reconcile(self, symbol: str) -> None:
         """Compare one symbol with the venue, in a task of the gateway."""
-        desk = self.desks[symbol]
-        desk.block(Block.RECONCILING)
-        desk.missed.set()
-        if self._nursery is not None and not desk.is_comparing:
-            desk.is_comparing = True
-            self._nursery.start_soon(self._reconcile, desk)
+        state = self.symbol_states[symbol]
+        state.block(Block.RECONCILING)
+        state.missed.set()
+        if self._nursery is not None and not state.is_comparing:
+            state.is_comparing = True
+            self._nursery.start_soon(self._reconcile, state)
 
-    async def _reconcile(self, desk: Desk) -> None:
-        leftovers = self._leftovers.pop(desk.symbol, [])
+    async def _reconcile(self, state: SymbolState) -> None:
+        leftovers = self._leftovers.pop(state.symbol, [])
         if leftovers:
-            with self.dispatch.occupied(desk):
-                await self.reconciliation.close(desk, leftovers)
-        await self.reconciliation.compare(desk)
-        desk.is_comparing = False
-        if desk.has_work:
-            self.dispatch.wake(desk)
+            with self.dispatch.occupied(state):
+                await self.reconciliation.close(state, leftovers)
+        await self.reconciliation.compare(state)
+        state.is_comparing = False
+        if state.has_work:
+            self.dispatch.wake(state)
 
     def _heard(self, symbol: str, report: OrderReport) -> None:
         """The venue told something unasked: a fill, the end of an order, or a stranger's."""
-        desk = self.desks.get(symbol)
-        if desk is None or self._nursery is None:
+        state = self.symbol_states.get(symbol)
+        if state is None or self._nursery is None:
             return
         if not self.ids.is_ours(report.client_id):
-            desk.block(Block.FOREIGN_ORDER)
+            state.block(Block.FOREIGN_ORDER)
             text = f"order {report.client_id} is not ours, no order leaves"
             self.report("foreign_order", text, engine=symbol)
             return
-        if desk.contradicts(report):
+        if state.contradicts(report):
             text = f"fills of order {report.client_id} that it cannot have: not booked, asked about"
             self.report("quarantine", text, engine=symbol)
             self.reconcile(symbol)
         elif report.fills:
-            desk.told.append(report)
-            if len(desk.told) == 1:
-                self._nursery.start_soon(self._settle_told, desk)
+            state.pending_reports.append(report)
+            if len(state.pending_reports) == 1:
+                self._nursery.start_soon(self._settle_told, state)
         else:
-            desk.nudge.set()
+            state.recheck.set()
 
-    async def _settle_told(self, desk: Desk) -> None:
+    async def _settle_told(self, state: SymbolState) -> None:
         """Book what was told unasked, in the venue's order; then its order is looked at.
 
         It proves fills, never an end: one of its fills may have been missed, and an order that
         the journal calls ended is not asked about again.
         """
-        while desk.told:
-            heard = attrs.evolve(desk.told[0], status=OrderStatus.PARTIALLY_FILLED)
-            await self.execution.settle(desk, heard)
-            desk.told.popleft()
-        desk.nudge.set()
+        while state.pending_reports:
+            heard = attrs.evolve(state.pending_reports[0], status=OrderStatus.PARTIALLY_FILLED)
+            await self.execution.settle(state, heard)
+            state.pending_reports.popleft()
+        state.recheck.set()
 
     # What engines and operators ask
 
@@ -230,27 +230,27 @@ class Gateway:
         self, symbol: str, incarnation: int, on_fill: Callable[[Fill], None]
     ) -> Callable[[Signal], None]:
         """Give an incarnation its `submit(signal)`; worthless once the next one is admitted."""
-        desk = self.desks[symbol]
-        desk.incarnation = incarnation
-        desk.on_fill = on_fill
-        desk.target = None
-        desk.refused = 0
+        state = self.symbol_states[symbol]
+        state.incarnation = incarnation
+        state.on_fill = on_fill
+        state.target = None
+        state.refused = 0
 
         def submit(signal: Signal) -> None:
-            if desk.incarnation == incarnation and desk.permission is not Permission.NONE:
-                self.dispatch.aim(desk, signal)
+            if state.incarnation == incarnation and state.permission is not Permission.NONE:
+                self.dispatch.set_target(state, signal)
 
         return submit
 
     def permit(self, symbol: str, permission: Permission) -> None:
         """Set what an engine may do; losing all permission drops a signal that waits."""
-        desk = self.desks[symbol]
-        was, desk.permission = desk.permission, permission
+        state = self.symbol_states[symbol]
+        was, state.permission = state.permission, permission
         if permission is Permission.NONE:
-            desk.target = None
-            desk.on_fill = None
+            state.target = None
+            state.on_fill = None
         if permission is not Permission.ALL:
-            self.dispatch.call_back(desk, exits=permission is Permission.NONE)
+            self.dispatch.cancel_resting(state, exits=permission is Permission.NONE)
         if was is Permission.EXITS and permission is Permission.ALL:
             self.reconcile(symbol)
 
@@ -259,14 +259,14 @@ class Gateway:
 
         Returns False when there is nothing to close.
         """
-        desk = self.desks[symbol]
-        if not desk.holds:
+        state = self.symbol_states[symbol]
+        if not state.holds:
             return False
-        desk.flatten = True
-        desk.target = None
-        if desk.awaits_price:
-            self.dispatch.call_back(desk, exits=False)
-        self.dispatch.wake(desk)
+        state.flatten = True
+        state.target = None
+        if state.awaits_price:
+            self.dispatch.cancel_resting(state, exits=False)
+        self.dispatch.wake(state)
         return True
 
     def learn_market(self, symbol: str, filters: SymbolFilters, closed: str) -> None:
@@ -274,13 +274,13 @@ class Gateway:
 
         A flatten that waits for the market goes when it opens; too late, it is told and forgotten.
         """
-        desk = self.desks[symbol]
-        desk.rules, desk.limit_rules = filters.rules(), filters.rules(is_market=False)
-        desk.closed = closed
-        if closed or desk.flatten_until is None:
+        state = self.symbol_states[symbol]
+        state.rules, state.limit_rules = filters.rules(), filters.rules(is_market=False)
+        state.closed = closed
+        if closed or state.flatten_until is None:
             return
-        is_late = trio.current_time() > desk.flatten_until
-        desk.flatten_until = None
+        is_late = trio.current_time() > state.flatten_until
+        state.flatten_until = None
         if is_late:
             text = "the market opened too late for the flatten that waited; ask again"
             self.report("flatten_forgotten", text, engine=symbol)
@@ -289,14 +289,14 @@ class Gateway:
 
     def flatten_all(self) -> None:
         """`flatten` for every symbol that holds something."""
-        for symbol in self.desks:
+        for symbol in self.symbol_states:
             self.flatten(symbol)
 
     def halt_now(self, reason: str) -> None:
         """No order leaves from this instant; `set_trading_state` then makes it durable."""
         self.account.trading_state, self.account.trading_reason = TradingState.HALTED, reason
-        for desk in self.desks.values():
-            self.dispatch.call_back(desk, exits=True)
+        for state in self.symbol_states.values():
+            self.dispatch.cancel_resting(state, exits=True)
 
     def halt_soon(self, reason: str) -> None:
         """Halted from this instant, durable as soon as the journal can; once is enough."""
@@ -304,7 +304,7 @@ class Gateway:
             return
         self.halt_now(reason)
         if self._nursery is not None:
-            self._nursery.start_soon(self._brake, TradingState.HALTED, reason)
+            self._nursery.start_soon(self._loss_limiter, TradingState.HALTED, reason)
 
     async def set_trading_state(self, state: TradingState, reason: str) -> None:
         """Change what the fleet may do: durable first, then visible.
@@ -331,17 +331,17 @@ class Gateway:
 
     def forgive(self, symbol: str) -> None:
         """The operator has looked at what was not ours; compare again, and trade."""
-        self.desks[symbol].unblock(Block.FOREIGN_ORDER)
+        self.symbol_states[symbol].unblock(Block.FOREIGN_ORDER)
         self.reconcile(symbol)
         self.capital.look_soon()
 
-    def _put_in_force(self, state: TradingState, reason: str) -> None:
-        self.account.trading_state, self.account.trading_reason = state, reason
-        if state is TradingState.REDUCING:
-            for desk in self.desks.values():
-                self.dispatch.call_back(desk, exits=False)
+    def _put_in_force(self, trading_state: TradingState, reason: str) -> None:
+        self.account.trading_state, self.account.trading_reason = trading_state, reason
+        if trading_state is TradingState.REDUCING:
+            for state in self.symbol_states.values():
+                self.dispatch.cancel_resting(state, exits=False)
 
-    async def _brake(self, state: TradingState, reason: str) -> None:
+    async def _loss_limiter(self, state: TradingState, reason: str) -> None:
         try:
             await self.set_trading_state(state, reason)
         except JournalUnavailable as exc:
@@ -354,7 +354,7 @@ class Gateway:
             DayEntry(
                 symbol=symbol,
                 day=day,
-                total_pnl=self.desks[symbol].book.day_start_pnl,
+                total_pnl=self.symbol_states[symbol].position.day_start_pnl,
                 wall_ms=self.wall_ms(),
             )
             for symbol in symbols

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 import attrs
 import trio
 
-from levitrio.gateway.desk import Block, Desk
-from levitrio.gateway.execution import Execution
-from levitrio.records.entries import OpenOrder
+from levitrio.gateway.order_execution import OrderExecutor
+from levitrio.gateway.symbol_state import Block, SymbolState
+from levitrio.records.journal.entries import OpenOrder
 from levitrio.trading.orders import OrderStatus
-from levitrio.venues.base import BrokerUnavailable, OrderReport, Standing
+from levitrio.venues.base import BrokerUnavailable, MassStatus, OrderReport
 
 RETRY_FIRST = 1.0
 RETRY_MAX = 30.0
@@ -25,11 +25,11 @@ RETRY_MAX = 30.0
 class Reconciliation:
     """Compares one symbol after the other; each in its own task of the gateway."""
 
-    execution: Execution
+    execution: OrderExecutor
     is_ours: Callable[[str], bool]
     """Whether a client order id was made by this fleet."""
 
-    async def close(self, desk: Desk, leftovers: Iterable[OpenOrder]) -> None:
+    async def close(self, state: SymbolState, leftovers: Iterable[OpenOrder]) -> None:
         """Find the end of every intent that the last run left open. Returns when all have one.
 
         Their sends cannot have been later than now, so the proof counts from here.
@@ -38,7 +38,7 @@ class Reconciliation:
         broker = self.execution.broker
         for leftover in leftovers:
             order = leftover.order
-            desk.begin(order)
+            state.begin(order)
             if broker.proof_after == 0 and await broker.query(order) is None:
                 # On paper an order died with the process that held it.
                 gone = OrderReport(
@@ -46,15 +46,15 @@ class Reconciliation:
                     status=OrderStatus.CANCELED,
                     reason="the fleet ended before it was filled",
                 )
-                await self.execution.settle(desk, gone)
+                await self.execution.settle(state, gone)
             else:
-                desk.cancel_wanted = True
-                await self.execution.follow(desk, order, None, sent_at=started_at)
-            desk.under_way = None
+                state.cancel_wanted = True
+                await self.execution.follow(state, order, None, sent_at=started_at)
+            state.in_flight = None
             text = f"order {order.client_id} of the last run has found its end"
-            self.execution.report("order_closed", text, engine=desk.symbol)
+            self.execution.report("order_closed", text, engine=state.symbol)
 
-    async def compare(self, desk: Desk) -> None:
+    async def compare(self, state: SymbolState) -> None:
         """Ask until the venue answers, book what was missed, and let orders out again.
 
         One task at a time for each desk. What is missed meanwhile (`desk.missed`) is asked for at
@@ -62,39 +62,41 @@ class Reconciliation:
         """
         pause = RETRY_FIRST
         while True:
-            desk.block(Block.RECONCILING)
-            desk.missed = trio.Event()
+            state.block(Block.RECONCILING)
+            state.missed = trio.Event()
             try:
-                standing = await self.execution.broker.standing(desk.symbol, desk.last_trade_id)
+                mass_status = await self.execution.broker.mass_status(
+                    state.symbol, state.last_trade_id
+                )
             except BrokerUnavailable as exc:
                 text = f"the venue cannot be asked, no order leaves: {exc}"
-                self.execution.report("unreconciled", text, engine=desk.symbol)
+                self.execution.report("unreconciled", text, engine=state.symbol)
                 with trio.move_on_after(pause):
-                    await desk.missed.wait()
+                    await state.missed.wait()
                 pause = min(RETRY_MAX, pause * 2)
                 continue
-            await self._adopt(desk, standing)
-            if not desk.missed.is_set():
-                desk.unblock(Block.RECONCILING)
-                desk.ready.set()
+            await self._adopt(state, mass_status)
+            if not state.missed.is_set():
+                state.unblock(Block.RECONCILING)
+                state.ready.set()
                 return
 
-    async def _adopt(self, desk: Desk, standing: Standing) -> None:
+    async def _adopt(self, state: SymbolState, mass_status: MassStatus) -> None:
         report = self.execution.report
-        foreign = [o.client_id for o in standing.open_orders if not self.is_ours(o.client_id)]
-        for fill in standing.trades:
-            if desk.has_booked(fill):
+        foreign = [o.client_id for o in mass_status.open_orders if not self.is_ours(o.client_id)]
+        for fill in mass_status.trades:
+            if state.has_booked(fill):
                 continue
             if not self.is_ours(fill.client_id):
                 foreign.append(f"trade {fill.trade_id}")
                 continue
             text = f"missed fill {fill.trade_id} of {fill.client_id}: booked"
-            report("reconciled", text, engine=desk.symbol)
+            report("reconciled", text, engine=state.symbol)
             missed = OrderReport(
                 client_id=fill.client_id, status=OrderStatus.PARTIALLY_FILLED, fills=(fill,)
             )
-            await self.execution.settle(desk, missed)
+            await self.execution.settle(state, missed)
         if foreign:
-            desk.block(Block.FOREIGN_ORDER)
+            state.block(Block.FOREIGN_ORDER)
             text = f"somebody else trades here, no order leaves: {', '.join(foreign)[:500]}"
-            report("foreign_order", text, engine=desk.symbol)
+            report("foreign_order", text, engine=state.symbol)

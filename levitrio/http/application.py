@@ -9,17 +9,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from levitrio.errors import ControlError
-from levitrio.http import assets
-from levitrio.http.access import Access
-from levitrio.http.calls import VERBS, BadRequest, Calls, refuse_control, refuse_request
-from levitrio.http.guard import Guard, problem
-from levitrio.http.live import LiveBoard
-from levitrio.http.port import WebFleet
-from levitrio.http.stream import EventStream
+from levitrio.http import static_files
+from levitrio.http.auth import AccessPolicy
+from levitrio.http.endpoints import VERBS, BadRequest, Endpoints, refuse_control, refuse_request
+from levitrio.http.fleet_interface import WebFleetApi
+from levitrio.http.live_updates import LiveUpdates
+from levitrio.http.middleware import SecurityMiddleware, problem
+from levitrio.http.sse import EventStream
 
 
 def make_application(
-    fleet: WebFleet, access: Access, live: LiveBoard, commands: trio.Nursery
+    fleet: WebFleetApi, access: AccessPolicy, live: LiveUpdates, commands: trio.Nursery
 ) -> ASGIApp:
     """The ASGI application of one fleet; needs no lifespan.
 
@@ -27,7 +27,7 @@ def make_application(
         live: somebody else runs it.
         commands: runs what was begun to its end, whatever becomes of the request.
     """
-    calls = Calls(fleet=fleet, nursery=commands)
+    calls = Endpoints(fleet=fleet, nursery=commands)
     routes = [
         Route("/engines/status", calls.status),
         Route("/engines/status/{symbol}", calls.engine),
@@ -42,9 +42,9 @@ def make_application(
         Route("/readyz", calls.ready),
         Route("/openapi.json", calls.describe),
         Route("/events", EventStream(live).__call__),
-        Route("/charts/plotly.js", assets.plotly),
-        Route("/page/{name}", assets.page),
-        Route("/", assets.page),
+        Route("/charts/plotly.js", static_files.plotly),
+        Route("/page/{name}", static_files.page),
+        Route("/", static_files.page),
     ]
     application = Starlette(
         routes=routes,
@@ -54,7 +54,7 @@ def make_application(
             HTTPException: _refuse_route,
         },
     )
-    guard = Guard(application=application, access=access, report=fleet.report)
+    guard = SecurityMiddleware(application=application, access=access, report=fleet.report)
 
     async def refuse_bug(request: Request, error: Exception) -> Response:
         # Told before the answer: whoever has that may leave, and its request ends with it.
@@ -67,7 +67,7 @@ def make_application(
     return guard
 
 
-def _command(calls: Calls, verb: str) -> Route:
+def _command(calls: Endpoints, verb: str) -> Route:
     async def command(request: Request) -> Response:
         request.path_params["verb"] = verb
         return await calls.command(request)
@@ -75,7 +75,7 @@ def _command(calls: Calls, verb: str) -> Route:
     return Route(f"/engines/{verb}/{{symbol}}", command, methods=["POST"])
 
 
-def _trading(calls: Calls, what: str) -> Route:
+def _trading(calls: Endpoints, what: str) -> Route:
     async def trading(request: Request) -> Response:
         request.path_params["what"] = what
         return await calls.trading(request)

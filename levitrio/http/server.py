@@ -13,12 +13,12 @@ import attrs
 import trio
 
 from levitrio.errors import UsageError
-from levitrio.http.access import Access, allowed_hosts
 from levitrio.http.application import make_application
-from levitrio.http.connection import BoundedStream, make_serve
-from levitrio.http.guard import described
-from levitrio.http.live import LiveBoard
-from levitrio.http.port import WebFleet
+from levitrio.http.auth import AccessPolicy, allowed_hosts
+from levitrio.http.bounded_stream import BoundedStream, make_serve
+from levitrio.http.fleet_interface import WebFleetApi
+from levitrio.http.live_updates import LiveUpdates
+from levitrio.http.middleware import described
 
 MAX_CONNECTIONS = 96
 """A browser opens six for each page; descriptors must be left for journal and control socket."""
@@ -51,18 +51,18 @@ def listen(bind: str) -> socket.socket:
     return listener
 
 
-def access_to(listener: socket.socket, token: str | None) -> Access:
+def access_to(listener: socket.socket, token: str | None) -> AccessPolicy:
     """Who may ask what of a server on this socket."""
     address, port = listener.getsockname()[:2]
-    return Access(hosts=allowed_hosts(address, port), token=token)
+    return AccessPolicy(hosts=allowed_hosts(address, port), token=token)
 
 
 @attrs.define(eq=False, kw_only=True)
 class WebServer:
     """Serves one fleet."""
 
-    fleet: WebFleet
-    access: Access
+    fleet: WebFleetApi
+    access: AccessPolicy
     _streams: set[BoundedStream] = attrs.field(factory=set, init=False)
 
     async def run(
@@ -91,7 +91,7 @@ class WebServer:
                 pause = min(PAUSE_MAX, pause * 2)
 
     async def _serve(self, listener: socket.socket, commands: trio.Nursery) -> None:
-        live = LiveBoard(self.fleet)
+        live = LiveUpdates(self.fleet)
         application = make_application(self.fleet, self.access, live, commands)
         serve = make_serve(application, self.fleet.report)
         accepting = trio.socket.from_stdlib_socket(listener.dup())

@@ -14,7 +14,7 @@ nothing."""
 
 
 @attrs.define(eq=False)
-class TapeTime(trio.abc.Clock):
+class ReplayClock(trio.abc.Clock):
     """trio's clock, moved by the one who plays the tape.
 
     While a strategy's own method waits, the tape stands still, so time has to pass by itself:

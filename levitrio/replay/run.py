@@ -15,16 +15,16 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from levitrio.app.assembly import Assembly
-from levitrio.fleet.config import FleetConfig
-from levitrio.gateway.brake import PERIOD
-from levitrio.records.entries import History
-from levitrio.replay.clock import TapeTime, until_next_deadline
-from levitrio.replay.curve import Curve
-from levitrio.replay.engines import Engines, OnSignal
-from levitrio.replay.house import assemble
-from levitrio.replay.ledger import Ledger
-from levitrio.replay.place import NEVER, Handler, Place
-from levitrio.replay.tape import Tape
+from levitrio.config.sections import FleetConfig
+from levitrio.gateway.loss_limit import PERIOD
+from levitrio.records.journal.entries import History
+from levitrio.replay.assembly import assemble
+from levitrio.replay.clock import ReplayClock, until_next_deadline
+from levitrio.replay.data.tape import Tape
+from levitrio.replay.engine_run import NEVER, EngineRun, Handler
+from levitrio.replay.engine_runs import EngineRuns, OnSignal
+from levitrio.replay.equity_curve import EquityCurve
+from levitrio.replay.replay_journal import ReplayJournal
 from levitrio.replay.valuation import Valuation
 from levitrio.strategies.base import Reply, Signal
 from levitrio.trading.market import MarketEvent, Quote, Trade
@@ -59,10 +59,10 @@ class Replay:
     config: FleetConfig
     tape: Tape
     options: Options = Options()
-    time: TapeTime = attrs.field(factory=TapeTime)
-    ledger: Ledger = attrs.field(factory=Ledger)
+    time: ReplayClock = attrs.field(factory=ReplayClock)
+    replay_journal: ReplayJournal = attrs.field(factory=ReplayJournal)
     assembly: Assembly = attrs.field(init=False)
-    engines: Engines = attrs.field(init=False)
+    engines: EngineRuns = attrs.field(init=False)
     valuation: Valuation = attrs.field(init=False)
     end_ms: int = attrs.field(default=0, init=False)
     """Market time of the last event, ms since 1970."""
@@ -84,61 +84,61 @@ class Replay:
         self._may_wait = bool(broker.latency) or broker.entry != "market"
 
     @property
-    def places(self) -> dict[str, Place]:
+    def engine_runs(self) -> dict[str, EngineRun]:
         """By symbol, in the order of the file."""
-        return self.engines.places
+        return self.engines.engine_runs
 
     def run(self) -> None:
         """Play the whole tape; blocks.
 
         Raises UsageError when the tape cannot be read, KeyboardInterrupt at Ctrl-C.
         """
-        history = self.ledger.journal.open()
+        history = self.replay_journal.journal.open()
         try:
             trio.run(self._run, history, clock=self.time)
         except BaseExceptionGroup as group:
             raise _alone(group) from None
         finally:
-            self.ledger.journal.close()
+            self.replay_journal.journal.close()
 
     async def _run(self, history: History) -> None:
         chance = Random(self.options.seed).random
-        self.assembly = assemble(self.config, self.ledger, history, chance)
-        self.engines = Engines(self.assembly, chance, self.options.on_signal)
-        self.valuation = Valuation(self.assembly, self.tape, Curve(self.config.broker.cash))
+        self.assembly = assemble(self.config, self.replay_journal, history, chance)
+        self.engines = EngineRuns(self.assembly, chance, self.options.on_signal)
+        self.valuation = Valuation(self.assembly, self.tape, EquityCurve(self.config.broker.cash))
         async with trio.open_nursery() as nursery:
-            await nursery.start(self.ledger.journal.run)
+            await nursery.start(self.replay_journal.journal.run)
             async with trio.open_nursery() as venue:
                 self._venue = venue
                 await venue.start(self._serve)
                 venue.start_soon(self.assembly.models.run)
-                for desk in self.assembly.desks.values():
-                    await desk.ready.wait()
+                for state in self.assembly.symbol_states.values():
+                    await state.ready.wait()
                 await wait_all_tasks_blocked()
                 self.time.settle_in()
                 await self._play()
                 await self._finish()
                 venue.cancel_scope.cancel()
-            self.ledger.flush()
+            self.replay_journal.flush()
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
 
     async def _serve(self, *, task_status: trio.TaskStatus[None]) -> None:
-        await self.assembly.gateway.run(by_hand=True, task_status=task_status)
+        await self.assembly.gateway.run(manual=True, task_status=task_status)
 
     # The tape
 
     async def _play(self) -> None:
         engines, clock, tape = self.engines, self.assembly.market_clock, self.tape
-        places = engines.places
+        engine_runs = engines.engine_runs
         engines.launch_all()
-        tape.quoted.update(p.symbol for p in places.values() if p.on_quote is not None)
+        tape.quoted.update(p.symbol for p in engine_runs.values() if p.on_quote is not None)
         now_ms, count = 0, 0
         for event in tape:
             if not count % BREATH:
                 await self._breathe()
             count += 1
-            place = places[event.symbol]
+            engine_run = engine_runs[event.symbol]
             if self._is_late:
                 await self._catch_up()
             kind = type(event)
@@ -149,12 +149,12 @@ class Replay:
                     clock.see(event)
                     if time_ms >= self._due_ms:
                         await self._keep_time(time_ms)
-                place.view.trade = event  # type: ignore[assignment]
-                place.trades += 1
-                handler = place.on_trade
+                engine_run.view.trade = event  # type: ignore[assignment]
+                engine_run.trades += 1
+                handler = engine_run.on_trade
             elif kind is Quote:
-                place.view.quote = event  # type: ignore[assignment]
-                handler = place.on_quote
+                engine_run.view.quote = event  # type: ignore[assignment]
+                handler = engine_run.on_quote
             else:
                 time_ms = event.close_time_ms  # type: ignore[union-attr]
                 if time_ms > now_ms:
@@ -162,33 +162,33 @@ class Replay:
                     clock.see(event)
                     if time_ms >= self._due_ms:
                         await self._keep_time(time_ms)
-                place.view.see(event)
-                handler = place.on_bar
-                if place.warm_up:
-                    await self._warm(place, event, handler)
+                engine_run.view.see(event)
+                handler = engine_run.on_bar
+                if engine_run.warm_up:
+                    await self._warm(engine_run, event, handler)
                     continue
             if self._is_late:
-                await self._show(place, event)
+                await self._show(engine_run, event)
             if handler is None:
                 continue
             try:
                 reply = handler(event)
             except BaseException as error:  # noqa: BLE001  whatever a strategy raises is a crash
-                self._crashed(place, error)
+                self._crashed(engine_run, error)
                 continue
             if reply is not None:
-                await self._answer(place, reply, handler)
+                await self._answer(engine_run, reply, handler)
         self.events = count
 
     async def _breathe(self) -> None:
         if not self._start_ns:
             self._start_ns = self.tape.now_ns()
-        self.ledger.flush()
+        self.replay_journal.flush()
         await trio.lowlevel.checkpoint()
         if self.options.on_progress is not None:
             self.options.on_progress(self.tape.fraction())
 
-    async def _warm(self, place: Place, bar: MarketEvent, handler: Handler | None) -> None:
+    async def _warm(self, engine_run: EngineRun, bar: MarketEvent, handler: Handler | None) -> None:
         """A bar before the engine's first signal: it is shown, and what is answered is void."""
         try:
             reply = None if handler is None else handler(bar)
@@ -196,8 +196,8 @@ class Replay:
                 with self.time.waiting():
                     await reply
         except BaseException as error:  # noqa: BLE001  whatever a strategy raises is a crash
-            self._crashed(place, error)
-        place.warm_up -= 1
+            self._crashed(engine_run, error)
+        engine_run.warm_up -= 1
 
     async def _finish(self) -> None:
         """Let what is on its way arrive, and mark everything at the last quotes."""
@@ -216,24 +216,24 @@ class Replay:
 
     # What a strategy answers
 
-    async def _answer(self, place: Place, reply: Reply, source: Handler) -> None:
-        engine = place.engine
+    async def _answer(self, engine_run: EngineRun, reply: Reply, source: Handler) -> None:
+        engine = engine_run.engine
         assert engine is not None
         assert reply is not None
         self._set_time()
         if isinstance(reply, Signal):
             if reply.side == "flat":  # an exit is not sized: its own quote will do
-                self.valuation.mark_only(place.symbol)
+                self.valuation.mark_only(engine_run.symbol)
             else:
-                self.valuation.mark(place.symbol)
+                self.valuation.mark(engine_run.symbol)
             engine.submit(reply)
         else:
-            self.valuation.mark(place.symbol)
+            self.valuation.mark(engine_run.symbol)
             try:
                 with self.time.waiting():
                     await engine.take(reply, source)
             except BaseException as error:  # noqa: BLE001  whatever a strategy raises is a crash
-                self._crashed(place, error)
+                self._crashed(engine_run, error)
         await self._settle()
 
     async def _settle(self) -> None:
@@ -256,18 +256,18 @@ class Replay:
         """Fills to their engines, and what these make of it to the gateway."""
         filled = self.engines.filled
         while filled:
-            place = filled.popleft()
-            if place.engine is None:
+            engine_run = filled.popleft()
+            if engine_run.engine is None:
                 continue
             try:
                 with self.time.waiting():
-                    await place.engine.hand_over_fills()
+                    await engine_run.engine.hand_over_fills()
             except BaseException as error:  # noqa: BLE001  whatever a strategy raises is a crash
-                self._crashed(place, error)
+                self._crashed(engine_run, error)
             await self._settle()
 
-    def _crashed(self, place: Place, error: BaseException) -> None:
-        self.engines.crashed(place, error)
+    def _crashed(self, engine_run: EngineRun, error: BaseException) -> None:
+        self.engines.crashed(engine_run, error)
         # Its next incarnation, born or waiting, has cycles and a restart of its own.
         self._due_ms = 0
 
@@ -276,11 +276,11 @@ class Replay:
     def _set_time(self) -> None:
         self.time.reach((self.tape.now_ns() - self._start_ns) / 1e9)
 
-    async def _show(self, place: Place, event: MarketEvent) -> None:
+    async def _show(self, engine_run: EngineRun, event: MarketEvent) -> None:
         """An event of the market to what rests in it, which may fill."""
-        assert place.seat.also is not None
-        place.seat.also(event)
-        if place.seat.desk.told:
+        assert engine_run.slot.also is not None
+        engine_run.slot.also(event)
+        if engine_run.slot.symbol_state.pending_reports:
             await wait_all_tasks_blocked()
             self._look_ahead()
             await self._hand_over()
@@ -313,7 +313,7 @@ class Replay:
         if now_ms >= self._next_look_ms:
             self._next_look_ms = (now_ms // _PERIOD_MS + 1) * _PERIOD_MS
             gateway = self.assembly.gateway
-            await gateway.brake.look(gateway.rules.risk)
+            await gateway.loss_limiter.look(gateway.rules.risk)
             if gateway.waiting:  # it has flattened
                 await self._settle()
         if now_ms >= valuation.next_sample_ms:
@@ -334,28 +334,28 @@ class Replay:
     async def _cycle(self, now_ms: int) -> int:
         """Run the cycles that are due; returns when the next one is."""
         next_ms = NEVER
-        for place in self.places.values():
-            engine = place.engine
+        for engine_run in self.engine_runs.values():
+            engine = engine_run.engine
             if engine is None or engine.on_cycle is None:
                 continue
             if now_ms >= engine.next_cycle_ms:
-                self.valuation.mark(place.symbol)
+                self.valuation.mark(engine_run.symbol)
                 try:
                     with self.time.waiting():
                         await engine.cycle(now_ms)
                 except BaseException as error:  # noqa: BLE001  a crash, whatever it is
-                    self._crashed(place, error)
+                    self._crashed(engine_run, error)
                 await self._settle()
             next_ms = min(next_ms, engine.next_cycle_ms)
         return next_ms
 
     def _save(self) -> None:
-        for place in self.places.values():
-            if place.engine is not None:
+        for engine_run in self.engine_runs.values():
+            if engine_run.engine is not None:
                 try:
-                    place.engine.save()
+                    engine_run.engine.save()
                 except BaseException as error:  # noqa: BLE001  a crash, whatever it is
-                    self._crashed(place, error)
+                    self._crashed(engine_run, error)
 
 
 def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -10,11 +10,11 @@ from typing import Any
 
 import attrs
 
+from levitrio.config.overrides import parse_key
+from levitrio.config.sections import FleetConfig
 from levitrio.errors import UsageError
-from levitrio.fleet.config import FleetConfig
-from levitrio.fleet.overrides import parse_key
-from levitrio.replay.opening import open_tape
-from levitrio.replay.report import document
+from levitrio.replay.data.open_tape import open_tape
+from levitrio.replay.report.report import document
 from levitrio.replay.run import Options, Replay
 
 MOST_POINTS = 10_000

@@ -3,8 +3,8 @@
 import attrs
 
 from levitrio.app.assembly import Assembly
-from levitrio.replay.curve import Curve
-from levitrio.replay.tape import Tape
+from levitrio.replay.data.tape import Tape
+from levitrio.replay.equity_curve import EquityCurve
 from levitrio.trading.market import Quote
 
 
@@ -14,7 +14,7 @@ class Valuation:
 
     assembly: Assembly
     tape: Tape
-    curve: Curve
+    curve: EquityCurve
     first: dict[str, Quote] = attrs.field(factory=dict, init=False)
     """Symbol -> the first quote that was looked at: where holding would have begun."""
     start_ms: int = attrs.field(default=0, init=False)
@@ -30,8 +30,8 @@ class Valuation:
 
     def mark(self, *symbols: str) -> None:
         """Bring the quotes of these symbols, and of what is held, up to date."""
-        desks = self.assembly.desks
-        held = [symbol for symbol, desk in desks.items() if desk.book.position]
+        symbol_states = self.assembly.symbol_states
+        held = [symbol for symbol, state in symbol_states.items() if state.position.quantity]
         self.tape.mark(self.assembly.markets, {*held, *symbols})
 
     def mark_only(self, symbol: str) -> None:
@@ -40,16 +40,16 @@ class Valuation:
 
     def mark_unseen(self) -> None:
         """`mark`, and look for the first quote of symbols that had none yet."""
-        self.mark(*(self.assembly.seats.keys() - self.first))
+        self.mark(*(self.assembly.slots.keys() - self.first))
 
     def mark_all(self) -> None:
         """`mark` every symbol."""
-        self.mark(*self.assembly.seats)
+        self.mark(*self.assembly.slots)
 
     def sample(self, now_ms: int) -> None:
         """One point of the curve, just before market time `now_ms`; `mark` first."""
         account = self.assembly.account
-        for symbol in self.assembly.seats.keys() - self.first:
+        for symbol in self.assembly.slots.keys() - self.first:
             if (quote := self.assembly.markets[symbol].quote) is not None:
                 self.first[symbol] = quote
         self.curve.sample(now_ms, account.equity(), account.gross_notional())

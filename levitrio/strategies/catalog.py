@@ -16,7 +16,7 @@ BUILT_IN: Mapping[str, str] = {
     "ema_cross": "levitrio.strategies.ema_cross:EmaCross",
     "breakout": "levitrio.strategies.breakout:Breakout",
     # Named, not imported: it stands above this room, and is only loaded when it is wanted.
-    "ensemble": "levitrio.inference.strategy:Ensemble",
+    "ensemble": "levitrio.inference.ensemble.strategy:Ensemble",
 }
 
 

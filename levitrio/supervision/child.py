@@ -59,7 +59,7 @@ class Child:
     runnable: Runnable | None = attrs.field(default=None, init=False)
     """The living incarnation; None between two of them."""
     containment: Containment | None = attrs.field(default=None, init=False)
-    condemned: Crash | None = attrs.field(default=None, init=False)
+    pending_crash: Crash | None = attrs.field(default=None, init=False)
     """Why the health check ended the incarnation that is stopping."""
     giving_up: GiveUp | None = attrs.field(default=None, init=False)
     """Decided, and not yet durable."""
@@ -114,7 +114,7 @@ class Child:
         """Consecutive errors the newest incarnation absorbed."""
         return self.last_error_count if self.runnable is None else self.runnable.error_count
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """The incarnation is over: keep two numbers of it and nothing else."""
         if self.runnable is not None:
             self.last_heartbeat = self.runnable.heartbeat

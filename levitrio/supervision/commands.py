@@ -7,8 +7,8 @@ import trio
 
 from levitrio.errors import UsageError
 from levitrio.supervision.child import NEVER, Child
+from levitrio.supervision.child_task import ChildRunner
 from levitrio.supervision.lifecycle import State, Wanted
-from levitrio.supervision.tending import Tending
 
 
 @attrs.frozen
@@ -34,7 +34,7 @@ class Commands:
     """
 
     _children: dict[str, Child]
-    _tending: Tending
+    _runners: ChildRunner
 
     async def start(self, name: str) -> Refusal | None:
         """Want it running; a paused child resumes. Refused when it was given up."""
@@ -49,10 +49,10 @@ class Commands:
         """Want it stopped. A failed child stays failed, and will not start by itself."""
         child = self._child(name)
         async with child.lock:
-            if self._tending.closing or child.removed:
+            if self._runners.closing or child.removed:
                 return _CLOSING
             await self._want(child, Wanted.STOPPED)
-            self._tending.end(child, "stop")
+            self._runners.end(child, "stop")
         return None
 
     async def pause(self, name: str) -> Refusal | None:
@@ -76,7 +76,7 @@ class Commands:
             if child.wanted is Wanted.STOPPED:
                 await self._want(child, Wanted.RUNNING)
             if child.is_up:
-                self._tending.end(child, "restart")
+                self._runners.end(child, "restart")
             child.due = NEVER
             child.wake()
         return None
@@ -85,16 +85,16 @@ class Commands:
         """Forget its crashes; a child that was given up is started, paused if that was wanted."""
         child = self._child(name)
         async with child.lock:
-            if self._tending.closing or child.removed:
+            if self._runners.closing or child.removed:
                 return _CLOSING
-            await self._tending.record.failed(name, None)
+            await self._runners.record.failed(name, None)
             was_failed = child.failed is not None
             child.giving_up = None
             child.failed = None
             child.crashes.clear()
             child.due = NEVER
             if was_failed:
-                self._tending.move(child, State.STOPPED, "reset")
+                self._runners.move(child, State.STOPPED, "reset")
                 if child.wanted is Wanted.STOPPED:
                     await self._want(child, Wanted.RUNNING)
             child.wake()
@@ -124,7 +124,7 @@ class Commands:
             ) from None
 
     def _refuse(self, child: Child) -> Refusal | None:
-        if self._tending.closing or child.removed:
+        if self._runners.closing or child.removed:
             return _CLOSING
         failure = child.failed or (child.giving_up and child.giving_up.reason)
         return Refusal(f"given up: {failure}", "reset") if failure else None
@@ -142,10 +142,10 @@ class Commands:
     async def _want(self, child: Child, wanted: Wanted) -> None:
         """Durable first, then set, without a checkpoint in between."""
         if child.wanted is not wanted:
-            await self._tending.record.wanted(child.name, wanted)
+            await self._runners.record.wanted(child.name, wanted)
             child.wanted = wanted
         if child.state is State.RUNNING and wanted is Wanted.PAUSED:
-            self._tending.move(child, State.PAUSED)
+            self._runners.move(child, State.PAUSED)
         elif child.state is State.PAUSED and wanted is Wanted.RUNNING:
-            self._tending.move(child, State.RUNNING)
+            self._runners.move(child, State.RUNNING)
         child.wake()

@@ -26,9 +26,9 @@ from pathlib import Path
 import attrs
 import trio
 
+from levitrio.supervision.async_generators import MAX_KEPT, current_keeper
 from levitrio.supervision.crash import Crash, capture
-from levitrio.supervision.generators import MAX_KEPT, current_keeper
-from levitrio.supervision.identity import as_engine
+from levitrio.supervision.current_engine import as_engine
 
 _LEFTOVER_POLL = 0.05
 _MAX_FRAMES = 1_000
@@ -101,7 +101,7 @@ class Containment:
         self._told_to_stop = True
         self._stop.cancel()
 
-    def calm(self) -> None:
+    def quiesce(self) -> None:
         """Hide the cancellation from code that swallows it.
 
         A loop around `except BaseException` is woken by every cancelled checkpoint and keeps

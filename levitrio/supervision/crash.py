@@ -19,7 +19,7 @@ from types import TracebackType
 import msgspec
 import trio
 
-from levitrio.supervision.identity import EngineBlocked
+from levitrio.supervision.current_engine import EngineBlocked
 
 MAX_TEXT = 2_000
 """Characters of an exception's text; the limit of an incident's `error`."""

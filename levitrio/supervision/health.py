@@ -10,7 +10,7 @@ from levitrio.supervision.child import Child
 from levitrio.supervision.crash import Crash
 from levitrio.supervision.lifecycle import State
 
-Ailment = Callable[[str], str | None]
+HealthProblem = Callable[[str], str | None]
 """What else ails the named child, in words, or None. Must neither block nor raise."""
 
 _BATCH = 16
@@ -34,12 +34,17 @@ class HealthLimits:
         return max(0.01, min(1.0, self.heartbeat_timeout / 10, self.start_timeout / 10))
 
 
-def no_ailment(_: str) -> None:
+def no_health_problem(_: str) -> None:
     """Nothing ever ails anybody."""
 
 
 def diagnose(
-    child: Child, limits: HealthLimits, ailment: Ailment, *, now: float, awake_since: float
+    child: Child,
+    limits: HealthLimits,
+    health_problem: HealthProblem,
+    *,
+    now: float,
+    awake_since: float,
 ) -> Crash | None:
     """What is wrong with a living child, if anything.
 
@@ -74,7 +79,7 @@ def diagnose(
             text=f"{runnable.error_count} errors in a row, limit {limits.max_errors}",
             cause="errors",
         )
-    if now >= max(since, awake_since) and (complaint := ailment(child.name)) is not None:
+    if now >= max(since, awake_since) and (complaint := health_problem(child.name)) is not None:
         return Crash(kind="Stale", text=complaint[:2_000], cause="stale")
     return None
 
@@ -82,7 +87,7 @@ def diagnose(
 async def watch_health(
     children: Mapping[str, Child],
     limits: Callable[[], HealthLimits],
-    ailment: Ailment,
+    health_problem: HealthProblem,
     condemn: Callable[[Child, Crash], None],
 ) -> None:
     """Examine all children once per period, until cancelled; condemn those that are ill."""
@@ -96,7 +101,7 @@ async def watch_health(
         if now - due > period:
             awake_since = due = now
         for number, child in enumerate(tuple(children.values()), start=1):
-            crash = diagnose(child, limits(), ailment, now=now, awake_since=awake_since)
+            crash = diagnose(child, limits(), health_problem, now=now, awake_since=awake_since)
             if crash is not None:
                 condemn(child, crash)
             if number % _BATCH == 0:

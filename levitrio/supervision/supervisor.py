@@ -6,18 +6,17 @@ from types import MappingProxyType
 import trio
 
 from levitrio.errors import UsageError
-from levitrio.supervision.breaker import Breaker, BreakerPolicy
+from levitrio.supervision.async_generators import keep_abandoned_generators
 from levitrio.supervision.child import Child
+from levitrio.supervision.child_task import ChildRunner, Launch
+from levitrio.supervision.circuit_breaker import Breaker, BreakerPolicy
 from levitrio.supervision.commands import Commands, Refusal
 from levitrio.supervision.crash import Crash
 from levitrio.supervision.events import Recorder, SupervisionEvent
-from levitrio.supervision.generators import keep_abandoned_generators
-from levitrio.supervision.group import Group
-from levitrio.supervision.health import Ailment, HealthLimits, no_ailment, watch_health
+from levitrio.supervision.health import HealthLimits, HealthProblem, no_health_problem, watch_health
 from levitrio.supervision.lifecycle import State, Wanted
-from levitrio.supervision.order import GroupRule, find_cycle
 from levitrio.supervision.restart import CrashLog, RestartPolicy
-from levitrio.supervision.tending import Launch, Tending
+from levitrio.supervision.start_order import Group, GroupRule, find_cycle
 
 _LEAST_GRACE = 0.1
 """Seconds; also an obedient incarnation needs a few rounds of the loop to be seen ending."""
@@ -51,14 +50,14 @@ class Supervisor(Commands):
         policy: RestartPolicy | None = None,
         health: HealthLimits | None = None,
         grace: float = 5.0,
-        ailment: Ailment = no_ailment,
+        health_problem: HealthProblem = no_health_problem,
         breaker: BreakerPolicy | None = BreakerPolicy(),  # noqa: B008  a frozen value
         groups: Mapping[str, GroupRule] | None = None,
     ) -> None:
         self._children: dict[str, Child] = {}
         self._health = health or HealthLimits()
-        self._ailment = ailment
-        self._tending = Tending(
+        self._health_problem = health_problem
+        self._runners = ChildRunner(
             children=self._children,
             launch=launch,
             policy=policy or RestartPolicy(),
@@ -81,13 +80,13 @@ class Supervisor(Commands):
     @property
     def policy(self) -> RestartPolicy:
         """How crashes are answered from now on."""
-        return self._tending.policy
+        return self._runners.policy
 
     def set_limits(
         self, *, policy: RestartPolicy | None = None, health: HealthLimits | None = None
     ) -> None:
         """Change what future crashes and checks are measured by."""
-        self._tending.policy = policy or self._tending.policy
+        self._runners.policy = policy or self._runners.policy
         self._health = health or self._health
 
     def add(
@@ -117,7 +116,7 @@ class Supervisor(Commands):
         """
         if name in self._children:
             raise UsageError(f"expected a new name, got {name!r} a second time")
-        if group is not None and group not in self._tending.groups:
+        if group is not None and group not in self._runners.groups:
             raise UsageError(f"{name}: expected a known group, got {group!r}")
         child = Child(
             name=name,
@@ -127,19 +126,19 @@ class Supervisor(Commands):
             failed=failed,
             last_error=last_error,
             crashes=CrashLog.from_ages(
-                crashes, now=trio.current_time(), policy=self._tending.policy
+                crashes, now=trio.current_time(), policy=self._runners.policy
             ),
         )
         if failed is not None:
             child.state = State.FAILED
-        nursery = self._tending.nursery
+        nursery = self._runners.nursery
         if nursery is not None:
             self._check_order([child])
         self._children[name] = child
         for other in child.after:
-            self._tending.followers.setdefault(other, []).append(child)
+            self._runners.followers.setdefault(other, []).append(child)
         if group is not None:
-            self._tending.groups[group].members.append(child)
+            self._runners.groups[group].members.append(child)
         if nursery is not None:
             nursery.start_soon(self._tend, child, name=f"child {name}")
 
@@ -151,10 +150,10 @@ class Supervisor(Commands):
         """
         child = self._child(name)
         child.removed = True
-        if self._tending.nursery is None:
+        if self._runners.nursery is None:
             self._forget(child)
             return None
-        self._tending.end(child, "removed")
+        self._runners.end(child, "removed")
         child.wake()
         await child.wait_until(lambda: child.gone or child.state is State.STUCK)
         return None if child.gone else Refusal("its incarnation has not ended within its grace")
@@ -171,17 +170,17 @@ class Supervisor(Commands):
             UsageError: the start order has a cycle or names an unknown child.
         """
         self._check_order(self._children.values())
-        tending = self._tending
+        runner = self._runners
         with keep_abandoned_generators():
             async with trio.open_nursery() as nursery:
-                tending.nursery = nursery
+                runner.nursery = nursery
                 try:
-                    nursery.start_soon(self._calm_what_is_left)
+                    nursery.start_soon(self._quiesce_what_is_left)
                     nursery.start_soon(
                         watch_health,
                         self._children,
                         lambda: self._health,
-                        self._ailment,
+                        self._health_problem,
                         self._condemn,
                     )
                     for child in self._children.values():
@@ -189,8 +188,8 @@ class Supervisor(Commands):
                     task_status.started()  # every child has its task
                     await self._shut.wait()
                 finally:
-                    tending.nursery = None
-                    tending.closing = True
+                    runner.nursery = None
+                    runner.closing = True
                 nursery.cancel_scope.cancel()
 
     async def shutdown(self, grace: float | None = None) -> tuple[str, ...]:
@@ -200,34 +199,34 @@ class Supervisor(Commands):
         supervisor's own when None). Called again while it works it can only shorten the grace;
         both calls return the same. Cancelled, it counts what has not ended by then as stuck.
         """
-        grace = max(self._tending.grace if grace is None else grace, _LEAST_GRACE)
+        grace = max(self._runners.grace if grace is None else grace, _LEAST_GRACE)
         deadline = trio.current_time() + grace
         if self._patience is not None:
             self._patience.deadline = min(self._patience.deadline, deadline)
             await self._shut.wait()
             return self._stuck
         self._patience = trio.CancelScope(deadline=deadline)
-        self._tending.closing = True
+        self._runners.closing = True
         children = tuple(self._children.values())
         for child in children:
-            self._tending.end(child, "shutdown")
+            self._runners.end(child, "shutdown")
         try:
             with self._patience:
                 for child in children:
                     await child.wait_until(lambda child=child: child.containment is None)  # type: ignore[misc]
         finally:
             for child in children:
-                self._tending.give_up_waiting(child, grace)
+                self._runners.give_up_waiting(child, grace)
             self._stuck = tuple(c.name for c in children if c.state is State.STUCK)
             self._shut.set()
         return self._stuck
 
     def _condemn(self, child: Child, crash: Crash) -> None:
-        self._tending.end(child, crash.error, condemned=crash)
+        self._runners.end(child, crash.error, pending_crash=crash)
 
     async def _tend(self, child: Child) -> None:
         try:
-            await self._tending.tend(child)
+            await self._runners.run_child(child)
         finally:
             if child.removed:
                 self._forget(child)
@@ -235,11 +234,11 @@ class Supervisor(Commands):
     def _forget(self, child: Child) -> None:
         del self._children[child.name]
         for name in child.after:
-            self._tending.followers[name].remove(child)
-        for follower in self._tending.followers.get(child.name, ()):
+            self._runners.followers[name].remove(child)
+        for follower in self._runners.followers.get(child.name, ()):
             follower.wake()
         if child.group is not None:
-            self._tending.groups[child.group].members.remove(child)
+            self._runners.groups[child.group].members.remove(child)
 
     def _check_order(self, newcomers: Iterable[Child]) -> None:
         """Newcomers must name known children; an older one may outlive whom it started after."""
@@ -253,7 +252,7 @@ class Supervisor(Commands):
         if cycle := find_cycle(after):
             raise UsageError(f"after: expected an order, got a cycle: {' after '.join(cycle)}")
 
-    async def _calm_what_is_left(self) -> None:
+    async def _quiesce_what_is_left(self) -> None:
         """Sleep until everything is cancelled, then give the children their grace, once."""
         try:
             await trio.sleep_forever()
@@ -261,10 +260,10 @@ class Supervisor(Commands):
             left = [
                 c for c in self._children.values() if c.containment and c.state is not State.STUCK
             ]
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + self._tending.grace):
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + self._runners.grace):
                 for child in left:
                     await child.wait_until(lambda child=child: child.containment is None)  # type: ignore[misc]
             for child in left:
                 if child.containment is not None:
-                    self._tending.end(child, "cancelled")
-                    self._tending.give_up_waiting(child, self._tending.grace)
+                    self._runners.end(child, "cancelled")
+                    self._runners.give_up_waiting(child, self._runners.grace)

@@ -4,13 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from levitrio.trading.filters import (
-    NotionalBounds,
-    PriceBand,
-    Range,
-    SymbolFilters,
-    TrailingBounds,
-)
+from levitrio.trading.filters import NotionalBounds, PriceBand, Range, SymbolFilters, TrailingBounds
 
 
 def parse_filters(filters: Sequence[Mapping[str, Any]]) -> SymbolFilters:

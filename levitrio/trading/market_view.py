@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import attrs
 
-from levitrio.trading.depth import DepthBook
 from levitrio.trading.market import Bar, MarketEvent, Quote, Trade
+from levitrio.trading.order_book import OrderBook
 from levitrio.trading.volatility import Volatility
 
 
@@ -19,7 +19,7 @@ class MarketView:
     symbol: str
     quote: Quote | None = None
     trade: Trade | None = None
-    depth: DepthBook | None = None
+    depth: OrderBook | None = None
     """The local order book, where a depth stream is subscribed. Live or waiting."""
     volatility: Volatility = attrs.field(factory=Volatility)
 

@@ -25,12 +25,12 @@ from levitrio.trading.filters import round_down
 from levitrio.trading.market import Quote
 from levitrio.trading.orders import OrderType, Side
 from levitrio.trading.venue_orders import (
-    BookOrder,
     Depth,
     Ending,
     Execution,
     Match,
     Plan,
+    RestingOrder,
     TimeInForce,
 )
 
@@ -46,16 +46,16 @@ def touch_price(side: Side, quote: Quote, slippage: Decimal) -> Decimal:
 
 
 @attrs.define(eq=False)
-class MatchingBook:
+class MatchingEngine:
     """The resting and sleeping orders of one symbol, by price and time."""
 
     step: Decimal = ZERO
     """The quantity step a MARKET order by quote amount is rounded down to."""
-    _resting: dict[Side, list[BookOrder]] = attrs.field(
+    _resting: dict[Side, list[RestingOrder]] = attrs.field(
         factory=lambda: {Side.BUY: [], Side.SELL: []}, init=False
     )
     """Best first, then by order id, which grows with time."""
-    _sleeping: list[BookOrder] = attrs.field(factory=list, init=False)
+    _sleeping: list[RestingOrder] = attrs.field(factory=list, init=False)
     _taken: dict[tuple[Side, Decimal], Decimal] = attrs.field(factory=dict, init=False)
     """What we took of the levels of `_taken_from`, by our side and price."""
     _taken_from: int = attrs.field(default=-1, init=False)
@@ -63,13 +63,13 @@ class MatchingBook:
     def __len__(self) -> int:
         return len(self._resting[Side.BUY]) + len(self._resting[Side.SELL]) + len(self._sleeping)
 
-    def plan(self, order: BookOrder, depth: Depth) -> Plan:
+    def plan(self, order: RestingOrder, depth: Depth) -> Plan:
         """What the order would get if it arrived now; changes nothing."""
         self._see(depth)
         if order.type is OrderType.LIMIT_MAKER:
             if any(order.crosses(match.price) for match in self._offers(order.side, depth)):
                 return Plan(matches=(), ending=Ending.WOULD_TAKE)
-            return Plan(matches=(), ending=Ending.RESTS, ahead=_standing_at(order, depth))
+            return Plan(matches=(), ending=Ending.RESTS, ahead=_resting_at(order, depth))
         matches = tuple(self._matches(order, depth))
         if order.quote_quantity is not None:
             # Whether it got all it could is a question of one step, which cannot be had.
@@ -87,9 +87,9 @@ class MatchingBook:
             return Plan(matches=(), ending=Ending.FOK_EXPIRES)
         if order.time_in_force is TimeInForce.IOC:
             return Plan(matches=matches, ending=Ending.IOC_EXPIRES)
-        return Plan(matches=matches, ending=Ending.RESTS, ahead=_standing_at(order, depth))
+        return Plan(matches=matches, ending=Ending.RESTS, ahead=_resting_at(order, depth))
 
-    def carry_out(self, order: BookOrder, plan: Plan) -> list[Execution]:
+    def carry_out(self, order: RestingOrder, plan: Plan) -> list[Execution]:
         """Let the plan happen; must be called before anything else changed the book."""
         if order.quote_quantity is not None:
             order.quantity = plan.quantity
@@ -105,17 +105,17 @@ class MatchingBook:
             insort(self._resting[order.side], order, key=_priority)
         return executions
 
-    def sleep(self, order: BookOrder) -> None:
+    def sleep(self, order: RestingOrder) -> None:
         """Keep an order until a trade wakes it."""
         self._sleeping.append(order)
 
-    def remove(self, order: BookOrder) -> None:
+    def remove(self, order: RestingOrder) -> None:
         """Take out an order that rests or sleeps; unknown ones are ignored."""
         for orders in (*self._resting.values(), self._sleeping):
             if order in orders:
                 orders.remove(order)
 
-    def woken(self, price: Decimal) -> list[BookOrder]:
+    def woken(self, price: Decimal) -> list[RestingOrder]:
         """A trade happened at that price: take out the sleeping orders that it wakes."""
         awake = [order for order in self._sleeping if order.wakes_at(price)]
         for order in awake:
@@ -148,7 +148,7 @@ class MatchingBook:
         executions = []
         for side, orders in self._resting.items():
             for order in orders:
-                order.ahead = min(order.ahead, _standing_at(order, depth, unknown=order.ahead))
+                order.ahead = min(order.ahead, _resting_at(order, depth, unknown=order.ahead))
             for order in list(orders):
                 if order.price is None or not self._crossing(order, depth):
                     break
@@ -160,11 +160,11 @@ class MatchingBook:
                     executions.append(self._fill(order, order.price, size, True))
         return executions
 
-    def _crossing(self, order: BookOrder, depth: Depth) -> bool:
+    def _crossing(self, order: RestingOrder, depth: Depth) -> bool:
         levels = depth.asks if order.side is Side.BUY else depth.bids
         return bool(levels) and order.crosses(levels[0][0])
 
-    def _matches(self, order: BookOrder, depth: Depth) -> Iterator[Match]:
+    def _matches(self, order: RestingOrder, depth: Depth) -> Iterator[Match]:
         left = order.remaining
         money = order.quote_quantity
         for offer in self._offers(order.side, depth):
@@ -208,7 +208,7 @@ class MatchingBook:
         self._taken[side, price] = self._taken.get((side, price), ZERO) + quantity
 
     def _fill(
-        self, order: BookOrder, price: Decimal, quantity: Decimal, is_maker: bool
+        self, order: RestingOrder, price: Decimal, quantity: Decimal, is_maker: bool
     ) -> Execution:
         order.filled += quantity
         order.quote_filled += price * quantity
@@ -221,7 +221,7 @@ def _other(side: Side) -> Side:
     return Side.SELL if side is Side.BUY else Side.BUY
 
 
-def _standing_at(order: BookOrder, depth: Depth, *, unknown: Decimal = ZERO) -> Decimal:
+def _resting_at(order: RestingOrder, depth: Depth, *, unknown: Decimal = ZERO) -> Decimal:
     """What the market holds at the order's price on its own side; `unknown` beyond what is told."""
     levels = depth.bids if order.side is Side.BUY else depth.asks
     for price, quantity in levels:
@@ -232,11 +232,11 @@ def _standing_at(order: BookOrder, depth: Depth, *, unknown: Decimal = ZERO) -> 
     return unknown
 
 
-def _own(order: BookOrder) -> Match:
+def _own(order: RestingOrder) -> Match:
     assert order.price is not None
     return Match(price=order.price, quantity=order.remaining, resting=order)
 
 
-def _priority(order: BookOrder) -> tuple[Decimal, int]:
+def _priority(order: RestingOrder) -> tuple[Decimal, int]:
     assert order.price is not None
     return (-order.price * order.side.sign, order.order_id)

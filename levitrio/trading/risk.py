@@ -108,13 +108,13 @@ class Exposure:
 def judge(rules: RiskRules, order: Order, facts: Exposure) -> Denial | None:
     """None lets the order pass."""
     return (
-        _judge_standing(order, facts)
+        _judge_resting(order, facts)
         or _judge_data(rules, facts)
         or _judge_entry(rules, order, facts)
     )
 
 
-def _judge_standing(order: Order, facts: Exposure) -> Denial | None:
+def _judge_resting(order: Order, facts: Exposure) -> Denial | None:
     if facts.is_flatten:
         return None
     if facts.trading_state is TradingState.HALTED:

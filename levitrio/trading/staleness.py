@@ -94,7 +94,7 @@ class Cadence:
 
 
 @attrs.define(eq=False)
-class Watch:
+class StalenessMonitor:
     """All streams of one symbol, and whether an alarm is on: one for each episode."""
 
     streams: dict[str, Cadence]
@@ -103,7 +103,7 @@ class Watch:
     is_stale: bool = attrs.field(default=False, init=False)
 
     @classmethod
-    def over(cls, streams: Iterable[str], *, floor: float, now: float) -> "Watch":
+    def over(cls, streams: Iterable[str], *, floor: float, now: float) -> "StalenessMonitor":
         """A watch over streams that were subscribed just now."""
         return cls({stream: Cadence(floor) for stream in streams}, now)
 

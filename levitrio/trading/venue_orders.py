@@ -53,7 +53,7 @@ class Depth:
 
 
 @attrs.define(eq=False, kw_only=True)
-class BookOrder:
+class RestingOrder:
     """One order as the book knows it."""
 
     order_id: int
@@ -102,7 +102,7 @@ class Match:
 
     price: Decimal
     quantity: Decimal
-    resting: BookOrder | None = None
+    resting: RestingOrder | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +129,7 @@ class Plan:
 class Execution:
     """One fill of one of our orders; a match of two of ours is two of them."""
 
-    order: BookOrder
+    order: RestingOrder
     price: Decimal
     quantity: Decimal
     is_maker: bool

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from levitrio.errors import UsageError
-from levitrio.inference.features import begins_anew, feature_matrix
-from levitrio.inference.schema import CANDLES, MARKET, FeatureSchema
+from levitrio.inference.features.features import begins_anew, feature_matrix
+from levitrio.inference.models.feature_schema import CANDLES, MARKET, FeatureSchema
 from levitrio.trading.candles import FIXED_INTERVALS
-from levitrio.training.series import Series, pieces
+from levitrio.training.bar_series import Series, pieces
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 import attrs
 
+from levitrio.training.bar_series import Series
 from levitrio.training.dataset import Dataset, make_dataset, schema_for
-from levitrio.training.fitting import Boosted, Kind
-from levitrio.training.graph import to_lightgbm, to_onnx
-from levitrio.training.judging import (
+from levitrio.training.evaluation import (
     Costs,
     Trading,
     auc,
@@ -19,8 +18,9 @@ from levitrio.training.judging import (
     follow_model,
     reliability,
 )
-from levitrio.training.series import Series
-from levitrio.training.walking import CALIBRATED_ON, Judged, train_once, walk
+from levitrio.training.export import to_lightgbm, to_onnx
+from levitrio.training.fitting import Boosted, Kind
+from levitrio.training.walk_forward import CALIBRATED_ON, Judged, train_once, walk
 
 CARD_SCHEMA = 1
 

@@ -82,7 +82,7 @@ class OrderReport:
 
 
 @attrs.frozen(kw_only=True)
-class Standing:
+class MassStatus:
     """What a venue holds of ours in one symbol."""
 
     open_orders: tuple[OrderReport, ...] = ()
@@ -95,7 +95,7 @@ class Standing:
 
 
 @attrs.frozen(kw_only=True)
-class Holdings:
+class AccountBalances:
     """What a venue keeps for us."""
 
     account: str
@@ -137,10 +137,10 @@ class Broker(Protocol):
     async def query(self, order: Order) -> OrderReport | None:
         """What the venue knows of the order; None: it does not exist there (now)."""
 
-    async def standing(self, symbol: str, since: int | None) -> Standing:
+    async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
         """Open orders, and trades with an id above `since`. Raises BrokerUnavailable."""
 
-    async def holdings(self) -> Holdings | None:
+    async def balances(self) -> AccountBalances | None:
         """What the account holds. Raises BrokerUnavailable.
 
         None: there is no account but the fleet's own cash.

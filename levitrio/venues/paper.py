@@ -16,10 +16,10 @@ import trio
 from levitrio.trading.filters import FilterFacts, ProposedOrder, SymbolFilters, failed_filters
 from levitrio.trading.market import MarketEvent, Quote, Trade
 from levitrio.trading.market_view import MarketView
-from levitrio.trading.matching import MatchingBook, touch_price
+from levitrio.trading.matching import MatchingEngine, touch_price
 from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType, Side
-from levitrio.trading.venue_orders import BookOrder, Depth, Ending, Execution
-from levitrio.venues.base import OrderReport, Standing
+from levitrio.trading.venue_orders import Depth, Ending, Execution, RestingOrder
+from levitrio.venues.base import MassStatus, OrderReport
 
 VENUE = "paper"
 
@@ -53,7 +53,7 @@ class Rulebook(Protocol):
 @attrs.define(eq=False)
 class _Resting:
     order: Order
-    entry: BookOrder
+    entry: RestingOrder
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -82,7 +82,7 @@ class PaperBroker:
     """Asked before a symbol's first order; None: `filters` are all there is to know."""
     venue: str = VENUE
     proof_after: float = 0.0
-    _books: dict[str, MatchingBook] = attrs.field(factory=dict)
+    _matching: dict[str, MatchingEngine] = attrs.field(factory=dict)
     _resting: dict[str, _Resting] = attrs.field(factory=dict)
     """By client id."""
     _ended: OrderedDict[str, OrderStatus] = attrs.field(factory=OrderedDict)
@@ -127,7 +127,7 @@ class PaperBroker:
         """Take a resting order out; one that is done already reports that it is gone."""
         await trio.lowlevel.checkpoint()
         if (resting := self._resting.pop(order.client_id, None)) is not None:
-            self._books[order.symbol].remove(resting.entry)
+            self._matching[order.symbol].remove(resting.entry)
             self._remember(order.client_id, OrderStatus.CANCELED)
         status = self._ended.get(order.client_id, OrderStatus.CANCELED)
         return OrderReport(client_id=order.client_id, status=status)
@@ -140,28 +140,28 @@ class PaperBroker:
         status = self._ended.get(order.client_id)
         return None if status is None else OrderReport(client_id=order.client_id, status=status)
 
-    async def holdings(self) -> None:
+    async def balances(self) -> None:
         """See `Broker.holdings`: there is no account but the fleet's own cash."""
 
-    async def standing(self, symbol: str, since: int | None) -> Standing:
+    async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
         """What rests of ours; no fill is missed, this broker and the journal are one process."""
         await trio.lowlevel.checkpoint()
         if self.rulebook is not None:
             await self.rulebook.learn(symbol)
         ours = [resting for resting in self._resting.values() if resting.order.symbol == symbol]
-        return Standing(open_orders=tuple(map(_status_of, ours)))
+        return MassStatus(open_orders=tuple(map(_status_of, ours)))
 
     def see(self, event: MarketEvent) -> None:
         """A trade or quote of the market: fill what it comes to. Called on the feed's task."""
-        book = self._books.get(event.symbol)
-        if book is None or not len(book):
+        matching = self._matching.get(event.symbol)
+        if matching is None or not len(matching):
             return
         executions: list[Execution] = []
         if type(event) is Trade:
             taker = Side.SELL if event.buyer_is_maker else Side.BUY
-            executions = book.traded(event.price, event.quantity, taker)
+            executions = matching.traded(event.price, event.quantity, taker)
         elif type(event) is Quote:
-            executions = book.moved(Depth.of(event))
+            executions = matching.moved(Depth.of(event))
         for execution in executions:
             self._tell_fill(event.symbol, execution)
 
@@ -181,20 +181,20 @@ class PaperBroker:
         return failed_filters(filters, proposed, facts)
 
     def _match(self, order: Order, depth: Depth) -> OrderReport:
-        book = self._books.setdefault(order.symbol, MatchingBook())
-        entry = BookOrder(
+        matching = self._matching.setdefault(order.symbol, MatchingEngine())
+        entry = RestingOrder(
             order_id=next(self._ids),
             side=order.side,
             type=order.type,
             quantity=order.quantity,
             price=order.price,
         )
-        plan = book.plan(entry, depth)
+        plan = matching.plan(entry, depth)
         if plan.ending is Ending.WOULD_TAKE:
             return _refused(order, "Order would immediately match and take.")
         is_market = order.type is OrderType.MARKET
         worse = ONE + self.slippage * order.side.sign if is_market else ONE
-        executions = book.carry_out(entry, plan)
+        executions = matching.carry_out(entry, plan)
         fills = [
             self._fill(order, execution.price * worse, execution.quantity)
             for execution in executions

@@ -16,13 +16,13 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.app.assembly import Assembly
-from levitrio.app.seams import Seams
-from levitrio.app.tree import FleetRun
-from levitrio.app.venue import VenueSide
-from levitrio.fleet.reading import load
-from levitrio.records.events import EventLog
-from levitrio.records.journal import Journal
-from levitrio.records.offload import inline
+from levitrio.app.fleet_run import FleetRun
+from levitrio.app.wiring.environment import Environment
+from levitrio.app.wiring.venue import VenueServices
+from levitrio.config.loader import load
+from levitrio.records.journal.journal import Journal
+from levitrio.records.logs.event_log import EventLog
+from levitrio.records.worker_threads import inline
 from levitrio.strategies import Signal, Strategy
 from levitrio.trading.market import Quote, Trade
 from levitrio.venues.base import Deliver, FeedStatistics
@@ -108,7 +108,7 @@ class SparseFeed:
     def input_state(self, symbol: str) -> None:
         """Nothing of it is ever refused."""
 
-    def book(self, symbol: str) -> None:
+    def position(self, symbol: str) -> None:
         """No depth."""
 
     def last_received(self, symbol: str) -> float | None:
@@ -118,14 +118,14 @@ class SparseFeed:
         return FeedStatistics(connections=1, reconnects=0, messages=0, dropped={})
 
 
-class SparseVenue(VenueSide):
+class SparseVenue(VenueServices):
     """The real venue's side, but for a feed of our own."""
 
     def make_feed(self, url: str) -> SparseFeed:  # type: ignore[override]  # as much as it uses
-        feed = SparseFeed(random.Random(1), self.seams.wall_clock)
+        feed = SparseFeed(random.Random(1), self.environment.wall_clock)
         self.feed = feed  # type: ignore[assignment]
-        for symbol, seat in self.seats.items():
-            feed.add(symbol, seat.deliver)
+        for symbol, slot in self.slots.items():
+            feed.add(symbol, slot.deliver)
         return feed
 
 
@@ -182,7 +182,7 @@ def run_soak(folder: Path, *, seconds: float, seed: int) -> SoakReport:
             journal=journal,
             history=history,
             events=events,
-            seams=Seams(
+            environment=Environment(
                 wall_clock=wall_clock,
                 chance=random.Random(seed).random,
                 offload=lambda: inline,

@@ -10,9 +10,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from levitrio.control.methods import METHODS, Request, convert_params
+from levitrio.control.fleet_interface import Peer
+from levitrio.control.method import Request
+from levitrio.control.methods import METHODS, convert_params
 from levitrio.control.params import Selection
-from levitrio.control.port import Peer
 from tests.app.virtual import running_fleet, write_fleet
 from tests.control.fakes import FakeFleet
 

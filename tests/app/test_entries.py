@@ -9,18 +9,11 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.cli.status import describe
-from levitrio.fleet.config import FleetConfig
+from levitrio.config.sections import FleetConfig
 from levitrio.trading.risk import TradingState
 from tests.app.conftest import HOLDER
 from tests.app.test_reload import reload
-from tests.app.test_venue_orders import (
-    BROKER,
-    FAULTS,
-    SYMBOLS,
-    account_of,
-    trading,
-    write,
-)
+from tests.app.test_venue_orders import BROKER, FAULTS, SYMBOLS, account_of, trading, write
 from tests.app.virtual import VirtualFleet, running_fleet, write_fleet
 
 pytestmark = pytest.mark.usefixtures("own_strategies")
@@ -118,7 +111,7 @@ async def test_at_a_venue_with_faults(
         for symbol in SYMBOLS:
             balance = account.balance(symbol.removesuffix("USDT"))
             assert positions(fleet, symbol) == [balance.free + balance.locked]
-            assert fleet.assembly.desks[symbol].under_way is None
+            assert fleet.assembly.symbol_states[symbol].in_flight is None
         assert any(held > 0 for held in positions(fleet, *SYMBOLS))
         assert {order.request.kind.value for order in account.orders.values()} == {entry.upper()}
         assert not {"crashed", "failed", "foreign_order"} & set(fleet.kinds("BTCUSDT"))

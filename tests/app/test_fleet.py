@@ -107,7 +107,7 @@ async def test_money_survives_a_new_start(autojump_clock: MockClock, tmp_path: P
     async with running_fleet(config) as fleet:
         await trio.sleep(20)
         before = {symbol: fleet.row(symbol) for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT")}
-        state = fleet.assembly.seats["BTCUSDT"].saved_state
+        state = fleet.assembly.slots["BTCUSDT"].saved_state
     assert state["seen"] > 30
     assert Decimal(before["BTCUSDT"]["position"]) > 0
     async with running_fleet(config) as fleet:
@@ -118,7 +118,7 @@ async def test_money_survives_a_new_start(autojump_clock: MockClock, tmp_path: P
                 assert after[key] == row[key], (symbol, key)
         await trio.sleep(10)
         assert fleet.row("BTCUSDT")["trade_count"] == 1, "a target that is held is not bought again"
-        assert fleet.assembly.seats["BTCUSDT"].saved_state["seen"] > state["seen"]
+        assert fleet.assembly.slots["BTCUSDT"].saved_state["seen"] > state["seen"]
 
 
 async def test_stop_pause_and_their_memory(autojump_clock: MockClock, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.gateway.order_ids import OrderIds
-from levitrio.records.entries import IntentEntry
-from levitrio.records.journal import Journal
-from levitrio.records.offload import inline
+from levitrio.records.journal.entries import IntentEntry
+from levitrio.records.journal.journal import Journal
+from levitrio.records.worker_threads import inline
 from levitrio.trading.orders import Order, OrderType, Side
 from tests.app.virtual import running_fleet, write_fleet
 
@@ -39,7 +39,7 @@ async def test_a_leftover_of_an_engine_that_is_gone(
     async with running_fleet(config) as fleet:
         await trio.sleep(5)
         assert fleet.kinds("BNBUSDT") == ["order_closed"]
-        assert "BNBUSDT" not in fleet.assembly.seats
+        assert "BNBUSDT" not in fleet.assembly.slots
     with sqlite3.connect(config.fleet.data_dir / "journal.db") as database:
         (row,) = database.execute(
             "SELECT status FROM outcomes WHERE client_id = ?", (order.client_id,)

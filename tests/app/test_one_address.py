@@ -8,10 +8,10 @@ from trio.testing import MockClock
 
 from levitrio.errors import VenueError
 from levitrio.trading.orders import OrderStatus
-from levitrio.venues.simulator.accounts import ApiKey
-from levitrio.venues.simulator.faults import Faults
+from levitrio.venues.simulator.exchange.accounts import ApiKey
+from levitrio.venues.simulator.exchange.faults import Faults
 from tests.app.virtual import running_fleet, write_fleet
-from tests.venues.binance.trading_floor import API_KEY, API_SECRET, Floor
+from tests.venues.binance.broker_harness import API_KEY, API_SECRET, BrokerHarness
 
 BROKER = """
 [broker]
@@ -33,7 +33,7 @@ async def test_a_ban_met_by_the_feed_stops_orders(
     async with running_fleet(config, keys=[ApiKey.of(API_KEY, API_SECRET)]) as fleet:
         venue, broker = fleet.assembly.venue, fleet.assembly.gateway.broker
         await trio.sleep(30)
-        order = Floor(fleet.simulator).order()
+        order = BrokerHarness(fleet.simulator).order()
         fleet.simulator.venue.faults.replace(Faults.parse({"refuse": status, "refuse_for": 100.0}))
         assert venue.past_bars is not None
         with pytest.raises(VenueError, match=f"got {status}"):

@@ -7,11 +7,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from levitrio.records.events import Event
-from levitrio.venues.binance.listing import REREAD_AFTER
+from levitrio.records.logs.event_log import Event
+from levitrio.venues.binance.orders.exchange_info import REREAD_AFTER
 from levitrio.venues.paper import PaperBroker
-from levitrio.venues.simulator.exchange_info import filters_of
-from levitrio.venues.simulator.faults import Faults
+from levitrio.venues.simulator.exchange.exchange_info import filters_of
+from levitrio.venues.simulator.exchange.faults import Faults
 from tests.app.conftest import HOLDER
 from tests.app.virtual import VirtualFleet, running_fleet, write_fleet
 
@@ -41,7 +41,7 @@ async def test_rules_are_known_before_the_first_order(
             market = fleet.simulator.venue.market.rules(symbol)
             assert market is not None
             assert broker_of(fleet).filters[symbol] == filters_of(market)
-            assert fleet.assembly.desks[symbol].rules == filters_of(market).rules()
+            assert fleet.assembly.symbol_states[symbol].rules == filters_of(market).rules()
             position = Decimal(fleet.row(symbol)["position"])
             assert position > 0
             assert position % market.step == 0
@@ -55,16 +55,16 @@ async def test_a_venue_that_closes_closes_paper(tmp_path: Path, autojump_clock: 
     async with running_fleet(config) as fleet:
         fleet.simulator.venue.faults.replace(Faults(market_status="BREAK"))
         await trio.sleep(60)
-        desks = fleet.assembly.desks
+        symbol_states = fleet.assembly.symbol_states
         for symbol in SYMBOLS:
-            assert desks[symbol].closed == "BREAK"
-            assert desks[symbol].book.is_flat
-            assert desks[symbol].denials["market_closed"] >= 1
+            assert symbol_states[symbol].closed == "BREAK"
+            assert symbol_states[symbol].position.is_flat
+            assert symbol_states[symbol].denials["market_closed"] >= 1
         assert broker_of(fleet).closed == set(SYMBOLS)
         fleet.simulator.venue.faults.replace(Faults())
         await trio.sleep(2 * REREAD_AFTER)
         assert broker_of(fleet).closed == set()
-        assert not any(desk.book.is_flat for desk in desks.values())
+        assert not any(state.position.is_flat for state in symbol_states.values())
 
 
 async def test_paper_trades_without_rules(tmp_path: Path, autojump_clock: MockClock) -> None:

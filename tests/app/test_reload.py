@@ -132,12 +132,12 @@ async def test_an_open_position_needs_a_word(autojump_clock: MockClock, tmp_path
         write_fleet(tmp_path, ("SOLUSDT", "ETHUSDT"), engines={"ETHUSDT": HOLDER})
         await reload(fleet, flatten=True)
         await trio.sleep(1)
-        assert fleet.assembly.desks["BTCUSDT"].book.is_flat
+        assert fleet.assembly.symbol_states["BTCUSDT"].position.is_flat
         write_fleet(tmp_path, ("SOLUSDT",))
         await reload(fleet, keep=True)
         await trio.sleep(1)
-        held = fleet.assembly.desks["ETHUSDT"]
-        assert held.book.position > 0
+        held = fleet.assembly.symbol_states["ETHUSDT"]
+        assert held.position.quantity > 0
         assert fleet.operations.risk()["open_positions"] == 1
         equity = fleet.assembly.account.equity()
         quote = held.market.quote
@@ -145,7 +145,7 @@ async def test_an_open_position_needs_a_word(autojump_clock: MockClock, tmp_path
         assert held.market.quote is not quote, "a position that is kept is still marked"
     async with running_fleet(write_fleet(tmp_path, ("SOLUSDT",))) as fleet:
         await trio.sleep(2)
-        assert fleet.assembly.desks["ETHUSDT"].book.position == held.book.position
+        assert fleet.assembly.symbol_states["ETHUSDT"].position.quantity == held.position.quantity
         assert abs(fleet.assembly.account.equity() - equity) < Decimal(50)
         assert "ETHUSDT" not in fleet.operations.symbols()
 

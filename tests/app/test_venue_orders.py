@@ -10,13 +10,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from levitrio.fleet.config import FleetConfig
+from levitrio.config.sections import FleetConfig
 from levitrio.trading.risk import TradingState
-from levitrio.venues.binance.listing import REREAD_AFTER
-from levitrio.venues.simulator.accounts import Account, ApiKey
-from levitrio.venues.simulator.faults import Faults
-from levitrio.venues.simulator.order_request import read_order
-from levitrio.venues.simulator.parameters import Parameters
+from levitrio.venues.binance.orders.exchange_info import REREAD_AFTER
+from levitrio.venues.simulator.exchange.accounts import ApiKey, VenueAccount
+from levitrio.venues.simulator.exchange.faults import Faults
+from levitrio.venues.simulator.exchange.order_request import read_order
+from levitrio.venues.simulator.exchange.parameters import Parameters
 from tests.app.conftest import HOLDER
 from tests.app.virtual import VirtualFleet, running_fleet, write_fleet
 
@@ -48,7 +48,7 @@ async def trading(config: FleetConfig, **faults: object) -> AsyncIterator[Virtua
         yield fleet
 
 
-def account_of(fleet: VirtualFleet) -> Account:
+def account_of(fleet: VirtualFleet) -> VenueAccount:
     (account,) = fleet.simulator.venue._accounts.values()
     return account
 
@@ -110,9 +110,9 @@ async def test_a_strangers_order_stops_its_symbol(
     async with trading(config) as fleet:
         await trio.sleep(30)
         venue = fleet.simulator.venue
-        by_hand = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
-        venue.exchange.place(account_of(fleet), read_order(Parameters(by_hand)))
-        fleet.simulator._reception.tell_accounts()
+        manual = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+        venue.exchange.place(account_of(fleet), read_order(Parameters(manual)))
+        fleet.simulator._connections.tell_accounts()
         await trio.sleep(5)
         assert "foreign_order" in fleet.kinds("BTCUSDT")
         assert "foreign_order" not in fleet.kinds("ETHUSDT")
@@ -126,18 +126,18 @@ async def test_a_closed_market_and_new_steps(tmp_path: Path, autojump_clock: Moc
         await trio.sleep(60)
         account = account_of(fleet)
         assert account.orders == {}
-        desks = fleet.assembly.desks
+        symbol_states = fleet.assembly.symbol_states
         assert fleet.kinds("BTCUSDT").count("market_closed") == 1
         for symbol in SYMBOLS:
-            assert desks[symbol].closed == "HALT"
-            assert desks[symbol].denials["market_closed"] >= 1
-        steps = {symbol: desks[symbol].rules.step for symbol in SYMBOLS}
+            assert symbol_states[symbol].closed == "HALT"
+            assert symbol_states[symbol].denials["market_closed"] >= 1
+        steps = {symbol: symbol_states[symbol].rules.step for symbol in SYMBOLS}
         fleet.simulator.venue.faults.replace(Faults(coarser=10))
         await trio.sleep(2 * REREAD_AFTER)
         assert {order.request.symbol for order in account.orders.values()} == set(SYMBOLS)
         for order in account.orders.values():
             symbol = order.request.symbol
-            assert desks[symbol].rules.step == 10 * steps[symbol]
+            assert symbol_states[symbol].rules.step == 10 * steps[symbol]
             assert order.request.quantity is not None
             assert order.request.quantity % (10 * steps[symbol]) == 0
 
@@ -155,9 +155,9 @@ async def test_a_trade_outside_the_fleet_is_capital(
         assert account.capital == Decimal(100_000)
         assert account.open_positions() == len(SYMBOLS)
         loss = account.day_start_equity() - account.equity()
-        by_hand = {"symbol": "BNBUSDT", "side": "BUY", "type": "MARKET", "quoteOrderQty": "2000"}
+        manual = {"symbol": "BNBUSDT", "side": "BUY", "type": "MARKET", "quoteOrderQty": "2000"}
         before = theirs.balance("USDT").free
-        fleet.simulator.venue.exchange.place(theirs, read_order(Parameters(by_hand)))
+        fleet.simulator.venue.exchange.place(theirs, read_order(Parameters(manual)))
         spent = before - theirs.balance("USDT").free
         assert spent > 1_900
         await trio.sleep(120)

@@ -9,8 +9,8 @@ from trio.testing import MockClock
 
 from levitrio.app import web
 from levitrio.app.web import WebOperations, open_web
+from levitrio.config.sections import HttpSection
 from levitrio.errors import ControlError, UsageError
-from levitrio.fleet.config import Http
 from tests.app.conftest import POISON
 from tests.app.virtual import VirtualFleet, running_fleet, write_fleet
 
@@ -90,7 +90,7 @@ async def test_metrics_without_the_extra(
     autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line that says what to install."""
-    monkeypatch.setattr("levitrio.app.scraping.find_spec", lambda _: None)
+    monkeypatch.setattr("levitrio.app.status.metrics.find_spec", lambda _: None)
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         with pytest.raises(ControlError) as caught:
             await fleet.operations.metrics()
@@ -109,7 +109,7 @@ def test_page_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """`[http]` without its packages: said before anything starts, with the command."""
     monkeypatch.setattr(web, "find_spec", lambda name: None if name == "hypercorn" else name)
     with pytest.raises(UsageError, match=r"needs hypercorn: pip install 'levitrio\[http\]'"):
-        open_web(Http())
+        open_web(HttpSection())
 
 
 def test_open_web(tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ def test_open_web(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("a-token-of-more-than-sixteen\n")
     token.chmod(0o600)
-    with open_web(Http(bind="127.0.0.1:0", token_file=token)) as page:
+    with open_web(HttpSection(bind="127.0.0.1:0", token_file=token)) as page:
         port = page.listener.getsockname()[1]
         assert page.url == f"http://127.0.0.1:{port}/"
         assert page.access.token == "a-token-of-more-than-sixteen"
     with pytest.raises(UsageError, match="token_file"):
-        open_web(Http(bind="127.0.0.1:0", token_file=tmp_path / "missing"))
+        open_web(HttpSection(bind="127.0.0.1:0", token_file=tmp_path / "missing"))

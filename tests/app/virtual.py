@@ -16,20 +16,20 @@ import trio
 from trio.testing import memory_stream_pair
 
 from levitrio.app.assembly import Assembly
+from levitrio.app.fleet_run import FleetRun
 from levitrio.app.operations import Operations
-from levitrio.app.seams import Seams
-from levitrio.app.tree import FleetRun
-from levitrio.control.port import Peer
-from levitrio.fleet.config import FleetConfig
-from levitrio.fleet.reading import load
-from levitrio.records.disk import Directory
-from levitrio.records.events import EventLog
-from levitrio.records.journal import Journal
-from levitrio.records.offload import inline
-from levitrio.records.registry import structure
-from levitrio.records.snapshots import SnapshotStore
-from levitrio.venues.simulator.accounts import ApiKey
-from levitrio.venues.simulator.server import Simulator
+from levitrio.app.wiring.environment import Environment
+from levitrio.config.loader import load
+from levitrio.config.sections import FleetConfig
+from levitrio.control.fleet_interface import Peer
+from levitrio.records.journal.journal import Journal
+from levitrio.records.logs.event_log import EventLog
+from levitrio.records.snapshots.filesystem import Directory
+from levitrio.records.snapshots.snapshot import structure
+from levitrio.records.snapshots.store import SnapshotStore
+from levitrio.records.worker_threads import inline
+from levitrio.venues.simulator.exchange.accounts import ApiKey
+from levitrio.venues.simulator.server.simulator import Simulator
 
 EPOCH = 1_790_000_000.0
 """Wall clock at virtual second 0."""
@@ -90,7 +90,7 @@ class VirtualFleet:
     wall: Wall = attrs.field(factory=Wall)
 
     def row(self, symbol: str) -> dict[str, Any]:
-        return self.assembly.board.row(symbol)
+        return self.assembly.status_document.row(symbol)
 
     async def document(self) -> dict[str, Any]:
         """The status document as a client reads it."""
@@ -133,7 +133,7 @@ async def running_fleet(
                 nursery.start_soon(simulator.handle, theirs)
                 return ours
 
-            seams = Seams(
+            environment = Environment(
                 wall_clock=wall.now,
                 chance=random.Random(seed).random,
                 offload=lambda: inline,
@@ -142,7 +142,7 @@ async def running_fleet(
             )
             events = EventLog(wall_clock_ms=lambda: int(wall.now() * 1000))
             assembly = Assembly(
-                config, journal=journal, history=history, events=events, seams=seams
+                config, journal=journal, history=history, events=events, environment=environment
             )
             run = FleetRun(assembly=assembly, history=history, states=states)
             done = trio.Event()

@@ -7,8 +7,8 @@ import pytest
 
 from levitrio.cli.check import check
 from levitrio.cli.init import init
+from levitrio.config.loader import load
 from levitrio.errors import UsageError
-from levitrio.fleet.reading import load
 from levitrio.strategies import catalog
 
 

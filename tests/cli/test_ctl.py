@@ -10,12 +10,12 @@ import pytest
 import trio
 import trio.testing
 
-from levitrio.cli import outcome
+from levitrio.cli import exit_codes
+from levitrio.cli.formatting import describe_events, describe_incidents, describe_members
 from levitrio.cli.main import main
-from levitrio.cli.reports import describe_events, describe_incidents, describe_members
-from levitrio.control import codes
+from levitrio.control import error_codes
 from levitrio.errors import ControlError
-from levitrio.records.events import EventLog
+from levitrio.records.logs.event_log import EventLog
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder, private_directory, serving
 
@@ -304,8 +304,8 @@ async def test_a_halt_is_not_refused_for_its_reason(shell: Shell) -> None:
 def test_every_mistake_of_a_file_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """As `levi check` has it, also when the fleet says it; the next command is at the end."""
     text = "refused as a whole:\nfleet.toml:1: a\nfleet.toml:2: b\x1b[2J"
-    error = ControlError(codes.INVALID_PARAMS, text, "levi check fleet.toml")
-    assert outcome.report(error, as_json=False) == 2
+    error = ControlError(error_codes.INVALID_PARAMS, text, "levi check fleet.toml")
+    assert exit_codes.report(error, as_json=False) == 2
     assert capsys.readouterr().err.splitlines() == [
         "Error: refused as a whole:",
         "Error: fleet.toml:1: a",

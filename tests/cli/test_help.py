@@ -6,8 +6,8 @@ from functools import cache
 
 import pytest
 
-from levitrio.cli.commands import ROOMS
-from levitrio.cli.examples import EXAMPLES
+from levitrio.cli.application import ROOMS
+from levitrio.cli.help_examples import EXAMPLES
 from levitrio.cli.main import main
 
 GROUPS = ("", "ctl", "journal", "alerts")

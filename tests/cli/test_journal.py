@@ -10,9 +10,9 @@ import pytest
 import trio
 
 from levitrio.cli.main import main
-from levitrio.records.entries import HaltEntry, IntentEntry, OutcomeEntry
-from levitrio.records.journal import Journal
-from levitrio.records.offload import inline
+from levitrio.records.journal.entries import HaltEntry, IntentEntry, OutcomeEntry
+from levitrio.records.journal.journal import Journal
+from levitrio.records.worker_threads import inline
 from levitrio.trading.orders import Fill, Order, OrderStatus, Side
 
 

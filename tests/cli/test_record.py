@@ -9,8 +9,8 @@ import pytest
 from levitrio.cli import record as module
 from levitrio.cli.main import main
 from levitrio.cli.record import record
-from levitrio.fleet.reading import load
-from levitrio.venues.simulator.recording import RecordingReader
+from levitrio.config.loader import load
+from levitrio.venues.recordings.reader import RecordingReader
 from tests.venues.simulator.recordings import quote_line, trade_line, write
 
 FLEET = """
@@ -72,7 +72,7 @@ def test_dropped_frames_are_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A recording with holes is told as such, with exit 1."""
-    monkeypatch.setattr("levitrio.venues.recorder.MAX_BUFFERED", 1)
+    monkeypatch.setattr("levitrio.venues.recordings.writer.MAX_BUFFERED", 1)
     assert record(load(fleet(tmp_path)), out=tmp_path / "d.txt", seconds=1.0) == 1
     assert "frames were dropped" in capsys.readouterr().err
 

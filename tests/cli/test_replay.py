@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from levitrio.cli.commands import run_command_line
+from levitrio.cli.application import run_command_line
 from levitrio.cli.progress import Progress
-from levitrio.replay.report import SHARPE, SORTINO
+from levitrio.replay.report.report import SHARPE, SORTINO
 from tests.replay.files import quote_line, trade_line, write_fleet, write_lines
 
 
@@ -114,7 +114,7 @@ def test_a_sweep_is_a_table(tape: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_comparing_with_a_journal(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The fills of a fleet that ran, beside those of the replay; the journal stays as it is."""
-    from levitrio.records.journal import Journal
+    from levitrio.records.journal.journal import Journal
 
     journal = tape.parent / "journal.db"
     empty = Journal(journal)

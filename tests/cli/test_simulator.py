@@ -8,7 +8,7 @@ import trio
 
 from levitrio.cli.simulator import _serve, _tell, run_simulator
 from levitrio.errors import UsageError
-from levitrio.venues.simulator.server import Simulator
+from levitrio.venues.simulator.server.simulator import Simulator
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from levitrio.cli import render, status
+from levitrio.cli import status, terminal
 from levitrio.cli.main import main, parse_status
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder, private_directory, serving
@@ -100,7 +100,7 @@ async def test_unknown_symbol_and_no_fleet_are_documents_too(
 
 def test_real_orders_are_not_to_be_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     """White on red on a terminal, in capitals anywhere; paper is said plainly."""
-    monkeypatch.setattr(render, "is_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "is_terminal", lambda: True)
     for name in ("NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
     live = fleet(mode="live", orders_to="Binance production").document()
@@ -115,8 +115,8 @@ def test_real_orders_are_not_to_be_missed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_duration_that_is_none_is_a_dash() -> None:
     """JSON as Python reads it has NaN and Infinity: no traceback, whoever sent them."""
     for value in (float("nan"), float("inf"), float("-inf"), None, "3"):
-        assert render.duration(value) == "-"
-    assert [render.duration(s) for s in (3.21, 250, 7500, 273_600)] == [
+        assert terminal.duration(value) == "-"
+    assert [terminal.duration(s) for s in (3.21, 250, 7500, 273_600)] == [
         "3.2s",
         "4m10s",
         "2h05m",
@@ -190,7 +190,7 @@ def test_a_symbol_that_sends_nothing_says_why(error: str | None, text: str) -> N
 )
 def test_durations(seconds: float | None, text: str) -> None:
     """Two units are what a person reads."""
-    assert render.duration(seconds) == text
+    assert terminal.duration(seconds) == text
 
 
 @pytest.mark.parametrize("columns", ["0", "garbage", "-3", "99999999", "\u0663"])
@@ -198,7 +198,7 @@ def test_a_terminal_without_a_sensible_width(monkeypatch: pytest.MonkeyPatch, co
     """B130. Nothing is cut then."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", columns)
-    (line,) = render.table(["A"], [["x" * 300]])[1:]
+    (line,) = terminal.table(["A"], [["x" * 300]])[1:]
     assert line in ("x" * 300, "x" * 80) or len(line) >= 8
 
 

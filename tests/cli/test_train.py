@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from levitrio.inference.model_file import ModelReference, read_model
+from levitrio.inference.models.model_file import ModelReference, read_model
 from tests.inference.model_files import needs_training
 from tests.training.markets import reverting_bars
 

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 import trio
 
-from levitrio.control import codes
-from levitrio.control.answers import encode
-from levitrio.control.port import CommandResult, EventBatch, Peer, Verb
+from levitrio.control import error_codes
+from levitrio.control.fleet_interface import CommandResult, EventBatch, Peer, Verb
+from levitrio.control.responses import encode
 from levitrio.errors import ControlError
 
 _AFTER = {
@@ -108,7 +108,7 @@ class FakeFleet:
     async def reload(
         self, *, dry_run: bool, flatten: bool, keep_position: bool, peer: Peer
     ) -> Mapping[str, Any]:
-        raise ControlError(codes.REFUSED, "nothing to reload")
+        raise ControlError(error_codes.REFUSED, "nothing to reload")
 
     def risk(self) -> Mapping[str, Any]:
         return {"trading_state": "active", "limits": {"max_daily_loss": "0.03"}, "denials": []}

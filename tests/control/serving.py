@@ -9,9 +9,9 @@ from pathlib import Path
 import attrs
 import trio
 
-from levitrio.control.claim import claim_socket
-from levitrio.control.port import Fleet
+from levitrio.control.fleet_interface import FleetApi
 from levitrio.control.server import ControlServer
+from levitrio.control.socket_claim import claim_socket
 
 
 @attrs.define(eq=False)
@@ -35,7 +35,7 @@ def private_directory() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def serving(fleet: Fleet, path: Path, log: Recorder) -> AsyncIterator[ControlServer]:
+async def serving(fleet: FleetApi, path: Path, log: Recorder) -> AsyncIterator[ControlServer]:
     """Serve `fleet` at `path` while the block runs."""
     server = ControlServer(fleet, log)
     with claim_socket(str(path), fleet=fleet.name) as listener:

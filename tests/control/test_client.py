@@ -12,8 +12,8 @@ import pytest
 import trio
 import trio.testing
 
-from levitrio.control import codes, paths
-from levitrio.control.client import ControlClient, Refusal, find_socket
+from levitrio.control import error_codes, paths
+from levitrio.control.client import ControlClient, FleetRefused, find_socket
 from levitrio.errors import ControlError, FleetUnreachable, UsageError
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder, private_directory, serving
@@ -141,9 +141,9 @@ async def test_calls_refusals_and_a_second_call(run_directory: Path) -> None:
         def work() -> None:
             with ControlClient(find_socket()) as client:
                 assert client.call("ping")["fleet"] == "demo"
-                with pytest.raises(Refusal) as caught:
+                with pytest.raises(FleetRefused) as caught:
                     client.call("stop", {"symbols": ["BTCUSD"]})
-                assert caught.value.code == codes.UNKNOWN_SYMBOL
+                assert caught.value.code == error_codes.UNKNOWN_SYMBOL
                 assert caught.value.hint == "did you mean BTCUSDT?"
                 assert caught.value.data["suggestions"] == ["BTCUSDT"]
                 with pytest.raises(ControlError, match="too large"):
@@ -263,7 +263,7 @@ def test_a_full_fleet_is_asked_again_until_the_timeout(run_directory: Path) -> N
         (b'{"jsonrpc":"2.0","id":1}\n', ControlError),
         (b'{"jsonrpc":"2.0","id":1,"error":"x"}\n', ControlError),
         (b'{"jsonrpc":"2.0","id":1,"error":{"code":-32011,"data":[]}}\n', ControlError),
-        (b" " * (codes.MAX_RESPONSE + 5000), ControlError),
+        (b" " * (error_codes.MAX_RESPONSE + 5000), ControlError),
         (b'{"jsonrpc":', FleetUnreachable),
         (b"", FleetUnreachable),
     ],

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from levitrio.control import codes
-from levitrio.control.answers import encode
-from levitrio.control.methods import METHODS, Request, convert_params, discover, error_data
+from levitrio.control import error_codes
+from levitrio.control.fleet_interface import Peer
+from levitrio.control.method import Request
+from levitrio.control.methods import METHODS, convert_params, discover, error_data
 from levitrio.control.params import CommandParams
-from levitrio.control.port import Peer
+from levitrio.control.responses import encode
 from levitrio.errors import ControlError
 from tests.control.fakes import FakeFleet
 
@@ -73,7 +74,7 @@ def test_wrong_params_name_the_field(name: str, params: dict[str, Any], field: s
     """-32602, short, printable, and it says which one."""
     with pytest.raises(ControlError, match=field) as caught:
         convert_params(METHODS[name], params)
-    assert caught.value.code == codes.INVALID_PARAMS
+    assert caught.value.code == error_codes.INVALID_PARAMS
     assert caught.value.message.isprintable()
     assert len(caught.value.message) <= 300
 
@@ -110,7 +111,7 @@ async def test_refused_by_all_is_an_error_refused_by_some_is_an_answer() -> None
     to = fleet(failed={"SOLUSDT"})
     with pytest.raises(ControlError) as caught:
         await ask(to, "start", symbols=["SOLUSDT"])
-    assert caught.value.code == codes.REFUSED
+    assert caught.value.code == error_codes.REFUSED
     assert caught.value.hint == "levi ctl reset SOLUSDT"
     results: Any = error_data(caught.value)["results"]
     assert results[0]["symbol"] == "SOLUSDT"

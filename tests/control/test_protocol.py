@@ -7,29 +7,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levitrio.control import codes
-from levitrio.control.protocol import MAX_FRAME, Call, Connection, Fault, Frame, parse, printable
+from levitrio.control import error_codes
+from levitrio.control.protocol import (
+    MAX_FRAME,
+    Frame,
+    RpcCall,
+    RpcConnection,
+    RpcFault,
+    parse,
+    printable,
+)
 
 
 def call(method: Any = "ping", **members: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method} | members).encode()
 
 
-def only(line: bytes) -> Call | Fault:
+def only(line: bytes) -> RpcCall | RpcFault:
     (item,) = parse(line).items
     return item
 
 
 def code_of(line: bytes) -> int:
     item = only(line)
-    assert isinstance(item, Fault)
+    assert isinstance(item, RpcFault)
     return item.code
 
 
 def test_a_plain_call_is_read() -> None:
     """Id, method and params come out as they went in."""
     item = only(call("stop", params={"symbols": ["SOLUSDT"]}))
-    assert item == Call(id=1, method="stop", params={"symbols": ["SOLUSDT"]}, wants_answer=True)
+    assert item == RpcCall(id=1, method="stop", params={"symbols": ["SOLUSDT"]}, wants_answer=True)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,7 @@ def test_a_plain_call_is_read() -> None:
 )
 def test_what_is_not_json_is_a_parse_error(line: bytes) -> None:
     """Truncated, too deep, too large a number, not UTF-8, another protocol: -32700."""
-    assert code_of(line) == codes.PARSE_ERROR
+    assert code_of(line) == error_codes.PARSE_ERROR
 
 
 @pytest.mark.parametrize(
@@ -88,19 +96,19 @@ def test_what_is_not_json_is_a_parse_error(line: bytes) -> None:
 )
 def test_what_is_not_a_request_is_invalid(line: bytes) -> None:
     """JSON that is no JSON-RPC 2.0 request: -32600."""
-    assert code_of(line) == codes.INVALID_REQUEST
+    assert code_of(line) == error_codes.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("params", [[], ["SOLUSDT"], None, 1, "x", True])
 def test_params_go_by_name(params: object) -> None:
     """An array, null or a bare value as params: -32602."""
-    assert code_of(call(params=params)) == codes.INVALID_PARAMS
+    assert code_of(call(params=params)) == error_codes.INVALID_PARAMS
 
 
 def test_a_key_said_twice_in_params_is_refused() -> None:
     """Which of the two would be obeyed is nothing to guess at, however deep it is."""
     line = call(params={"a": [{"b": 1}]}).replace(b'{"b": 1}', b'{"b": 1, "b": 2}')
-    assert code_of(line) == codes.INVALID_PARAMS
+    assert code_of(line) == error_codes.INVALID_PARAMS
 
 
 @pytest.mark.parametrize(
@@ -109,7 +117,9 @@ def test_a_key_said_twice_in_params_is_refused() -> None:
 )
 def test_a_name_that_cannot_be_a_method_is_unknown(method: str) -> None:
     """The answer has the same shape as for any other unknown method."""
-    assert only(call(method)) == Fault(id=1, code=codes.UNKNOWN_METHOD, message="no such method")
+    assert only(call(method)) == RpcFault(
+        id=1, code=error_codes.UNKNOWN_METHOD, message="no such method"
+    )
 
 
 @pytest.mark.parametrize("request_id", [0, -1, 2**63 - 1, "", "x" * 64, "\u00e9"])
@@ -121,7 +131,7 @@ def test_an_id_that_is_fine_comes_back(request_id: int | str) -> None:
 def test_a_call_without_an_id_wants_no_answer() -> None:
     """A notification is a call like any other, only silent."""
     item = only(b'{"jsonrpc":"2.0","method":"stop"}')
-    assert isinstance(item, Call)
+    assert isinstance(item, RpcCall)
     assert not item.wants_answer
 
 
@@ -133,10 +143,10 @@ def test_a_fault_keeps_the_id_it_could_read() -> None:
 def test_nesting_of_32_is_read() -> None:
     """The limit itself is fine, and brackets inside text are no nesting."""
     deep = call(params={"x": 0}).replace(b'"x": 0', b'"x": ' + b"[" * 30 + b"]" * 30)
-    assert isinstance(only(deep), Call)
-    assert isinstance(only(call(params={"x": '[{"' * 1000})), Call)
+    assert isinstance(only(deep), RpcCall)
+    assert isinstance(only(call(params={"x": '[{"' * 1000})), RpcCall)
     deeper = deep.replace(b"[[", b"[[[", 1).replace(b"]]", b"]]]", 1)
-    assert code_of(deeper) == codes.PARSE_ERROR
+    assert code_of(deeper) == error_codes.PARSE_ERROR
 
 
 def test_a_batch_keeps_order_and_faults() -> None:
@@ -145,24 +155,24 @@ def test_a_batch_keeps_order_and_faults() -> None:
     assert frame.is_batch
     first, second, third = frame.items
     assert (first.id, third.id) == (1, 2)
-    assert isinstance(second, Fault)
+    assert isinstance(second, RpcFault)
 
 
 @pytest.mark.parametrize("blank", [b"\n", b"  \r\n", b"\t\n\n\r\n"])
 def test_blank_lines_are_nothing(blank: bytes) -> None:
     """The connection goes on with the next line."""
-    connection = Connection()
+    connection = RpcConnection()
     connection.receive_data(blank + call() + b"\n")
     frame = connection.next_frame()
     assert frame is not None
-    assert isinstance(frame.items[0], Call)
+    assert isinstance(frame.items[0], RpcCall)
     assert connection.next_frame() is None
 
 
 def test_single_bytes_and_two_lines_at_once_are_the_same() -> None:
     """Where the transport cuts the bytes does not matter."""
     data = call(id=1) + b"\r\n" + call(id=2) + b"\n"
-    together, apart = Connection(), Connection()
+    together, apart = RpcConnection(), RpcConnection()
     together.receive_data(data)
     at_once = [together.next_frame(), together.next_frame(), together.next_frame()]
     in_pieces: list[Frame | None] = []
@@ -176,17 +186,17 @@ def test_single_bytes_and_two_lines_at_once_are_the_same() -> None:
 def test_a_line_of_64_kib_is_read_and_one_byte_more_is_not() -> None:
     """Rule 1: too large is said once, and ends the connection."""
     fits = call() + b" " * (MAX_FRAME - len(call()))
-    connection = Connection()
+    connection = RpcConnection()
     connection.receive_data(fits + b"\n")
     frame = connection.next_frame()
     assert frame is not None
-    assert isinstance(frame.items[0], Call)
+    assert isinstance(frame.items[0], RpcCall)
     connection.receive_data(fits + b" ")
     frame = connection.next_frame()
     assert frame is not None
     assert frame.closes
-    assert frame.items[0] == Fault(
-        id=None, code=codes.TOO_LARGE, message="expected a line of at most 65536 bytes"
+    assert frame.items[0] == RpcFault(
+        id=None, code=error_codes.TOO_LARGE, message="expected a line of at most 65536 bytes"
     )
     connection.receive_data(b"\n" + call() + b"\n")
     assert connection.next_frame() is None
@@ -194,7 +204,7 @@ def test_a_line_of_64_kib_is_read_and_one_byte_more_is_not() -> None:
 
 def test_a_finished_line_that_is_too_long_is_too_large() -> None:
     """Also when it arrived whole, newline and all."""
-    connection = Connection()
+    connection = RpcConnection()
     connection.receive_data(b" " * (MAX_FRAME + 1) + b"\n")
     frame = connection.next_frame()
     assert frame is not None
@@ -251,8 +261,8 @@ def test_every_line_becomes_calls_and_faults(line: bytes) -> None:
     frame = parse(line)
     assert frame.items
     for item in frame.items:
-        if isinstance(item, Fault):
-            assert item.code in codes.MEANING
+        if isinstance(item, RpcFault):
+            assert item.code in error_codes.MEANING
             assert item.message.isprintable()
         json.dumps(item.id)
 
@@ -261,7 +271,7 @@ def test_every_line_becomes_calls_and_faults(line: bytes) -> None:
 def test_cuts_do_not_matter(lines: list[bytes], data: st.DataObject) -> None:
     """Any cutting of the same bytes gives the same frames."""
     whole = b"".join(line + b"\n" for line in lines)
-    expected, connection = Connection(), Connection()
+    expected, connection = RpcConnection(), RpcConnection()
     expected.receive_data(whole)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
     found: list[Frame] = []

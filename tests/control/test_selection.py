@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levitrio.control import codes
+from levitrio.control import error_codes
 from levitrio.control.selection import UnknownSymbol, select
 from levitrio.errors import ControlError
 
@@ -39,7 +39,7 @@ def test_naming_nothing_is_refused() -> None:
     """`stop` without a symbol must not mean every engine."""
     with pytest.raises(ControlError) as caught:
         select([], KNOWN, all_of_them=False)
-    assert caught.value.code == codes.INVALID_PARAMS
+    assert caught.value.code == error_codes.INVALID_PARAMS
 
 
 def test_a_typo_gets_a_suggestion() -> None:
@@ -75,7 +75,7 @@ def test_what_can_be_no_symbol_is_refused_and_echoed_harmlessly(symbol: str) -> 
     """Paths, control characters, other alphabets: wrong params, and printable."""
     with pytest.raises(ControlError) as caught:
         select([symbol], KNOWN, all_of_them=False)
-    assert caught.value.code == codes.INVALID_PARAMS
+    assert caught.value.code == error_codes.INVALID_PARAMS
     assert caught.value.message.isprintable()
 
 

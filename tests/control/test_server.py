@@ -15,10 +15,10 @@ import pytest
 import trio
 import trio.testing
 
-from levitrio.control import codes, server
-from levitrio.control.port import Peer
+from levitrio.control import error_codes, server
+from levitrio.control.fleet_interface import Peer
 from levitrio.control.server import MAX_CLIENTS
-from levitrio.control.session import Session
+from levitrio.control.session import ClientSession
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder, private_directory, serving
 
@@ -84,7 +84,7 @@ async def test_stalled_clients_do_not_keep_an_operator_out(place: Path) -> None:
         with trio.fail_after(1):
             answer = await ask(place, STOP)
         assert answer["result"]["ok"] is True
-        assert (await ask(place, PING))["error"]["code"] == codes.BUSY
+        assert (await ask(place, PING))["error"]["code"] == error_codes.BUSY
         assert running.statistics().clients == MAX_CLIENTS
         assert running.statistics().newcomers <= server.MAX_NEWCOMERS
         for stream in stalled:
@@ -178,16 +178,16 @@ async def test_one_session_that_fails_is_one_session(
 ) -> None:
     """A bug in here is logged, and the next client is served."""
     log = Recorder()
-    run = Session.run
+    run = ClientSession.run
     bugs = [RuntimeError("bug")]
 
-    async def failing(self: Session) -> None:
+    async def failing(self: ClientSession) -> None:
         if bugs:
             await self.stream.aclose()
             raise bugs.pop()
         await run(self)
 
-    monkeypatch.setattr(Session, "run", failing)
+    monkeypatch.setattr(ClientSession, "run", failing)
     async with serving(fleet(), place, log):
         assert await ask(place, b"") is None
         assert "result" in await ask(place, PING)
@@ -203,7 +203,7 @@ async def test_a_command_that_fails_is_one_answer(place: Path) -> None:
 
     log = Recorder()
     async with serving(Broken({"BTCUSDT": "running"}), place, log):
-        assert (await ask(place, STOP))["error"]["code"] == codes.INTERNAL_ERROR
+        assert (await ask(place, STOP))["error"]["code"] == error_codes.INTERNAL_ERROR
         assert "result" in await ask(place, PING)
     assert "broken" in str(log.told)
 

@@ -14,12 +14,12 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from levitrio.control import codes
+from levitrio.control import error_codes
+from levitrio.control.fleet_interface import Peer
 from levitrio.control.methods import METHODS
-from levitrio.control.port import Peer
 from levitrio.control.server import carry_out
-from levitrio.control.session import MAX_IN_FLIGHT, Session
-from levitrio.control.stream import LocalStream
+from levitrio.control.session import MAX_IN_FLIGHT, ClientSession
+from levitrio.control.unix_stream import LocalStream
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder
 
@@ -30,7 +30,7 @@ class Client:
 
     stream: trio.StapledStream[Any, Any]
     fleet: FakeFleet
-    session: Session
+    session: ClientSession
     log: Recorder
     over: trio.Event = attrs.field(factory=trio.Event)
     _buffer: bytearray = attrs.field(factory=bytearray)
@@ -59,7 +59,7 @@ async def client(fleet: FakeFleet | None = None, **options: Any) -> AsyncIterato
     fleet = fleet or FakeFleet({"BTCUSDT": "running", "SOLUSDT": "running"})
     log = Recorder()
     async with trio.open_nursery() as nursery:
-        session = Session(
+        session = ClientSession(
             fleet=fleet,
             stream=theirs,
             peer=Peer(pid=1, uid=1),
@@ -96,14 +96,14 @@ async def test_faults_are_answered_and_the_connection_lives(autojump_clock: obje
     async with client() as end:
         await end.ask("os.system")
         assert (await end.hear())["error"] == {
-            "code": codes.UNKNOWN_METHOD,
+            "code": error_codes.UNKNOWN_METHOD,
             "message": "no such method",
         }
         await end.ask("stop", symbols="SOLUSDT")
-        assert (await end.hear())["error"]["code"] == codes.INVALID_PARAMS
+        assert (await end.hear())["error"]["code"] == error_codes.INVALID_PARAMS
         await end.ask("stop", symbols=["SOLUSTD"])
         error = (await end.hear())["error"]
-        assert error["code"] == codes.UNKNOWN_SYMBOL
+        assert error["code"] == error_codes.UNKNOWN_SYMBOL
         assert error["data"]["suggestions"] == ["SOLUSDT"]
         await end.ask("ping")
         assert (await end.hear())["result"]["fleet"] == "demo"
@@ -114,7 +114,7 @@ async def test_a_bug_in_a_method_costs_one_answer(autojump_clock: object) -> Non
     async with client(FakeFleet({}, bug=RuntimeError("secret text"))) as end:
         await end.ask("status")
         error = (await end.hear())["error"]
-        assert error["code"] == codes.INTERNAL_ERROR
+        assert error["code"] == error_codes.INTERNAL_ERROR
         assert "secret" not in error["message"]
         assert "secret text" in str(end.log.told)
         await end.ask("ping")
@@ -146,7 +146,7 @@ async def test_a_ninth_call_in_flight_is_refused(autojump_clock: object) -> None
         for _ in range(MAX_IN_FLIGHT + 1):
             await end.ask("restart", "same", all=True)
         answers = [await end.hear() for _ in range(MAX_IN_FLIGHT + 1)]
-        assert [answer["error"]["code"] for answer in answers[:1]] == [codes.BUSY]
+        assert [answer["error"]["code"] for answer in answers[:1]] == [error_codes.BUSY]
         assert all(answer["result"]["ok"] for answer in answers[1:])
         assert {answer["id"] for answer in answers} == {"same"}
 
@@ -197,7 +197,7 @@ async def test_a_late_loop_is_not_a_late_client(mock_clock: trio.testing.MockClo
     """What was said in time is heard, though the loop came to look only after it was due."""
     ours, theirs = socket.socketpair()
     with ours:
-        session = Session(
+        session = ClientSession(
             fleet=FakeFleet({}),
             stream=LocalStream(theirs),
             peer=Peer(pid=1, uid=1),
@@ -270,17 +270,17 @@ async def test_too_long_a_line_is_said_and_ends_it(autojump_clock: object) -> No
     async with client(FakeFleet({"BTCUSDT": "running"}, slow=60)) as end:
         await end.ask("stop", all=True)
         await end.stream.send_all(b"[" * 100_000)
-        assert (await end.hear())["error"]["code"] == codes.TOO_LARGE
+        assert (await end.hear())["error"]["code"] == error_codes.TOO_LARGE
         assert await end.hear() is None
 
 
 async def test_an_answer_that_is_too_large_is_an_error(autojump_clock: object) -> None:
     """With the way out in the hint."""
-    fleet = FakeFleet({}, padding="x" * codes.MAX_RESPONSE)
+    fleet = FakeFleet({}, padding="x" * error_codes.MAX_RESPONSE)
     async with client(fleet) as end:
         await end.ask("status")
         error = (await end.hear())["error"]
-        assert error["code"] == codes.TOO_LARGE
+        assert error["code"] == error_codes.TOO_LARGE
         assert "summary" in error["data"]["hint"]
 
 
@@ -289,7 +289,7 @@ async def test_following_gives_every_event_once(autojump_clock: object) -> None:
     async with client() as end:
         end.fleet.emit("crash", "one")
         await end.ask("events.subscribe", since=-1, follow=True)
-        assert (await end.hear())["error"]["code"] == codes.INVALID_PARAMS
+        assert (await end.hear())["error"]["code"] == error_codes.INVALID_PARAMS
         await end.ask("events.subscribe", since=0, follow=True)
         assert [event["seq"] for event in (await end.hear())["result"]["events"]] == [1]
         end.fleet.emit("crash", "two")
@@ -298,7 +298,7 @@ async def test_following_gives_every_event_once(autojump_clock: object) -> None:
         await end.ask("ping")
         assert "result" in await end.hear()
         await end.ask("events.subscribe", follow=True)
-        assert (await end.hear())["error"]["code"] == codes.BUSY
+        assert (await end.hear())["error"]["code"] == error_codes.BUSY
         await trio.sleep(300)  # a follower is not silent, it listens
         end.fleet.emit("crash", "three")
         assert (await end.hear())["params"]["text"] == "three"
@@ -335,11 +335,11 @@ async def test_when_the_house_is_full_only_the_urgent_is_heard(autojump_clock: o
         assert await end.hear() is None
     async with client(urgent_only=True) as end:
         await end.ask("status")
-        assert (await end.hear())["error"]["code"] == codes.BUSY
+        assert (await end.hear())["error"]["code"] == error_codes.BUSY
         assert await end.hear() is None
     async with client(urgent_only=True) as end:
         start = trio.current_time()
-        assert (await end.hear())["error"]["code"] == codes.BUSY
+        assert (await end.hear())["error"]["code"] == error_codes.BUSY
         assert trio.current_time() - start < 0.1
 
 
@@ -351,7 +351,7 @@ async def test_cancelling_a_session_closes_the_stream(autojump_clock: object) ->
     async def never(work: Callable[[], Awaitable[Any]]) -> Any:
         await trio.sleep_forever()
 
-    session = Session(
+    session = ClientSession(
         fleet=fleet, stream=theirs, peer=Peer(pid=1, uid=1), carry_out=never, log=Recorder()
     )
     async with trio.open_nursery() as nursery:
@@ -410,7 +410,7 @@ def test_every_id_is_answered_exactly_once(calls: list[Any], piece: int) -> None
                         continue
                     unanswered.remove(message["id"])
                     if "error" in message:
-                        assert message["error"]["code"] in codes.MEANING
-                        assert message["error"]["code"] != codes.INTERNAL_ERROR
+                        assert message["error"]["code"] in error_codes.MEANING
+                        assert message["error"]["code"] != error_codes.INTERNAL_ERROR
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import FleetProcess, all_running, row_of
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[2]
 
 FLEET = """
 [fleet]

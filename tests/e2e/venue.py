@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from levitrio.venues.binance.signing import HmacKey
+from levitrio.venues.binance.orders.signing import HmacKey
 
 
 @attrs.frozen

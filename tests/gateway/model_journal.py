@@ -1,12 +1,12 @@
 """A journal in memory that outlives its process, for the modelled venue: many lives, no disk.
 
-The real one's durability is judged elsewhere (tests/records, tests/judges/test_kills.py).
+The real one's durability is judged elsewhere (tests/records, tests/acceptance/test_kills.py).
 """
 
 import attrs
 import trio
 
-from levitrio.records.entries import Entry, IntentEntry, OutcomeEntry
+from levitrio.records.journal.entries import Entry, IntentEntry, OutcomeEntry
 from levitrio.trading.orders import Fill
 from tests.gateway.venue_model import ModelVenue
 

@@ -10,14 +10,14 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.gateway.account import Account
-from levitrio.gateway.decision import Rules
-from levitrio.gateway.desk import Desk
 from levitrio.gateway.gateway import Gateway
-from levitrio.records.sqlite.folding import fold
+from levitrio.gateway.order_decision import Rules
+from levitrio.gateway.symbol_state import SymbolState
+from levitrio.records.journal.folding import fold
 from levitrio.strategies import Signal
-from levitrio.trading.book import Book
 from levitrio.trading.market import Quote
 from levitrio.trading.market_view import MarketView
+from levitrio.trading.position import Position
 from levitrio.trading.risk import DataState, Permission, RiskRules
 from levitrio.trading.sizing import SizingRules
 from tests.fakes import FakeReport
@@ -94,7 +94,7 @@ async def settle(world: ModelVenue, wire: trio.Nursery, disk: ModelDisk) -> Verd
     async with running(world, wire, disk, asks=True) as (gateway, _):
         await trio.sleep(QUIET)
         await gateway.drain()
-        position = gateway.desks[SYMBOL].book.position
+        position = gateway.symbol_states[SYMBOL].position.quantity
     history = fold(disk.entries)
     return Verdict(
         doubled=world.doubled(),
@@ -113,10 +113,12 @@ async def running(
     journal, history = ModelJournal(disk, world), fold(disk.entries)
     market = MarketView(symbol=SYMBOL)
     market.see(Quote.of(SYMBOL, "100", "100"))
-    desk = Desk(symbol=SYMBOL, book=Book(symbol=SYMBOL, quote_asset="USDT"), market=market)
+    state = SymbolState(
+        symbol=SYMBOL, position=Position(symbol=SYMBOL, quote_asset="USDT"), market=market
+    )
     broker = ModelBroker(world, wire, asks)
     gateway = Gateway(
-        account=Account(desks={SYMBOL: desk}, name="model", capital=Decimal(10_000)),
+        account=Account(symbol_states={SYMBOL: state}, name="model", capital=Decimal(10_000)),
         rules=Rules(risk=RiskRules(max_orders_per_minute=100_000), sizing=SizingRules()),
         journal=journal,
         broker=broker,

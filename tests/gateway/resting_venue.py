@@ -7,7 +7,7 @@ import attrs
 import trio
 
 from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType
-from levitrio.venues.base import OrderReport, Standing
+from levitrio.venues.base import MassStatus, OrderReport
 
 
 @attrs.define(eq=False)
@@ -94,14 +94,14 @@ class RestingVenue:
             return OrderReport(client_id=order.client_id, status=OrderStatus.UNKNOWN)
         return self._report(order.client_id) if order.client_id in self.orders else None
 
-    async def standing(self, symbol: str, since: int | None) -> Standing:
+    async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
         await trio.sleep(self.delay)
-        return Standing(
+        return MassStatus(
             open_orders=tuple(self._report(order.client_id) for order in self.open),
             trades=tuple(fill for fill in self.fills if (fill.trade_id or 0) > (since or 0)),
         )
 
-    async def holdings(self) -> None:
+    async def balances(self) -> None:
         return None
 
     def _fill(self, order: Order, quantity: Decimal) -> None:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from levitrio.gateway.decision import EntryRules
-from levitrio.records.sqlite.folding import fold
+from levitrio.gateway.order_decision import EntryRules
+from levitrio.records.journal.folding import fold
 from levitrio.strategies import Signal
 from levitrio.trading.market import Quote
 from levitrio.trading.orders import OrderType
 from levitrio.trading.risk import Permission, RiskRules, TradingState
-from tests.gateway.bench import FLAT, LONG, SHORT, Bench
+from tests.gateway.harness import FLAT, LONG, SHORT, Harness
 from tests.gateway.model_journal import ModelDisk, ModelJournal
 from tests.gateway.resting_venue import RestingVenue
 from tests.gateway.venue_model import ModelVenue
@@ -36,10 +36,10 @@ ROOMY = RiskRules(
 
 
 @attrs.define(eq=False)
-class Floor:
+class EntryHarness:
     """One symbol between its engine, its operator and its venue."""
 
-    bench: Bench
+    harness: Harness
     venue: RestingVenue
     disk: ModelDisk
     submit: Callable[[Signal], None]
@@ -50,7 +50,7 @@ class Floor:
 
     async def do(self, what: str, size: int) -> None:
         """One thing happens."""
-        gateway, venue = self.bench.gateway, self.venue
+        gateway, venue = self.harness.gateway, self.venue
         match what:
             case "long" | "flat" | "short":
                 self.submit({"long": LONG, "flat": FLAT, "short": SHORT}[what])
@@ -64,7 +64,7 @@ class Floor:
             case "crash":
                 gateway.permit(SYMBOL, Permission.NONE)
                 self.incarnation += 1
-                self.submit = self.bench.admit(incarnation=self.incarnation)
+                self.submit = self.harness.admit(incarnation=self.incarnation)
             case "reduce" | "halt" | "trade":
                 state = {"reduce": "REDUCING", "halt": "HALTED", "trade": "ACTIVE"}[what]
                 await gateway.set_trading_state(TradingState[state], "drill")
@@ -76,14 +76,14 @@ class Floor:
                 venue.is_deaf = False
             case "move":
                 bid = 95 + size
-                self.bench.desk.market.see(Quote.of(SYMBOL, str(bid), str(bid + 1)))
+                self.harness.symbol_state.market.see(Quote.of(SYMBOL, str(bid), str(bid + 1)))
         self.look()
 
     def look(self) -> None:
         """What holds at every moment."""
-        desk, now = self.bench.desk, trio.current_time()
+        state, now = self.harness.symbol_state, trio.current_time()
         assert len(self.venue.open) <= 1
-        assert desk.entering >= 0
+        assert state.entering >= 0
         for order in self.venue.open:
             began = self.placed.setdefault(order.client_id, now)
             assert order.type is not OrderType.MARKET
@@ -93,44 +93,44 @@ class Floor:
 
 def play(
     steps: list[tuple[str, int, float]], *, delay: float, tells: bool, is_maker: bool
-) -> tuple[Floor, int]:
+) -> tuple[EntryHarness, int]:
     """Let the steps happen, then halt; returns the floor and how many orders still rest."""
 
-    async def main() -> tuple[Floor, int]:
+    async def main() -> tuple[EntryHarness, int]:
         disk, venue = ModelDisk(), RestingVenue(delay=delay, tells=tells)
         journal: Any = ModelJournal(disk, ModelVenue(random.Random(1)))
         kind = OrderType.LIMIT_MAKER if is_maker else OrderType.LIMIT
-        bench = Bench(
+        harness = Harness(
             venue=venue,
             journal=journal,
             risk=ROOMY,
             entry=EntryRules(type=kind, timeout=TIMEOUT),
         )
-        bench.desk.market.see(Quote.of(SYMBOL, "100", "101"))
-        async with bench.running():
-            floor = Floor(bench, venue, disk, bench.admit())
+        harness.symbol_state.market.see(Quote.of(SYMBOL, "100", "101"))
+        async with harness.running():
+            floor = EntryHarness(harness, venue, disk, harness.admit())
             for what, size, pause in steps:
                 await floor.do(what, size)
                 await trio.sleep(pause)
                 floor.look()
             venue.is_deaf = False
-            await bench.gateway.set_trading_state(TradingState.HALTED, "the end")
+            await harness.gateway.set_trading_state(TradingState.HALTED, "the end")
             await trio.sleep(1)
             left = len(venue.open)
             with trio.fail_after(60):
-                await bench.gateway.drain()
+                await harness.gateway.drain()
             await trio.sleep(30)
         return floor, left
 
     return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-def judge(floor: Floor, left: int) -> None:
+def judge(floor: EntryHarness, left: int) -> None:
     """Nothing rests a second after a halt; every fill counts once, here and in the journal."""
-    bench, venue = floor.bench, floor.venue
+    harness, venue = floor.harness, floor.venue
     assert left == 0
-    assert bench.desk.under_way is None
-    assert bench.desk.book.position == venue.position
+    assert harness.symbol_state.in_flight is None
+    assert harness.symbol_state.position.quantity == venue.position
     for order in venue.orders.values():
         assert venue.filled(order.client_id) <= order.quantity
     history = fold(floor.disk.entries)
@@ -138,7 +138,7 @@ def judge(floor: Floor, left: int) -> None:
     assert sorted(fill.trade_id or 0 for fill in history.fills) == [
         fill.trade_id for fill in venue.fills
     ]
-    told = [fill.trade_id for fill in bench.fills]
+    told = [fill.trade_id for fill in harness.fills]
     assert len(told) == len(set(told))
 
 

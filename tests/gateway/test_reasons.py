@@ -1,11 +1,9 @@
 """docs/orders.md explains every reason for which an order does not leave."""
 
 import re
-from pathlib import Path
 
-from levitrio.gateway.desk import Block
-
-ROOT = Path(__file__).resolve().parents[2]
+from levitrio.gateway.symbol_state import Block
+from tests.paths import ROOT
 
 
 def test_every_reason_is_explained() -> None:

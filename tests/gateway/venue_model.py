@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from levitrio.trading.orders import Fill, Order, OrderStatus
-from levitrio.venues.base import OrderReport, Standing
+from levitrio.venues.base import MassStatus, OrderReport
 
 RECV_WINDOW = 5.0
 
@@ -159,10 +159,10 @@ class ModelBroker:
             return self.world.report(order.client_id)
         return None
 
-    async def holdings(self) -> None:
+    async def balances(self) -> None:
         return None
 
-    async def standing(self, symbol: str, since: int | None) -> Standing:
+    async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
         await trio.sleep(0.05)
         trades = [f for fills in self.world.fills.values() for f in fills]
-        return Standing(trades=tuple(f for f in trades if (f.trade_id or 0) > (since or 0)))
+        return MassStatus(trades=tuple(f for f in trades if (f.trade_id or 0) > (since or 0)))

@@ -9,10 +9,10 @@ import attrs
 import trio
 from starlette.types import ASGIApp
 
-from levitrio.control.answers import encode
-from levitrio.http.access import Access
+from levitrio.control.responses import encode
 from levitrio.http.application import make_application
-from levitrio.http.live import LiveBoard
+from levitrio.http.auth import AccessPolicy
+from levitrio.http.live_updates import LiveUpdates
 from tests.control.fakes import FakeFleet
 
 TOKEN = "a-token-of-sixteen-letters-and-more"
@@ -152,9 +152,9 @@ class Browser:
 @asynccontextmanager
 async def browsing(fleet: FakeWebFleet, token: str | None = TOKEN) -> AsyncIterator[Browser]:
     """An application around a fleet, and somebody who asks it."""
-    access = Access(hosts=frozenset({HOST.encode(), b"localhost:8787"}), token=token)
+    access = AccessPolicy(hosts=frozenset({HOST.encode(), b"localhost:8787"}), token=token)
     async with trio.open_nursery() as nursery:
-        live = LiveBoard(fleet)
+        live = LiveUpdates(fleet)
         nursery.start_soon(live.run)
         yield Browser(make_application(fleet, access, live, nursery))
         nursery.cancel_scope.cancel()

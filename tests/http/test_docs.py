@@ -1,12 +1,12 @@
 """docs/http.md names what is served."""
 
 import re
-from pathlib import Path
 
 from levitrio.http import openapi
-from levitrio.http.calls import VERBS
+from levitrio.http.endpoints import VERBS
+from tests.paths import ROOT
 
-TEXT = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+TEXT = (ROOT / "docs" / "http.md").read_text()
 
 
 def test_every_call_is_documented() -> None:

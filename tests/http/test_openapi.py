@@ -2,7 +2,7 @@
 
 from levitrio.control.params import HaltParams
 from levitrio.http import openapi
-from levitrio.http.calls import VERBS
+from levitrio.http.endpoints import VERBS
 
 
 def test_every_call_is_described() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from levitrio.inference.model_file import INTERVAL_NOTE, SCHEMA_NOTE, ModelFile
-from levitrio.inference.observation import Observation
-from levitrio.inference.schema import CANDLES, FeatureSchema
+from levitrio.inference.features.bar_observation import Observation
+from levitrio.inference.models.feature_schema import CANDLES, FeatureSchema
+from levitrio.inference.models.model_file import INTERVAL_NOTE, SCHEMA_NOTE, ModelFile
 
 HAS_ML = all(
     importlib.util.find_spec(part) for part in ("numpy", "onnxruntime", "talib", "trio_parallel")

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from levitrio.records.entries import IncidentEntry, IntentEntry, OutcomeEntry
+from levitrio.records.journal.entries import IncidentEntry, IntentEntry, OutcomeEntry
 from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType, Side
 
 

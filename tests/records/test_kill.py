@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from levitrio.records.disk import Directory
-from levitrio.records.journal import Journal
-from levitrio.records.snapshots import SnapshotStore
+from levitrio.records.journal.journal import Journal
+from levitrio.records.snapshots.filesystem import Directory
+from levitrio.records.snapshots.store import SnapshotStore
+from tests.paths import ROOT
 
 CHILD = """
 import sys, pathlib, trio
-from levitrio.records.disk import Directory
-from levitrio.records.journal import Journal
-from levitrio.records.snapshots import SnapshotStore
+from levitrio.records.snapshots.filesystem import Directory
+from levitrio.records.journal.journal import Journal
+from levitrio.records.snapshots.store import SnapshotStore
 from levitrio.trading.orders import OrderStatus
 from tests.records.samples import fill, intent, outcome
 
@@ -61,7 +62,7 @@ def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:
             [sys.executable, "-c", CHILD, str(tmp_path)],
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=ROOT,
         )
         assert child.stdout is not None
         first = child.stdout.readline()

@@ -4,10 +4,11 @@ import gzip
 from collections.abc import Iterable
 from pathlib import Path
 
-from levitrio.fleet.config import FleetConfig
-from levitrio.fleet.reading import load
+from levitrio.config.loader import load
+from levitrio.config.sections import FleetConfig
+from tests.paths import SHARED
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = SHARED
 """Real data, beside the checkout; may be missing."""
 
 START_MS = 1_790_000_000_000

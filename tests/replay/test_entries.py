@@ -9,16 +9,10 @@ from typing import Any
 import pytest
 
 from levitrio.errors import UsageError
-from levitrio.replay.opening import open_tape
-from levitrio.replay.report import document
+from levitrio.replay.data.open_tape import open_tape
+from levitrio.replay.report.report import document
 from levitrio.replay.run import Replay
-from tests.replay.files import (
-    START_MS,
-    quote_line,
-    trade_line,
-    write_fleet,
-    write_lines,
-)
+from tests.replay.files import START_MS, quote_line, trade_line, write_fleet, write_lines
 from tests.replay.test_run import own, play, side_prices, told
 
 RESTING = '[broker]\nslippage = 0\nfee = 0\nentry = "limit"\nentry_timeout = 10\n'
@@ -27,7 +21,7 @@ QUIET = quote_line(99, 101, at=0)
 
 
 def statuses(replay: Replay) -> list[str]:
-    return [order.status for order in replay.ledger.orders.values()]
+    return [order.status for order in replay.replay_journal.orders.values()]
 
 
 def played(folder: Path, strategy: str, lines: list[str], extra: str = RESTING) -> Replay:
@@ -44,7 +38,7 @@ def test_it_fills_when_the_tape_trades_through_it(tmp_path: Path) -> None:
     ]
     replay = played(tmp_path, "Flip", lines)
     assert side_prices(replay) == [("BUY", Decimal(99))]
-    assert [fill.time_ms - START_MS for fill in replay.ledger.fills] == [30]
+    assert [fill.time_ms - START_MS for fill in replay.replay_journal.fills] == [30]
     assert statuses(replay) == ["FILLED"]
 
 
@@ -56,7 +50,7 @@ def test_at_its_price_the_queue_goes_first(tmp_path: Path) -> None:
         trade_line(99, at=30, number=6, quantity=1, is_sale=True),
     ]
     replay = played(tmp_path, "Flip", lines)
-    assert [(fill.quantity, fill.time_ms - START_MS) for fill in replay.ledger.fills] == [
+    assert [(fill.quantity, fill.time_ms - START_MS) for fill in replay.replay_journal.fills] == [
         (Decimal(1), 30)
     ]
 
@@ -88,7 +82,7 @@ def test_what_rests_at_the_end_expires(tmp_path: Path) -> None:
     """A tape that ends leaves no order open."""
     replay = played(tmp_path, "Flip", [trade_line(100, at=10, number=2)])
     assert statuses(replay) == ["CANCELED"]
-    assert replay.assembly.desks["BTCUSDT"].under_way is None
+    assert replay.assembly.symbol_states["BTCUSDT"].in_flight is None
 
 
 def test_another_target_calls_it_back(tmp_path: Path) -> None:
@@ -148,7 +142,7 @@ def test_with_latency_it_rests_from_its_arrival(tmp_path: Path) -> None:
         trade_line("98.8", at=200, number=6, quantity=50, is_sale=True),
     ]
     replay = played(tmp_path, "Keeper", lines, extra=RESTING + "latency = 0.1\n")
-    assert [fill.time_ms - START_MS for fill in replay.ledger.fills] == [200]
+    assert [fill.time_ms - START_MS for fill in replay.replay_journal.fills] == [200]
 
 
 def test_a_maker_that_would_take_is_a_denial(tmp_path: Path) -> None:
@@ -162,7 +156,7 @@ def test_a_maker_that_would_take_is_a_denial(tmp_path: Path) -> None:
     replay = played(tmp_path, "Flip", lines, extra=extra)
     assert side_prices(replay) == []
     assert statuses(replay) == ["REJECTED"]
-    assert replay.assembly.desks["BTCUSDT"].denials["entry_missed"] == 1
+    assert replay.assembly.symbol_states["BTCUSDT"].denials["entry_missed"] == 1
 
 
 def test_candles_are_refused(tmp_path: Path) -> None:
@@ -216,9 +210,9 @@ def test_the_same_to_the_byte(latency: float, tmp_path: Path) -> None:
         report.pop("elapsed_seconds", None)
         reports.append(json.dumps(report, sort_keys=True))
         assert len(set(statuses(replay))) >= 2
-        assert len(replay.ledger.fills) > 10
-        for desk in replay.assembly.desks.values():
-            mine = [f for f in replay.ledger.fills if f.symbol == desk.symbol]
+        assert len(replay.replay_journal.fills) > 10
+        for state in replay.assembly.symbol_states.values():
+            mine = [f for f in replay.replay_journal.fills if f.symbol == state.symbol]
             held = sum((f.quantity * f.side.sign for f in mine), Decimal(0))
-            assert desk.book.position == held
+            assert state.position.quantity == held
     assert len(set(reports)) == 1

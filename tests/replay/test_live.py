@@ -10,20 +10,20 @@ from trio.testing import MockClock, memory_stream_pair
 
 from levitrio.app import settings
 from levitrio.app.assembly import Assembly
-from levitrio.app.seams import Seams
-from levitrio.app.tree import FleetRun
-from levitrio.fleet.config import FleetConfig
-from levitrio.fleet.reading import load
+from levitrio.app.fleet_run import FleetRun
+from levitrio.app.wiring.environment import Environment
+from levitrio.config.loader import load
+from levitrio.config.sections import FleetConfig
 from levitrio.gateway.gateway import Gateway
-from levitrio.records.events import EventLog
-from levitrio.records.journal import Journal
-from levitrio.records.offload import inline
-from levitrio.replay.compare import comparison
-from levitrio.replay.opening import open_tape
+from levitrio.records.journal.journal import Journal
+from levitrio.records.logs.event_log import EventLog
+from levitrio.records.worker_threads import inline
+from levitrio.replay.data.open_tape import open_tape
+from levitrio.replay.report.compare import comparison
 from levitrio.replay.run import Options, Replay
 from levitrio.strategies.base import Signal
 from levitrio.trading.orders import Fill
-from levitrio.venues.simulator.server import Simulator
+from levitrio.venues.simulator.server.simulator import Simulator
 from tests.replay.files import DATA, ROOMY, head_of
 
 EPOCH = 1_790_000_000.0
@@ -65,14 +65,16 @@ async def run_live(config: FleetConfig, paths: list[Path]) -> tuple[Fill, ...]:
             nursery.start_soon(simulator.handle, theirs)
             return ours
 
-        seams = Seams(
+        environment = Environment(
             wall_clock=wall_clock,
             chance=random.Random(7).random,
             offload=lambda: inline,
             open_stream=connect,
         )
         events = EventLog(wall_clock_ms=lambda: int(wall_clock() * 1000))
-        assembly = Assembly(config, journal=journal, history=history, events=events, seams=seams)
+        assembly = Assembly(
+            config, journal=journal, history=history, events=events, environment=environment
+        )
         run = FleetRun(assembly=assembly, history=history, states={})
         nursery.start_soon(simulator.play)
         nursery.start_soon(run.run)
@@ -134,7 +136,7 @@ async def test_the_same_signals_and_what_latency_changed(
         mine = [side for name, side in replayed if name == symbol]
         assert len(mine) > 5
         assert [side for name, side in heard if name == symbol] == mine
-    told = comparison(replay.ledger.fills, fills, journal="journal.db")
+    told = comparison(replay.replay_journal.fills, fills, journal="journal.db")
     assert told["matched"] > 10
     assert told["only_here"] + told["only_there"] <= told["matched"] / 4
     assert told["price_difference_bp"]["mean"] is not None

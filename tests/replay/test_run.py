@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from levitrio.errors import UsageError
-from levitrio.replay.opening import open_tape
-from levitrio.replay.report import document
+from levitrio.replay.data.open_tape import open_tape
+from levitrio.replay.report.report import document
 from levitrio.replay.run import Options, Replay
 from levitrio.strategies.base import Signal
 from tests.replay.files import (
@@ -51,7 +51,7 @@ def told() -> list[Any]:
 
 
 def side_prices(replay: Replay) -> list[tuple[str, Decimal]]:
-    return [(fill.side.value, fill.price) for fill in replay.ledger.fills]
+    return [(fill.side.value, fill.price) for fill in replay.replay_journal.fills]
 
 
 def test_events_come_in_file_order(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_orders_fill_at_the_quote_of_the_moment(tmp_path: Path) -> None:
         write_lines(tmp_path / "r.jsonl", lines),
     )
     assert side_prices(replay) == [("BUY", Decimal(110)), ("SELL", Decimal(119))]
-    assert [fill.time_ms - START_MS for fill in replay.ledger.fills] == [2, 4]
+    assert [fill.time_ms - START_MS for fill in replay.replay_journal.fills] == [2, 4]
 
 
 def test_a_late_order_meets_a_later_quote(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_an_order_on_its_way_at_the_end_arrives(tmp_path: Path) -> None:
         write_lines(tmp_path / "r.jsonl", lines),
     )
     assert [side for side, _ in side_prices(replay)] == ["BUY"]
-    assert replay.ledger.orders["levi-0-1-0"].status == "FILLED"
+    assert replay.replay_journal.orders["levi-0-1-0"].status == "FILLED"
 
 
 def test_on_fill_may_answer(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_async_strategies_decide_the_same(tmp_path: Path, name: str) -> None:
     plain = play(write_fleet(tmp_path, own("Flip")), path)
     waiting = play(write_fleet(tmp_path, own(name)), path)
     assert side_prices(waiting) == side_prices(plain)
-    assert len(plain.ledger.fills) == 6
+    assert len(plain.replay_journal.fills) == 6
 
 
 @pytest.mark.parametrize("error", ["RuntimeError", "SystemExit"])
@@ -179,12 +179,12 @@ def test_a_crash_restarts_by_the_policy(tmp_path: Path, error: str) -> None:
     config = write_fleet(
         tmp_path, own("Poison", params), extra="[recovery]\nmax_restarts = 3\njitter = 0\n"
     )
-    place = play(config, path).places["BTCUSDT"]
-    assert [crash.restarts_in for crash in place.crashes] == [0.0, 1.0, 2.0, None]
-    assert [crash.time_ms - START_MS for crash in place.crashes] == [0, 100, 1100, 3100]
-    assert place.has_failed
-    assert place.crashes[0].error == f"{error}: poisoned"
-    assert "replayed.py" in place.crashes[0].place
+    engine_run = play(config, path).engine_runs["BTCUSDT"]
+    assert [crash.restarts_in for crash in engine_run.crashes] == [0.0, 1.0, 2.0, None]
+    assert [crash.time_ms - START_MS for crash in engine_run.crashes] == [0, 100, 1100, 3100]
+    assert engine_run.has_failed
+    assert engine_run.crashes[0].error == f"{error}: poisoned"
+    assert "replayed.py" in engine_run.crashes[0].engine_run
 
 
 def test_ctrl_c_ends_the_replay(tmp_path: Path) -> None:
@@ -208,8 +208,8 @@ def test_a_tape_that_goes_away_is_told_plainly(tmp_path: Path) -> None:
 def test_what_is_no_signal_is_a_crash(tmp_path: Path) -> None:
     """The engine's own check of answers holds here as well."""
     path = write_lines(tmp_path / "r.jsonl", [QUIET, trade_line(100, at=1, number=1)])
-    place = play(write_fleet(tmp_path, own("Wrong")), path).places["BTCUSDT"]
-    assert place.crashes[0].error.startswith("TypeError: on_trade: expected a Signal")
+    engine_run = play(write_fleet(tmp_path, own("Wrong")), path).engine_runs["BTCUSDT"]
+    assert engine_run.crashes[0].error.startswith("TypeError: on_trade: expected a Signal")
 
 
 def test_the_loss_brake_holds_in_replay(tmp_path: Path) -> None:
@@ -223,8 +223,11 @@ def test_the_loss_brake_holds_in_replay(tmp_path: Path) -> None:
     config = write_fleet(tmp_path, own("Keeper"), risk=risk)
     replay = play(config, write_lines(tmp_path / "r.jsonl", lines))
     assert replay.assembly.account.trading_state == "halted"
-    assert [order.reason for order in replay.ledger.orders.values()] == ["signal", "flatten"]
-    assert replay.assembly.desks["BTCUSDT"].book.position == 0
+    assert [order.reason for order in replay.replay_journal.orders.values()] == [
+        "signal",
+        "flatten",
+    ]
+    assert replay.assembly.symbol_states["BTCUSDT"].position.quantity == 0
 
 
 def test_warm_up_bars_make_no_signals(tmp_path: Path) -> None:
@@ -285,4 +288,4 @@ def test_every_trade_of_a_recording_is_told(tmp_path: Path) -> None:
     """As many as there are in the file, counted by other means."""
     path = DATA / "hftbacktest" / "btcusdt_20240808.gz"
     replay = play(write_fleet(tmp_path), path)
-    assert replay.places["BTCUSDT"].trades == 9_757
+    assert replay.engine_runs["BTCUSDT"].trades == 9_757

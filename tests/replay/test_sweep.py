@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from levitrio.config.loader import load
+from levitrio.config.overrides import parse_override
 from levitrio.errors import UsageError
-from levitrio.fleet.overrides import parse_override
-from levitrio.fleet.reading import load
 from levitrio.replay.run import Options
 from levitrio.replay.sweep import Point, grid, sweep
 from tests.replay.files import quote_line, trade_line, write_fleet, write_lines

@@ -10,9 +10,9 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from levitrio.supervision.async_generators import keep_abandoned_generators
 from levitrio.supervision.containment import Containment, Crashed, Stopped, contain
 from levitrio.supervision.crash import Crash
-from levitrio.supervision.generators import keep_abandoned_generators
 from tests.supervision.outcomes import KEPT, OUTCOMES
 
 # trio says so about every generator that was abandoned, and it is right.
@@ -197,11 +197,11 @@ async def test_one_that_swallows_cancellation_is_calmed(autojump_clock: MockCloc
         for _ in range(10):
             await trio.lowlevel.checkpoint()
         assert wakes > 5
-        containment.calm()
+        containment.quiesce()
         await trio.testing.wait_all_tasks_blocked()
-        calm = wakes
+        quiesce = wakes
         await trio.sleep(1_000)
-        assert wakes == calm
+        assert wakes == quiesce
         assert not containment.over
         enough.set()
     assert containment.over
@@ -210,7 +210,7 @@ async def test_one_that_swallows_cancellation_is_calmed(autojump_clock: MockCloc
 
 async def test_what_has_not_begun_can_be_calmed(autojump_clock: MockClock) -> None:
     """Nothing to shield yet is no error."""
-    Containment(trio.sleep_forever).calm()
+    Containment(trio.sleep_forever).quiesce()
 
 
 async def test_tasks_of_an_open_nursery_are_waited_for(autojump_clock: MockClock) -> None:

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from levitrio.errors import UsageError
-from levitrio.supervision.breaker import BreakerPolicy
+from levitrio.supervision.circuit_breaker import BreakerPolicy
 from levitrio.supervision.health import HealthLimits
 from levitrio.supervision.lifecycle import State
-from levitrio.supervision.order import GroupRule
 from levitrio.supervision.restart import RestartPolicy
+from levitrio.supervision.start_order import GroupRule
 from levitrio.supervision.supervisor import Supervisor
 from tests.supervision.scripted import Ended, World
 

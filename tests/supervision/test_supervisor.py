@@ -8,8 +8,8 @@ import trio.testing
 from trio.testing import MockClock
 
 from levitrio.errors import JournalUnavailable, UsageError
-from levitrio.supervision.breaker import BreakerPolicy
 from levitrio.supervision.child import Child
+from levitrio.supervision.circuit_breaker import BreakerPolicy
 from levitrio.supervision.events import (
     BreakerTripped,
     ChildCrashed,
@@ -19,8 +19,8 @@ from levitrio.supervision.events import (
 )
 from levitrio.supervision.health import HealthLimits
 from levitrio.supervision.lifecycle import State, Wanted
-from levitrio.supervision.order import GroupRule
 from levitrio.supervision.restart import RestartPolicy
+from levitrio.supervision.start_order import GroupRule
 from tests.supervision.outcomes import OUTCOMES
 from tests.supervision.scripted import Ended, Incarnation, World, running, settled
 

@@ -2,11 +2,12 @@
 
 import gzip
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+from tests.paths import SHARED
+
+DATA = SHARED
 
 
 def lines_of(name: str) -> Iterator[str]:

@@ -5,7 +5,6 @@ import gzip
 from collections import defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,8 +19,9 @@ from levitrio.trading.candles import (
     open_time,
 )
 from levitrio.trading.market import Trade
+from tests.paths import SHARED
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = SHARED
 MINUTE = 60_000
 START = 1_700_000_040_000  # a whole minute
 

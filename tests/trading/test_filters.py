@@ -5,7 +5,6 @@ import json
 from decimal import Decimal, DecimalException
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -26,14 +25,9 @@ from levitrio.trading.filters import (
     round_down,
 )
 from levitrio.trading.orders import Side
+from tests.paths import SHARED
 
-EXCHANGE_INFO = (
-    Path(__file__).resolve().parents[3]
-    / "shared"
-    / "data"
-    / "cryptofeed"
-    / "BINANCE_2021-10-11.exchangeInfo.http.gz"
-)
+EXCHANGE_INFO = SHARED / "cryptofeed" / "BINANCE_2021-10-11.exchangeInfo.http.gz"
 
 D = Decimal
 FACTS = FilterFacts(reference_price=D(100))

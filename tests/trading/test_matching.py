@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levitrio.trading.market import Quote
-from levitrio.trading.matching import MatchingBook, touch_price
+from levitrio.trading.matching import MatchingEngine, touch_price
 from levitrio.trading.orders import OrderType, Side
-from levitrio.trading.venue_orders import BookOrder, Depth, Ending, TimeInForce
+from levitrio.trading.venue_orders import Depth, Ending, RestingOrder, TimeInForce
 
 D = Decimal
 BUY, SELL = Side.BUY, Side.SELL
@@ -35,8 +35,8 @@ _ids = iter(range(1, 10**9))
 
 def order(
     side: Side = BUY, quantity: str = "1", price: str | None = None, **more: Any
-) -> BookOrder:
-    return BookOrder(
+) -> RestingOrder:
+    return RestingOrder(
         order_id=next(_ids),
         side=side,
         type=more.pop("type", OrderType.LIMIT if price else OrderType.MARKET),
@@ -47,34 +47,34 @@ def order(
 
 
 def arrive(
-    book: MatchingBook, arriving: BookOrder, at: Depth
+    order_book: MatchingEngine, arriving: RestingOrder, at: Depth
 ) -> tuple[list[tuple[str, str]], Ending]:
     """Plan and carry out; what the order itself got, as text, and its ending."""
-    plan = book.plan(arriving, at)
-    done = book.carry_out(arriving, plan)
+    plan = order_book.plan(arriving, at)
+    done = order_book.carry_out(arriving, plan)
     got = [(str(each.price), str(each.quantity)) for each in done if each.order is arriving]
     return got, plan.ending
 
 
 def test_a_market_order_walks_the_levels() -> None:
     """Best price first; each level gives what it has."""
-    got, ending = arrive(MatchingBook(), order(quantity="2.5"), depth())
+    got, ending = arrive(MatchingEngine(), order(quantity="2.5"), depth())
     assert got == [("101", "1"), ("102", "1.5")]
     assert ending is Ending.NOTHING_LEFT
 
 
 def test_a_market_order_larger_than_the_market_expires_in_part() -> None:
     """What the levels do not hold is not filled at some made-up price."""
-    got, ending = arrive(MatchingBook(), order(SELL, "4"), depth())
+    got, ending = arrive(MatchingEngine(), order(SELL, "4"), depth())
     assert got == [("99", "1"), ("98", "2")]
     assert ending is Ending.NO_LIQUIDITY
 
 
 def test_a_market_order_by_amount() -> None:
     """The quantity is what the money buys, rounded down to the step, and then all of it."""
-    book = MatchingBook(D("0.01"))
+    order_book = MatchingEngine(D("0.01"))
     arriving = order(quantity="0", quote_quantity=D(152))
-    got, ending = arrive(book, arriving, depth())
+    got, ending = arrive(order_book, arriving, depth())
     assert got == [("101", "1"), ("102", "0.5")]
     assert ending is Ending.NOTHING_LEFT
     assert arriving.quantity == arriving.filled == D("1.50")
@@ -95,10 +95,10 @@ def test_a_limit_order_by_time_in_force(
     price: str, tif: TimeInForce, expected: list[tuple[str, str]], ending: Ending, resting: int
 ) -> None:
     """GTC rests, IOC expires the rest, FOK takes all or nothing."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     arriving = order(BUY, "2", price, time_in_force=tif)
-    assert arrive(book, arriving, depth()) == (expected, ending)
-    assert len(book) == resting
+    assert arrive(order_book, arriving, depth()) == (expected, ending)
+    assert len(order_book) == resting
 
 
 @pytest.mark.parametrize(
@@ -107,67 +107,67 @@ def test_a_limit_order_by_time_in_force(
 def test_a_maker_never_takes(price: str, ending: Ending) -> None:
     """At the other side's price it is refused, below it rests."""
     arriving = order(BUY, "1", price, type=OrderType.LIMIT_MAKER)
-    assert arrive(MatchingBook(), arriving, depth()) == ([], ending)
+    assert arrive(MatchingEngine(), arriving, depth()) == ([], ending)
 
 
 def test_what_was_taken_is_gone_until_the_level_is_told_anew() -> None:
     """Two orders cannot both take the one unit at the touch; the next update brings it back."""
-    book = MatchingBook()
-    assert arrive(book, order(), depth())[0] == [("101", "1")]
-    assert arrive(book, order(), depth())[0] == [("102", "1")]
-    assert arrive(book, order(), depth(update_id=2))[0] == [("101", "1")]
+    order_book = MatchingEngine()
+    assert arrive(order_book, order(), depth())[0] == [("101", "1")]
+    assert arrive(order_book, order(), depth())[0] == [("102", "1")]
+    assert arrive(order_book, order(), depth(update_id=2))[0] == [("101", "1")]
 
 
 def test_a_plan_changes_nothing() -> None:
     """Planned twice, the answer is the same: a refusal for lack of money costs nobody a level."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     arriving = order(quantity="3")
-    assert book.plan(arriving, depth()) == book.plan(arriving, depth())
+    assert order_book.plan(arriving, depth()) == order_book.plan(arriving, depth())
     assert arriving.filled == 0
 
 
 def test_trades_fill_what_rests_by_price_and_time() -> None:
     """The better price first, then the market's unit at 99, then who of us came first; each at its
     own price, all within the trade."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     first, better, second = order(BUY, "1", "99"), order(BUY, "1", "99.5"), order(BUY, "1", "99")
     for each in (first, better, second):
-        arrive(book, each, depth())
-    done = book.traded(D(99), D("3.5"), SELL)
+        arrive(order_book, each, depth())
+    done = order_book.traded(D(99), D("3.5"), SELL)
     assert [(each.order, each.price, each.quantity) for each in done] == [
         (better, D("99.5"), D(1)),
         (first, D(99), D(1)),
         (second, D(99), D("0.5")),
     ]
     assert all(each.is_maker for each in done)
-    assert len(book) == 1
+    assert len(order_book) == 1
 
 
 def test_trades_elsewhere_fill_nothing() -> None:
     """A trade above a buy, or one whose taker bought, does not reach it."""
-    book = MatchingBook()
-    arrive(book, order(BUY, "1", "99"), depth())
-    assert book.traded(D("99.01"), D(5), SELL) == []
-    assert book.traded(D(99), D(5), BUY) == []
+    order_book = MatchingEngine()
+    arrive(order_book, order(BUY, "1", "99"), depth())
+    assert order_book.traded(D("99.01"), D(5), SELL) == []
+    assert order_book.traded(D(99), D(5), BUY) == []
 
 
 def test_what_stood_there_first_trades_first() -> None:
     """Two units stood at 99 before us: the first two traded there are theirs, the third is ours."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     resting = order(BUY, "3", "99")
-    arrive(book, resting, depth([("99", "2")]))
-    assert book.traded(D(99), D("1.5"), SELL) == []
-    assert [each.quantity for each in book.traded(D(99), D(1), SELL)] == [D("0.5")]
-    assert [each.quantity for each in book.traded(D(99), D(1), SELL)] == [D(1)]
+    arrive(order_book, resting, depth([("99", "2")]))
+    assert order_book.traded(D(99), D("1.5"), SELL) == []
+    assert [each.quantity for each in order_book.traded(D(99), D(1), SELL)] == [D("0.5")]
+    assert [each.quantity for each in order_book.traded(D(99), D(1), SELL)] == [D(1)]
 
 
 def test_a_trade_below_has_taken_everybody() -> None:
     """Whoever sold at 98.9 found nobody left at 99: the queue there is over."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     resting = order(BUY, "3", "99")
-    arrive(book, resting, depth([("99", "50")]))
-    assert [each.quantity for each in book.traded(D("98.9"), D(1), SELL)] == [D(1)]
-    assert [each.quantity for each in book.traded(D(99), D(1), SELL)] == [D(1)]
+    arrive(order_book, resting, depth([("99", "50")]))
+    assert [each.quantity for each in order_book.traded(D("98.9"), D(1), SELL)] == [D(1)]
+    assert [each.quantity for each in order_book.traded(D(99), D(1), SELL)] == [D(1)]
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ def test_a_trade_below_has_taken_everybody() -> None:
 )
 def test_the_queue_shrinks_with_its_level(bids: list[tuple[str, str]], ahead: str) -> None:
     """Nobody is let in before us, and no more stand there than the level holds."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     resting = order(BUY, "3", "99")
-    arrive(book, resting, depth([("99", "50")]))
-    book.moved(depth(bids, update_id=2))
+    arrive(order_book, resting, depth([("99", "50")]))
+    order_book.moved(depth(bids, update_id=2))
     assert resting.ahead == D(ahead)
 
 
@@ -197,95 +197,97 @@ def test_the_queue_shrinks_with_its_level(bids: list[tuple[str, str]], ahead: st
 )
 def test_a_queue_is_never_jumped(stood: int, steps: list[tuple[str, int]]) -> None:
     """Until a trade goes through: what we got and what was ahead of us is what traded there."""
-    book, resting = MatchingBook(), order(BUY, "99", "99")
-    arrive(book, resting, depth([("99", str(stood))] if stood else [("98", "1")]))
+    order_book, resting = MatchingEngine(), order(BUY, "99", "99")
+    arrive(order_book, resting, depth([("99", str(stood))] if stood else [("98", "1")]))
     traded = gone = 0
     for update, (what, size) in enumerate(steps, start=2):
         if what == "below":
             before = resting.filled
-            book.traded(D(98), D(size), SELL)
+            order_book.traded(D(98), D(size), SELL)
             assert resting.filled - before == size
             assert resting.ahead == 0
             return
         if what == "at":
-            book.traded(D(99), D(size), SELL)
+            order_book.traded(D(99), D(size), SELL)
             traded += size
         else:
             left = max(int(resting.ahead) - size, 0)
             gone += int(resting.ahead) - left
-            book.moved(depth([("99", str(left))] if left else [("98", "1")], update_id=update))
+            order_book.moved(
+                depth([("99", str(left))] if left else [("98", "1")], update_id=update)
+            )
         assert resting.filled == max(0, traded - (stood - gone))
         assert resting.ahead == max(0, stood - gone - traded)
 
 
 def test_the_market_comes_to_a_resting_order() -> None:
     """A level at our price or through it fills us at our price, and only once."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     resting = order(BUY, "3", "100")
-    arrive(book, resting, depth())
+    arrive(order_book, resting, depth())
     moved = depth(asks=[("99.5", "1"), ("100", "1"), ("100.5", "9")], update_id=2)
-    done = book.moved(moved)
+    done = order_book.moved(moved)
     assert [(each.price, each.quantity) for each in done] == [(D(100), D(1)), (D(100), D(1))]
-    assert book.moved(moved) == []
+    assert order_book.moved(moved) == []
     assert resting.remaining == 1
 
 
 def test_our_own_orders_meet() -> None:
     """An incoming order takes a resting one of ours when it is the best offer; both are told."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     resting = order(SELL, "1", "100.5")
-    arrive(book, resting, depth())
+    arrive(order_book, resting, depth())
     arriving = order(BUY, "2", "101")
-    done = book.carry_out(arriving, book.plan(arriving, depth()))
+    done = order_book.carry_out(arriving, order_book.plan(arriving, depth()))
     assert [(each.order, each.price, each.is_maker) for each in done] == [
         (resting, D("100.5"), True),
         (arriving, D("100.5"), False),
         (arriving, D(101), False),
     ]
-    assert len(book) == 0
+    assert len(order_book) == 0
 
 
 def test_at_one_price_the_market_comes_before_us() -> None:
     """The market's level stood there first; worse levels come after our order."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     resting = order(SELL, "1", "101")
-    arrive(book, resting, depth())
-    done = arrive(book, order(BUY, "2.5"), depth())
+    arrive(order_book, resting, depth())
+    done = arrive(order_book, order(BUY, "2.5"), depth())
     assert done[0] == [("101", "1"), ("101", "1"), ("102", "0.5")]
 
 
 def test_a_trade_wakes_what_sleeps() -> None:
     """A stop wakes at its price or beyond, on its own side, once."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     stop_loss = order(SELL, "1", stop_price=D(95))
     take_profit = order(SELL, "1", stop_price=D(105), wakes_rising=True)
-    book.sleep(stop_loss)
-    book.sleep(take_profit)
-    assert book.woken(D(100)) == []
-    assert book.woken(D("94.9")) == [stop_loss]
-    assert book.woken(D(94)) == []
-    assert book.woken(D(105)) == [take_profit]
-    assert len(book) == 0
+    order_book.sleep(stop_loss)
+    order_book.sleep(take_profit)
+    assert order_book.woken(D(100)) == []
+    assert order_book.woken(D("94.9")) == [stop_loss]
+    assert order_book.woken(D(94)) == []
+    assert order_book.woken(D(105)) == [take_profit]
+    assert len(order_book) == 0
 
 
 def test_removing() -> None:
     """A cancelled order gets nothing more; removing what is not there is no error."""
-    book = MatchingBook()
+    order_book = MatchingEngine()
     resting, sleeping = order(BUY, "1", "99"), order(SELL, "1", stop_price=D(95))
-    arrive(book, resting, depth())
-    book.sleep(sleeping)
+    arrive(order_book, resting, depth())
+    order_book.sleep(sleeping)
     for _ in range(2):
-        book.remove(resting)
-        book.remove(sleeping)
-    assert len(book) == 0
-    assert book.traded(D(90), D(5), SELL) == []
+        order_book.remove(resting)
+        order_book.remove(sleeping)
+    assert len(order_book) == 0
+    assert order_book.traded(D(90), D(5), SELL) == []
 
 
 def test_an_empty_market() -> None:
     """Without levels a market order gets nothing and a limit order rests."""
     empty = depth([], [])
-    assert arrive(MatchingBook(), order(), empty) == ([], Ending.NO_LIQUIDITY)
-    assert arrive(MatchingBook(), order(BUY, "1", "1"), empty) == ([], Ending.RESTS)
+    assert arrive(MatchingEngine(), order(), empty) == ([], Ending.NO_LIQUIDITY)
+    assert arrive(MatchingEngine(), order(BUY, "1", "1"), empty) == ([], Ending.RESTS)
 
 
 def test_the_touch() -> None:
@@ -309,31 +311,31 @@ sizes = st.integers(1, 5).map(str)
 def test_quantities_add_up(steps: list[tuple[str, str, str, bool]]) -> None:
     """Whatever happens: no order is overfilled or filled beyond its price, and the book keeps
     exactly what is left."""
-    book = MatchingBook()
-    placed: list[BookOrder] = []
+    order_book = MatchingEngine()
+    placed: list[RestingOrder] = []
     update = 1
     done = []
     for what, price, size, is_market in steps:
         if what in {"buy", "sell"}:
             side = BUY if what == "buy" else SELL
             arriving = order(side, size, None if is_market else price)
-            plan = book.plan(arriving, depth(update_id=update))
-            done += book.carry_out(arriving, plan)
+            plan = order_book.plan(arriving, depth(update_id=update))
+            done += order_book.carry_out(arriving, plan)
             if plan.ending is Ending.RESTS:
                 placed.append(arriving)
         elif what == "trade":
-            done += book.traded(D(price), D(size), BUY if is_market else SELL)
+            done += order_book.traded(D(price), D(size), BUY if is_market else SELL)
         else:
             update += 1
             touch = D(price)
-            done += book.moved(
+            done += order_book.moved(
                 depth([(str(touch - 1), size)], [(str(touch + 1), size)], update_id=update)
             )
     for each in done:
         assert each.quantity > 0
         assert each.order.crosses(each.price)
         assert 0 <= each.order.filled <= each.order.quantity
-    assert len(book) == sum(1 for each in placed if each.remaining)
+    assert len(order_book) == sum(1 for each in placed if each.remaining)
     assert all(
         sum(each.quantity for each in done if each.order is one) == one.filled for one in placed
     )

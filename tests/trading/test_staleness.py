@@ -2,7 +2,7 @@
 
 import random
 
-from levitrio.trading.staleness import CEILING, Cadence, Watch
+from levitrio.trading.staleness import CEILING, Cadence, StalenessMonitor
 
 FLOOR = 30.0
 
@@ -78,7 +78,7 @@ def test_a_pair_that_wakes_up() -> None:
 
 def test_one_alarm_for_each_episode() -> None:
     """It begins once, names the stream that stopped, and ends once."""
-    watch = Watch.over(["trade", "bookTicker"], floor=FLOOR, now=0.0)
+    watch = StalenessMonitor.over(["trade", "bookTicker"], floor=FLOOR, now=0.0)
     changes = []
     for second in range(200):
         now = float(second)
@@ -94,7 +94,7 @@ def test_one_alarm_for_each_episode() -> None:
 
 def test_a_symbol_that_never_spoke() -> None:
     """It has no age, so nothing to judge an order by, but it is told once the floor is over."""
-    watch = Watch.over(["trade", "bookTicker"], floor=FLOOR, now=100.0)
+    watch = StalenessMonitor.over(["trade", "bookTicker"], floor=FLOOR, now=100.0)
     assert watch.received is None
     assert watch.worst(1_000.0) is None
     assert watch.check(130.0) is None
@@ -109,7 +109,7 @@ def test_a_symbol_that_never_spoke() -> None:
 
 def test_the_worst_stream_counts() -> None:
     """One that stalls is seen, however lively the others are; one that never spoke is not."""
-    watch = Watch.over(["trade", "bookTicker", "depth@100ms"], floor=FLOOR, now=0.0)
+    watch = StalenessMonitor.over(["trade", "bookTicker", "depth@100ms"], floor=FLOOR, now=0.0)
     watch.streams["trade"].hear(1.0)
     watch.streams["bookTicker"].hear(40.0)
     worst = watch.worst(41.0)

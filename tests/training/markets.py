@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from levitrio.inference.observation import Observation
+from levitrio.inference.features.bar_observation import Observation
 from tests.inference.model_files import MINUTE
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def reverting_bars(count: int, *, seed: int) -> list[Observation]:
 
 def dataset(bars: Sequence[Observation], *, horizon: int = 1, symbol: str = "BTCUSDT") -> "Dataset":
     """The rows of some bars."""
-    from levitrio.inference.schema import CANDLES
+    from levitrio.inference.models.feature_schema import CANDLES
+    from levitrio.training.bar_series import Series
     from levitrio.training.dataset import make_dataset
-    from levitrio.training.series import Series
 
     series = Series(symbol=symbol, interval="1m", bars=tuple(bars))
     return make_dataset([series], schema=CANDLES, horizon=horizon)

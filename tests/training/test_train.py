@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from levitrio.errors import UsageError
-from levitrio.inference.model_file import ModelReference, read_model
-from levitrio.inference.observation import Observation
+from levitrio.inference.features.bar_observation import Observation
+from levitrio.inference.models.model_file import ModelReference, read_model
 from tests.inference.model_files import needs_training, some_bars, write_model
 from tests.training.markets import dataset, reverting_bars
 
@@ -19,7 +19,7 @@ pytestmark = needs_training
 
 
 def train(bars: Sequence[Observation], **recipe: object) -> "Trained":
-    from levitrio.training.series import Series
+    from levitrio.training.bar_series import Series
     from levitrio.training.train import Recipe
     from levitrio.training.train import train as train_model
 
@@ -31,7 +31,7 @@ def train(bars: Sequence[Observation], **recipe: object) -> "Trained":
 @pytest.mark.parametrize("kind", ["logistic", "boosted"])
 def test_the_same_seed_gives_the_same_bytes(kind: str) -> None:
     """Model and card, twice."""
-    from levitrio.training.graph import as_json
+    from levitrio.training.export import as_json
 
     bars = reverting_bars(1_500, seed=3)
     first, second = train(bars, kind=kind), train(bars, kind=kind)
@@ -50,9 +50,9 @@ def test_another_seed_gives_other_trees() -> None:
 @pytest.mark.parametrize("kind", ["logistic", "boosted"])
 def test_what_runs_says_what_was_trained(kind: str, tmp_path: Path) -> None:
     """The file, through the runtime, gives the probabilities of the fit."""
-    from levitrio.inference.worker import make_predictor
-    from levitrio.training.graph import to_onnx
-    from levitrio.training.walking import train_once
+    from levitrio.inference.workers.worker import make_predictor
+    from levitrio.training.export import to_onnx
+    from levitrio.training.walk_forward import train_once
 
     rows = dataset(reverting_bars(1_500, seed=4))
     fitted, calibration = train_once(rows, kind, 1)  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def test_what_runs_says_what_was_trained(kind: str, tmp_path: Path) -> None:
 
 def test_lightgbm_text_is_read_with_its_schema(tmp_path: Path) -> None:
     """The format has no room for a calibration; the card says so."""
-    from levitrio.inference.worker import make_predictor
+    from levitrio.inference.workers.worker import make_predictor
 
     trained = train(reverting_bars(1_500, seed=4), kind="boosted", form="lightgbm")
     digest = write_model(tmp_path, trained.content, "m.txt")
@@ -100,7 +100,7 @@ def test_a_random_walk_is_called_one() -> None:
 
 def test_fees_are_paid_for_every_change() -> None:
     """In and out of a market that does not move costs twice the price of an order."""
-    from levitrio.training.judging import Costs, follow
+    from levitrio.training.evaluation import Costs, follow
 
     rows = dataset(reverting_bars(300, seed=1))
     still = rows.rows(rows.times > 0)
@@ -115,7 +115,7 @@ def test_auc_is_the_chance_to_rank_right() -> None:
     """Ties count half; without both outcomes there is nothing to rank."""
     import numpy as np
 
-    from levitrio.training.judging import auc
+    from levitrio.training.evaluation import auc
 
     labels = np.array([0.0, 0.0, 1.0, 1.0])
     assert auc(labels, np.array([0.1, 0.4, 0.35, 0.8])) == 0.75

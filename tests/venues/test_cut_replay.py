@@ -15,16 +15,17 @@ from trio.testing import MockClock, memory_stream_pair
 from levitrio.errors import VenueError
 from levitrio.strategies.base import Signal
 from levitrio.strategies.ema_cross import EmaCross
-from levitrio.trading.depth import DepthSnapshot
 from levitrio.trading.market import Bar, MarketEvent, Trade
-from levitrio.venues.binance.feed import BinanceFeed
-from levitrio.venues.binance.wire import stream_name
-from levitrio.venues.recorder import Recorder
-from levitrio.venues.simulator.recording import RecordingReader
-from levitrio.venues.simulator.server import Simulator
+from levitrio.trading.order_book import DepthSnapshot
+from levitrio.venues.binance.market_data.decoder import stream_name
+from levitrio.venues.binance.market_data.feed import BinanceFeed
+from levitrio.venues.recordings.reader import RecordingReader
+from levitrio.venues.recordings.writer import RecordingWriter
+from levitrio.venues.simulator.server.simulator import Simulator
+from tests.paths import SHARED
 from tests.venues.binance.fake_venue import Line
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "hftbacktest"
+DATA = SHARED / "hftbacktest"
 RECORDINGS = {
     "BTCUSDT": DATA / "btcusdt_20240808.gz",
     "ETHUSDT": DATA / "ethusdt_20240808.gz",
@@ -88,7 +89,7 @@ class RecordedHistory:
         raise VenueError("no depth")
 
 
-class Bench:
+class Harness:
     """A simulator that plays recordings to a feed, in virtual time."""
 
     def __init__(
@@ -150,14 +151,14 @@ async def play_with_cuts(recordings: dict[str, Path]) -> int:
         for event in whole_tape(path, symbol):
             history.see(symbol, event)
     async with trio.open_nursery() as nursery:
-        bench = Bench(nursery, recordings, backfill=history)
-        nursery.start_soon(bench.cut_now_and_then)
-        await bench.play()
+        harness = Harness(nursery, recordings, backfill=history)
+        nursery.start_soon(harness.cut_now_and_then)
+        await harness.play()
         nursery.cancel_scope.cancel()
-    statistics = bench.feed.statistics()
+    statistics = harness.feed.statistics()
     assert history.asked > 0
     for symbol, path in recordings.items():
-        assert ids_of(bench.events[symbol]) == recorded_trades(symbol, path)
+        assert ids_of(harness.events[symbol]) == recorded_trades(symbol, path)
     assert statistics.lost_trades == 0
     assert statistics.missing_trades == statistics.late_trades
     return statistics.reconnects
@@ -190,14 +191,14 @@ async def inline(work: object) -> None:
 async def play_twice(symbol: str, path: Path, again: Path) -> tuple[int, int]:
     """Record what is played, play the recording; returns how many bars and signals were equal."""
     clock = itertools.count(1_700_000_000_000_000_000, 1_000_000)
-    with Recorder(again, clock_ns=lambda: next(clock), offload=inline) as recorder:
+    with RecordingWriter(again, clock_ns=lambda: next(clock), offload=inline) as recorder:
         async with trio.open_nursery() as nursery:
-            first = Bench(nursery, {symbol: path}, tap=recorder.take)
+            first = Harness(nursery, {symbol: path}, tap=recorder.take)
             await nursery.start(recorder.run)
             await first.play()
             nursery.cancel_scope.cancel()
     async with trio.open_nursery() as nursery:
-        second = Bench(nursery, {symbol: again})
+        second = Harness(nursery, {symbol: again})
         await second.play()
         nursery.cancel_scope.cancel()
     ours, theirs = second.events[symbol], first.events[symbol]

@@ -6,10 +6,10 @@ import attrs
 import trio
 from trio.testing import MockClock
 
-from levitrio.trading.depth import DepthBook, DepthSnapshot
 from levitrio.trading.filters import Range, SymbolFilters
 from levitrio.trading.market import Quote, Trade
 from levitrio.trading.market_view import MarketView
+from levitrio.trading.order_book import DepthSnapshot, OrderBook
 from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
 from levitrio.venues.base import OrderReport
 from levitrio.venues.paper import PaperBroker
@@ -85,7 +85,9 @@ async def test_a_limit_rests_until_the_market_comes() -> None:
     broker.markets["BTCUSDT"].see(Quote.of("BTCUSDT", "99", "101", update_id=1))
     order = limit(Side.BUY, "100")
     assert (await broker.place(order)).status is OrderStatus.NEW
-    assert [o.client_id for o in (await broker.standing("BTCUSDT", None)).open_orders] == ["l100"]
+    assert [o.client_id for o in (await broker.mass_status("BTCUSDT", None)).open_orders] == [
+        "l100"
+    ]
     through = Trade.of("BTCUSDT", "99.5", "0.5", time=1, trade_id=1, buyer_is_maker=True)
     broker.see(through)
     report = await broker.query(order)
@@ -108,7 +110,7 @@ async def test_a_limit_takes_what_it_crosses() -> None:
     assert report.status is OrderStatus.PARTIALLY_FILLED
     assert [(f.price, f.quantity) for f in report.fills] == [(Decimal(101), Decimal("0.5"))]
     assert (await broker.cancel(limit(Side.BUY, "102"))).status is OrderStatus.CANCELED
-    assert (await broker.standing("BTCUSDT", None)).open_orders == ()
+    assert (await broker.mass_status("BTCUSDT", None)).open_orders == ()
 
 
 async def test_a_maker_never_takes() -> None:
@@ -136,7 +138,7 @@ async def test_a_market_order_walks_the_local_book() -> None:
     broker.slippage = Decimal(0)
     market = broker.markets["BTCUSDT"]
     market.see(Quote.of("BTCUSDT", "99", "101", update_id=5))
-    market.depth = DepthBook("BTCUSDT")
+    market.depth = OrderBook("BTCUSDT")
     market.depth.load(
         DepthSnapshot(last_id=5, bids=[("99", "1")], asks=[("101", "1.5"), ("102", "0.25")])
     )

@@ -11,11 +11,11 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from levitrio.trading.market import Bar, MarketEvent, Trade
-from levitrio.venues.binance.backfill import RestBackfill
-from levitrio.venues.binance.feed import BinanceFeed
+from levitrio.venues.binance.market_data.backfill import RestBackfill
+from levitrio.venues.binance.market_data.feed import BinanceFeed
 from levitrio.venues.binance.rest import RestClient
-from levitrio.venues.simulator.faults import Faults
-from levitrio.venues.simulator.server import Simulator
+from levitrio.venues.simulator.exchange.faults import Faults
+from levitrio.venues.simulator.server.simulator import Simulator
 
 STREAMS = ("trade", "bookTicker", "kline_1m", "depth@100ms")
 
@@ -82,8 +82,8 @@ async def run(seconds: float, faults: Faults) -> Played:
     """Two symbols, for so many seconds; their books are live at the end."""
     async with playing(("BTCUSDT", "ETHUSDT"), faults) as played:
         await trio.sleep(seconds)
-        books = [played.feed.book(symbol) for symbol in played.events]
-        assert all(book is not None and book.is_live for book in books)
+        order_books = [played.feed.order_book(symbol) for symbol in played.events]
+        assert all(order_book is not None and order_book.is_live for order_book in order_books)
     return played
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from levitrio.cli.render import neutral
+from levitrio.cli.terminal import neutral
 
 
 @attrs.frozen(kw_only=True)

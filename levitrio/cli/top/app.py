@@ -11,13 +11,20 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from levitrio.cli.render import neutral
+from levitrio.cli.terminal import neutral
 from levitrio.cli.top import summary
 from levitrio.cli.top.actions import ACTIONS, Intent, describe
-from levitrio.cli.top.board import Board
-from levitrio.cli.top.link import Link, Lost, News, Seen, Story, Told
-from levitrio.cli.top.selecting import Filter
+from levitrio.cli.top.filter import Filter
+from levitrio.cli.top.poller import (
+    CommandFinished,
+    ConnectionLost,
+    EngineDetails,
+    News,
+    StatusPoller,
+    StatusReceived,
+)
 from levitrio.cli.top.table import STYLES, EngineTable, TableHead
+from levitrio.cli.top.view_model import ViewModel
 
 STORY_EVERY = 3.0
 """Seconds between two looks at the log and the incidents of the engine in the pane."""
@@ -29,10 +36,10 @@ _KEYS = (
 _READ_ONLY = "read-only: nothing here changes the fleet"
 
 
-MakeLink = Callable[[Callable[[News], None]], Link]
+MakePoller = Callable[[Callable[[News], None]], StatusPoller]
 
 
-class Heard(Message):
+class PollerMessage(Message):
     """A piece of news from the link's thread."""
 
     def __init__(self, news: News) -> None:
@@ -107,13 +114,13 @@ class TopApp(App[None]):
         *(Binding(action.key, f"ask({number})") for number, action in enumerate(ACTIONS)),
     ]
 
-    def __init__(self, make_link: MakeLink, *, read_only: bool = False) -> None:
+    def __init__(self, make_poller: MakePoller, *, read_only: bool = False) -> None:
         super().__init__(ansi_color=True)  # the terminal's own colours, light or dark
         self.theme = "ansi-dark"
-        self._board = Board()
-        self._link = make_link(self._hear)
+        self._view = ViewModel()
+        self._poller = make_poller(self._hear)
         self._read_only = read_only
-        self._lost: Lost | None = None
+        self._lost: ConnectionLost | None = None
         self._filter = ""
         self._story_of: str | None = None
 
@@ -121,8 +128,8 @@ class TopApp(App[None]):
         """From top to bottom."""
         yield Static(id="fleet")
         yield Static(id="counts")
-        yield TableHead(self._board)
-        yield EngineTable(self._board)
+        yield TableHead(self._view)
+        yield EngineTable(self._view)
         with VerticalScroll(id="pane", can_focus=False):
             yield Static(id="facts")
             yield Static(id="story")
@@ -135,11 +142,11 @@ class TopApp(App[None]):
         """Begin to look."""
         self._table.focus()
         self.set_interval(STORY_EVERY, self._ask_for_story)
-        self._link.start()
+        self._poller.start()
 
     def on_unmount(self) -> None:
         """Nobody looks any more."""
-        self._link.close()
+        self._poller.close()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without actions there is nothing to ask."""
@@ -147,27 +154,27 @@ class TopApp(App[None]):
 
     # What the fleet says.
 
-    def on_heard(self, heard: Heard) -> None:
+    def on_poller_message(self, heard: PollerMessage) -> None:
         """Show a piece of news."""
         match heard.news:
-            case Seen(document):
+            case StatusReceived(document):
                 self._table.is_lost, was_lost = False, self._lost is not None
                 self._lost = None
-                self._board.take(document)
+                self._view.take(document)
                 self._show()
                 if was_lost:
                     self._table.redraw()
                     self._say("the fleet is back", "good")
-            case Lost() as lost:
+            case ConnectionLost() as lost:
                 self._lost, self._table.is_lost = lost, True
                 self._show()
                 self._table.redraw()
-            case Told(text, is_error):
+            case CommandFinished(text, is_error):
                 self._say(text, "bad" if is_error else "good")
-            case Story() as story if story.symbol == self._table.symbol:
+            case EngineDetails() as story if story.symbol == self._table.symbol:
                 pieces = summary.story_pieces(story.history, story.records)
                 self.query_one("#story", Static).update(_text(pieces))
-            case Story():
+            case EngineDetails():
                 pass  # the cursor has moved on
 
     def on_engine_table_chosen(self) -> None:
@@ -177,19 +184,19 @@ class TopApp(App[None]):
 
     def on_table_head_clicked(self, clicked: TableHead.Clicked) -> None:
         """Sort by what was clicked on."""
-        self._board.sort_by(clicked.column)
+        self._view.sort_by(clicked.column)
         self._show()
 
     # What the keys do.
 
     def action_sort(self, step: int) -> None:
         """Sort by the column beside."""
-        self._board.sort_beside(step, self._table.size.width)
+        self._view.sort_beside(step, self._table.size.width)
         self._show()
 
     def action_turn(self) -> None:
         """The other way round."""
-        self._board.turn()
+        self._view.turn()
         self._show()
 
     def action_details(self) -> None:
@@ -219,7 +226,7 @@ class TopApp(App[None]):
     def on_input_changed(self, changed: Input.Changed) -> None:
         """Filter while it is typed."""
         self._filter = neutral(changed.value.strip())
-        self._board.choose(Filter.of(changed.value))
+        self._view.choose(Filter.of(changed.value))
         self._show()
 
     def on_input_submitted(self) -> None:
@@ -230,17 +237,17 @@ class TopApp(App[None]):
         """Ask whether an action is meant; only then send it."""
         action = ACTIONS[number]
         symbol = None if action.of_fleet else self._table.symbol
-        engine = self._board.engine(symbol)
+        engine = self._view.engine(symbol)
         if self._lost is not None or (engine is None and not action.of_fleet):
             self._say("no fleet answers" if self._lost else "no engine is chosen", "bad")
             return
         intent = Intent(action=action, symbol=symbol)
-        text = describe(intent, self._board.document, {} if engine is None else engine.row)
+        text = describe(intent, self._view.document, {} if engine is None else engine.row)
 
         def decide(answer: bool | None) -> None:
             if answer:
                 self._say(f"{intent.title} ...", "dim")
-                self._link.command(intent)
+                self._poller.command(intent)
 
         self.push_screen(Question(intent.title, text), decide)
 
@@ -251,11 +258,11 @@ class TopApp(App[None]):
         return self.screen_stack[0].query_one(EngineTable)
 
     def _hear(self, news: News) -> None:
-        self.post_message(Heard(news))
+        self.post_message(PollerMessage(news))
 
     def _show(self) -> None:
         base = self.screen_stack[0]
-        document = self._board.document
+        document = self._view.document
         self._table.look()
         base.query_one(TableHead).refresh()
         if self._lost is None:
@@ -265,7 +272,7 @@ class TopApp(App[None]):
                 (" NO FLEET, RETRYING ", "alarm"),
                 (f" {neutral(self._lost.reason)}; what is shown is old", "dim"),
             ]
-        counts = summary.count_line(document, len(self._board), self._filter)
+        counts = summary.count_line(document, len(self._view), self._filter)
         base.query_one("#fleet", Static).update(_text(fleet))
         base.query_one("#counts", Static).update(_text(counts))
         self._show_facts()
@@ -274,7 +281,7 @@ class TopApp(App[None]):
         base = self.screen_stack[0]
         if not base.query_one("#pane").has_class("open"):
             return
-        engine = self._board.engine(self._table.symbol)
+        engine = self._view.engine(self._table.symbol)
         facts = [("no engine", "dim")] if engine is None else summary.engine_pieces(engine)
         base.query_one("#facts", Static).update(_text(facts))
         if self._story_of != self._table.symbol:
@@ -282,10 +289,10 @@ class TopApp(App[None]):
             base.query_one("#story", Static).update("")
 
     def _ask_for_story(self) -> None:
-        data_dir, symbol = self._board.document.get("data_dir"), self._table.symbol
+        data_dir, symbol = self._view.document.get("data_dir"), self._table.symbol
         pane = self.screen_stack[0].query_one("#pane")
         if symbol and isinstance(data_dir, str) and pane.has_class("open") and not self._lost:
-            self._link.fetch_story(symbol, data_dir)
+            self._poller.fetch_story(symbol, data_dir)
 
     def _close_filter(self) -> None:
         self.query_one("#filter").remove_class("open")

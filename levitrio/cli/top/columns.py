@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from levitrio.cli.render import duration, neutral
+from levitrio.cli.terminal import duration, neutral
 
 TROUBLE_FIRST = (
     "stuck",
@@ -44,7 +44,7 @@ _STALE = 30.0
 
 
 @attrs.frozen
-class Engine:
+class EngineRow:
     """One row of the status document, and how its PnL went while we looked."""
 
     row: Mapping[str, Any]
@@ -101,12 +101,12 @@ def _quantity(value: Decimal | None) -> str:
     return "-" if value is None else f"{value:.6g}"
 
 
-def _age(engine: Engine) -> str:
+def _age(engine: EngineRow) -> str:
     age = engine.number("data_age")
     return "-" if age is None else duration(float(age))
 
 
-def _error(engine: Engine) -> str:
+def _error(engine: EngineRow) -> str:
     error = "" if engine.row.get("last_error") is None else engine.text("last_error")
     wait = engine.number("next_restart_in")
     if engine.row.get("status") == "crashed" and wait is not None:
@@ -114,29 +114,29 @@ def _error(engine: Engine) -> str:
     return error
 
 
-def _money_tone(key: str) -> Callable[[Engine], str]:
-    def tone(engine: Engine) -> str:
+def _money_tone(key: str) -> Callable[[EngineRow], str]:
+    def tone(engine: EngineRow) -> str:
         value = engine.number(key)
         return "plain" if not value else "good" if value > 0 else "bad"
 
     return tone
 
 
-def _age_tone(engine: Engine) -> str:
+def _age_tone(engine: EngineRow) -> str:
     age = engine.number("data_age")
     return "warning" if engine.row.get("stale") or (age or 0) > _STALE else "plain"
 
 
-def _status_tone(engine: Engine) -> str:
+def _status_tone(engine: EngineRow) -> str:
     return TONES.get(str(engine.row.get("status")), "plain")
 
 
-def _rank(engine: Engine) -> int:
+def _rank(engine: EngineRow) -> int:
     status = engine.row.get("status")
     return TROUBLE_FIRST.index(status) if status in TROUBLE_FIRST else 0
 
 
-def _plain(_: Engine) -> str:
+def _plain(_: EngineRow) -> str:
     return "plain"
 
 
@@ -150,13 +150,13 @@ class Column:
     """Characters."""
     need: int
     """Shown in terminals at least this wide."""
-    text: Callable[[Engine], str]
-    tone: Callable[[Engine], str] = _plain
-    order: Callable[[Engine], Any] | None = None
+    text: Callable[[EngineRow], str]
+    tone: Callable[[EngineRow], str] = _plain
+    order: Callable[[EngineRow], Any] | None = None
     """Sorts ascending at first; without it by number, the largest first."""
     right: bool = False
 
-    def sorted(self, engines: list[Engine], *, turned: bool) -> list[Engine]:
+    def sorted(self, engines: list[EngineRow], *, turned: bool) -> list[EngineRow]:
         """In the order of this column, stable; what has no number comes last, always."""
         if self.order is not None:
             return sorted(engines, key=self.order, reverse=turned)

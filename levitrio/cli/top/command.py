@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from importlib.util import find_spec
 
-from levitrio.cli import render
+from levitrio.cli import terminal
 from levitrio.control.client import ControlClient, find_socket
 from levitrio.errors import UsageError
 
@@ -18,7 +18,7 @@ def run_top(socket_path: str | None, fleet: str | None, *, read_only: bool) -> i
     """
     if find_spec("textual") is None:
         raise UsageError("levi ctl top needs the extra: pip install 'levitrio[tui]'")
-    if not (render.is_terminal() and sys.stdin is not None and sys.stdin.isatty()):
+    if not (terminal.is_terminal() and sys.stdin is not None and sys.stdin.isatty()):
         raise UsageError("levi ctl top needs a terminal; elsewhere use levi ctl status")
     if os.environ.get("TERM", "dumb") in ("dumb", "unknown", ""):
         raise UsageError("levi ctl top needs a terminal that can move its cursor; TERM says dumb")
@@ -27,8 +27,8 @@ def run_top(socket_path: str | None, fleet: str | None, *, read_only: bool) -> i
     if not os.environ.get("NO_COLOR"):
         os.environ.pop("NO_COLOR", None)  # empty means no wish; Textual takes it for one
     from levitrio.cli.top.app import TopApp
-    from levitrio.cli.top.link import Link
+    from levitrio.cli.top.poller import StatusPoller
 
-    app = TopApp(partial(Link, path), read_only=read_only)
+    app = TopApp(partial(StatusPoller, path), read_only=read_only)
     app.run()
     return app.return_code or 0

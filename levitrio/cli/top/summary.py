@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from levitrio.cli.logs import describe as describe_record
-from levitrio.cli.render import duration, neutral
-from levitrio.cli.reports import describe_incidents
+from levitrio.cli.formatting import describe_incidents
+from levitrio.cli.log_reader import describe as describe_record
 from levitrio.cli.status import STATES
-from levitrio.cli.top.columns import TONES, Engine, money, number
+from levitrio.cli.terminal import duration, neutral
+from levitrio.cli.top.columns import TONES, EngineRow, money, number
 
 Piece = tuple[str, str]
 """Text and tone."""
@@ -83,7 +83,7 @@ _FACTS = (
 )
 
 
-def engine_pieces(engine: Engine) -> list[Piece]:
+def engine_pieces(engine: EngineRow) -> list[Piece]:
     """Everything the table has no room for."""
     status = engine.text("status")
     pieces: list[Piece] = [

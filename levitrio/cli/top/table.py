@@ -17,8 +17,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from levitrio.cli.top.board import Board, Line, changed_lines
 from levitrio.cli.top.columns import GAP, Column
+from levitrio.cli.top.view_model import Line, ViewModel, changed_lines
 
 STYLES = {
     "plain": Style(),
@@ -48,17 +48,17 @@ class TableHead(Widget):
             super().__init__()
             self.column = column
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, view: ViewModel) -> None:
         super().__init__()
-        self._board = board
+        self._view = view
 
     def render_line(self, y: int) -> Strip:
         """The one line there is."""
-        return _strip(self._board.head(self.size.width), self.size.width, Style(underline=True))
+        return _strip(self._view.head(self.size.width), self.size.width, Style(underline=True))
 
     def on_click(self, event: events.Click) -> None:
         """Tell the column that was hit."""
-        column = self._board.column_at(event.x, self.size.width)
+        column = self._view.column_at(event.x, self.size.width)
         if column is not None:
             self.post_message(self.Clicked(column))
 
@@ -80,9 +80,9 @@ class EngineTable(ScrollView, can_focus=True):
     class Chosen(Message):
         """The cursor is on another engine."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, view: ViewModel) -> None:
         super().__init__()
-        self._board = board
+        self._view = view
         self._shown: Sequence[Line] = ()
         self._first = 0
         self._place = 0
@@ -107,12 +107,12 @@ class EngineTable(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Line `y` of the window."""
         place, width = self.scroll_offset.y + y, self.size.width
-        if not 0 <= place < len(self._board):
+        if not 0 <= place < len(self._view):
             return Strip.blank(width, Style())
         base = _DIM if self.is_lost else Style()
         if place == self._place:
             base += _CURSOR
-        return _strip(self._board.line(place, width), width, base)
+        return _strip(self._view.line(place, width), width, base)
 
     def action_move(self, step: int) -> None:
         """Move the cursor."""
@@ -138,19 +138,19 @@ class EngineTable(ScrollView, can_focus=True):
 
     def _visible(self) -> Sequence[Line]:
         self._first = self.scroll_offset.y
-        last = min(len(self._board), self._first + self.size.height)
-        return [self._board.line(place, self.size.width) for place in range(self._first, last)]
+        last = min(len(self._view), self._first + self.size.height)
+        return [self._view.line(place, self.size.width) for place in range(self._first, last)]
 
     def _follow(self) -> None:
         """Find the cursor's engine again; one that is gone leaves the cursor where it was."""
-        self.virtual_size = Size(self.size.width, len(self._board))
-        place = self._board.place_of(self.symbol)
+        self.virtual_size = Size(self.size.width, len(self._view))
+        place = self._view.place_of(self.symbol)
         self._move_to(self._place if place is None else place)
 
     def _move_to(self, place: int) -> None:
         before = self._place, self.symbol
-        self._place = max(0, min(place, len(self._board) - 1))
-        self.symbol = self._board.symbol_at(self._place)
+        self._place = max(0, min(place, len(self._view) - 1))
+        self.symbol = self._view.symbol_at(self._place)
         if before[0] != self._place:
             self.refresh_line(before[0])
             self.refresh_line(self._place)

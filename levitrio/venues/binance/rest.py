@@ -13,8 +13,8 @@ import msgspec
 import trio
 
 from levitrio.errors import VenueError
-from levitrio.venues.binance.network import OpenStream, open_network_stream
-from levitrio.venues.binance.weight import WeightGovernor
+from levitrio.venues.binance.rate_limits.request_weight import WeightLimiter
+from levitrio.venues.binance.websocket.network import OpenStream, open_network_stream
 
 ANSWER_WITHIN = 10.0
 """Seconds for a whole answer; the venue's own limit towards its engine is ten."""
@@ -69,7 +69,7 @@ class RestClient:
         self,
         url: str,
         *,
-        governor: WeightGovernor | None = None,
+        weight_limiter: WeightLimiter | None = None,
         open_stream: OpenStream = open_network_stream,
     ) -> None:
         """`url` such as `https://api.binance.com`; ValueError for anything that is no address."""
@@ -81,7 +81,7 @@ class RestClient:
         self._port = parts.port or (443 if self._tls else 80)
         self._authority = parts.netloc
         self._path = parts.path.rstrip("/")
-        self._governor = governor or WeightGovernor()
+        self._weight_limiter = weight_limiter or WeightLimiter()
         self._open_stream = open_stream
 
     async def get(self, path: str, params: Mapping[str, object], *, weight: int) -> bytes:
@@ -90,12 +90,12 @@ class RestClient:
         Cancelled, the connection is closed and its weight counts as used.
         """
         what = f"GET {path}"
-        wait = self._governor.reserve(trio.current_time(), weight)
+        wait = self._weight_limiter.reserve(trio.current_time(), weight)
         if wait > LONGEST_WAIT:
             raise VenueError(f"{what}: the venue may not be asked for {wait:.0f} s")
         await trio.sleep(wait)
         # Others may have been told to wait meanwhile.
-        if (ban := self._governor.blocked_for(trio.current_time())) > 0:
+        if (ban := self._weight_limiter.blocked_for(trio.current_time())) > 0:
             raise VenueError(f"{what}: the venue may not be asked for {ban:.0f} s")
         try:
             with trio.fail_after(ANSWER_WITHIN):
@@ -154,7 +154,7 @@ class RestClient:
         }
         status = response.status_code
         used = headers.get("x-mbx-used-weight-1m", headers.get("x-mbx-used-weight"))
-        self._governor.observe(
+        self._weight_limiter.observe(
             trio.current_time(), status, used=used, retry_after=headers.get("retry-after")
         )
         if status != 200:

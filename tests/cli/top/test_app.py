@@ -15,14 +15,21 @@ from textual.pilot import Pilot
 from levitrio.cli.main import main
 from levitrio.cli.top.actions import Intent
 from levitrio.cli.top.app import TopApp
-from levitrio.cli.top.link import Link, Lost, News, Seen, Story, Told
+from levitrio.cli.top.poller import (
+    CommandFinished,
+    ConnectionLost,
+    EngineDetails,
+    News,
+    StatusPoller,
+    StatusReceived,
+)
 from levitrio.cli.top.table import EngineTable
 from tests.cli.top.documents import document, row
 from tests.control.serving import private_directory
 
 
 @attrs.define(eq=False)
-class FakeLink:
+class FakePoller:
     """Stands for the thread: keeps what was asked for."""
 
     commands: list[tuple[str, str | None]] = attrs.field(factory=list)
@@ -46,7 +53,7 @@ class Screen:
     """A terminal that a test looks at."""
 
     pilot: Pilot[None]
-    link: FakeLink
+    poller: FakePoller
     app: TopApp
 
     async def hear(self, news: News) -> None:
@@ -80,10 +87,10 @@ def watch(
     """Run `test` on a screen of this size."""
 
     async def run() -> None:
-        link = FakeLink()
-        app = TopApp(lambda _: cast(Link, link), read_only=read_only)
+        poller = FakePoller()
+        app = TopApp(lambda _: cast(StatusPoller, poller), read_only=read_only)
         async with app.run_test(size=size) as pilot:
-            await test(Screen(pilot, link, app))
+            await test(Screen(pilot, poller, app))
 
     asyncio.run(run())
 
@@ -97,7 +104,7 @@ def test_it_shows_sorts_and_filters() -> None:
     """At 80x24: head, table, keys; `>` sorts, `/` filters, escape shows all again."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(Seen(SOME))
+        await screen.hear(StatusReceived(SOME))
         assert "demo  trading active  equity 10012.75  today +3.20" in screen.lines[0]
         assert screen.lines[1] == "3 engines  3 running"
         assert [line.split()[0] for line in screen.lines[3:6]] == ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
@@ -121,23 +128,23 @@ def test_an_action_is_asked_about_and_follows_its_engine() -> None:
     """The cursor stays on its engine when the order changes; only `y` sends."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(Seen(SOME))
+        await screen.hear(StatusReceived(SOME))
         await screen.press("down", "down")
         assert screen.symbol == "SOLUSDT"
-        await screen.hear(Seen(document(row("SOLUSDT", status="failed"), row("ETHUSDT"))))
+        await screen.hear(StatusReceived(document(row("SOLUSDT", status="failed"), row("ETHUSDT"))))
         assert screen.symbol == "SOLUSDT"
         assert screen.lines[3].startswith("SOLUSDT")
         await screen.press("r")
         assert "Ends incarnation 1 of SOLUSDT" in screen.text
         await screen.press("n")
         await screen.press("r", "enter")
-        assert screen.link.commands == []
+        assert screen.poller.commands == []
         await screen.press("r", "y")
         await screen.press("H")
         assert "HALTS THE WHOLE FLEET demo" in screen.text
         await screen.press("y")
-        assert screen.link.commands == [("restart", "SOLUSDT"), ("halt", None)]
-        await screen.hear(Told("SOLUSDT: restarted", is_error=False))
+        assert screen.poller.commands == [("restart", "SOLUSDT"), ("halt", None)]
+        await screen.hear(CommandFinished("SOLUSDT: restarted", is_error=False))
         assert "SOLUSDT: restarted" in screen.text
 
     watch(test)
@@ -147,9 +154,9 @@ def test_read_only_has_no_action() -> None:
     """The keys do nothing, and are not offered."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(Seen(SOME))
+        await screen.hear(StatusReceived(SOME))
         await screen.press(*"rpuxsRHU", "y")
-        assert screen.link.commands == []
+        assert screen.poller.commands == []
         assert "read-only" in screen.lines[-1]
         assert "restart" not in screen.text
 
@@ -160,16 +167,16 @@ def test_the_pane_tells_the_story_of_the_chosen_engine() -> None:
     """Facts, log lines and incidents; one that comes late for another engine is not shown."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(Seen(SOME))
+        await screen.hear(StatusReceived(SOME))
         await screen.press("down", "enter")
-        assert screen.link.stories[-1] == "ETHUSDT"
+        assert screen.poller.stories[-1] == "ETHUSDT"
         assert "strategy" in screen.text
         record = {"ts": "t", "symbol": "ETHUSDT", "event": "fill", "text": "[bold]sold\x1b"}
         incident = {"cause": "crash", "error": "ValueError: no", "traceback": "Trace"}
         story = {"symbol": "ETHUSDT", "incidents": [incident]}
-        await screen.hear(Story("BTCUSDT", story, []))
+        await screen.hear(EngineDetails("BTCUSDT", story, []))
         assert "ValueError" not in screen.text
-        await screen.hear(Story("ETHUSDT", story, [record]))
+        await screen.hear(EngineDetails("ETHUSDT", story, [record]))
         assert "ETHUSDT fill [bold]sold\\x1b" in screen.text
         assert "crash: ValueError: no" in screen.text
         await screen.press("escape")
@@ -183,15 +190,15 @@ def test_a_fleet_that_goes_away_is_waited_for() -> None:
 
     async def test(screen: Screen) -> None:
         await screen.press("r")  # before the first answer
-        await screen.hear(Seen(SOME))
-        await screen.hear(Lost("no fleet answers at /x", 0.5))
+        await screen.hear(StatusReceived(SOME))
+        await screen.hear(ConnectionLost("no fleet answers at /x", 0.5))
         assert "NO FLEET, RETRYING" in screen.lines[0]
         assert screen.lines[3].startswith("BTCUSDT")
         strip = screen.app.query_one(EngineTable).render_line(1)
         assert all(segment.style and segment.style.dim for segment in strip)
         await screen.press("r")
         assert "no fleet answers" in screen.text
-        await screen.hear(Seen(SOME))
+        await screen.hear(StatusReceived(SOME))
         assert "the fleet is back" in screen.text
         await screen.press("r")
         assert "Ends incarnation" in screen.text
@@ -203,7 +210,7 @@ def test_a_thousand_engines_at_any_size() -> None:
     """Only what is to be seen is drawn; the cursor reaches the end; a small terminal is fine."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(Seen(document(*(row(f"S{n:04}USDT") for n in range(1000)))))
+        await screen.hear(StatusReceived(document(*(row(f"S{n:04}USDT") for n in range(1000)))))
         await screen.press("end")
         assert screen.symbol == "S0999USDT"
         assert "S0999USDT" in screen.text

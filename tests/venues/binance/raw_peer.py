@@ -15,10 +15,10 @@ from trio.testing import MockClock
 from wsproto.events import CloseConnection, Event, Pong
 
 from levitrio.errors import VenueError
-from levitrio.venues.binance.checks import Reason
-from levitrio.venues.binance.connection import READERS, Connection
-from levitrio.venues.binance.messages import Decoded, Refused
-from levitrio.venues.binance.websocket import MAX_MESSAGE, OpenWebsocket
+from levitrio.venues.binance.market_data.messages import Decoded, InvalidFrame
+from levitrio.venues.binance.market_data.stream_client import READERS, StreamClient
+from levitrio.venues.binance.market_data.validation import RejectReason
+from levitrio.venues.binance.websocket.interface import MAX_MESSAGE, OpenWebsocket
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 
@@ -92,7 +92,7 @@ def connection_of(
     take: Callable[[Message], None],
     open_stream: Callable[[], trio.abc.Stream],
     max_message: int = MAX_MESSAGE,
-) -> Connection:
+) -> StreamClient:
     """A connection by one of the readers that gives its messages away undecoded."""
 
     async def opened(host: str, port: int, tls: bool) -> trio.abc.Stream:
@@ -102,11 +102,11 @@ def connection_of(
     def decode(messages: Sequence[Message]) -> list[Decoded]:
         for message in messages:
             take(message)
-        return [Refused(reason=Reason.MALFORMED)] * len(messages)
+        return [InvalidFrame(reason=RejectReason.MALFORMED)] * len(messages)
 
     # Both take the bound, which the type of the seam does not show.
     opener = cast(OpenWebsocket, partial(READERS[reader], max_message=max_message))  # type: ignore[call-arg]
-    return Connection(
+    return StreamClient(
         "ws://venue.example",
         decode=decode,
         receive=lambda _decoded, _now: None,

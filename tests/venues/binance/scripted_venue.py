@@ -11,10 +11,9 @@ import trio_websocket
 from trio.testing import memory_stream_pair
 
 from levitrio.venues.base import OrderReport
-from levitrio.venues.binance.broker import BinanceBroker
-from levitrio.venues.binance.secrets import Credentials
-
-from tests.venues.binance.trading_floor import API_KEY, API_SECRET, EPOCH
+from levitrio.venues.binance.orders.broker import BinanceBroker
+from levitrio.venues.binance.orders.credentials import Credentials
+from tests.venues.binance.broker_harness import API_KEY, API_SECRET, EPOCH
 
 Script = Callable[[dict[str, Any]], "dict[str, Any] | str | None"]
 """The params of a request -> what is answered: merged with its id, sent as it is, or nothing."""

@@ -14,9 +14,9 @@ from trio.testing import MockClock
 
 from levitrio.errors import VenueError
 from levitrio.venues.binance import rest
-from levitrio.venues.binance.backfill import RestBackfill
+from levitrio.venues.binance.market_data.backfill import RestBackfill
+from levitrio.venues.binance.rate_limits.request_weight import WeightLimiter
 from levitrio.venues.binance.rest import RestClient, rest_url
-from levitrio.venues.binance.weight import WeightGovernor
 
 
 def response(body: bytes = b"[]", status: str = "200 OK", *headers: str) -> bytes:
@@ -31,11 +31,11 @@ class Peer:
         self._nursery = nursery
         self.answers = list(answers)
         self.requests: list[str] = []
-        self.doors: list[tuple[str, int, bool]] = []
+        self.scripted_venues: list[tuple[str, int, bool]] = []
 
     async def open_stream(self, host: str, port: int, tls: bool) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
-        self.doors.append((host, port, tls))
+        self.scripted_venues.append((host, port, tls))
         near, far = trio.testing.memory_stream_pair()
         self._nursery.start_soon(self._serve, far)
         return near
@@ -55,8 +55,10 @@ class Peer:
                     return
 
 
-async def ask(peer: Peer, governor: WeightGovernor | None = None) -> bytes:
-    client = RestClient("http://venue:81/x", open_stream=peer.open_stream, governor=governor)
+async def ask(peer: Peer, weight_limiter: WeightLimiter | None = None) -> bytes:
+    client = RestClient(
+        "http://venue:81/x", open_stream=peer.open_stream, weight_limiter=weight_limiter
+    )
     return await client.get("/api/v3/depth", {"symbol": "BTCUSDT", "limit": 5}, weight=5)
 
 
@@ -67,7 +69,7 @@ async def test_a_question(nursery: trio.Nursery) -> None:
     lines = peer.requests[0].split("\r\n")
     assert lines[0] == "GET /x/api/v3/depth?symbol=BTCUSDT&limit=5 HTTP/1.1"
     assert {"Host: venue:81", "Connection: close", "Accept-Encoding: identity"} <= set(lines)
-    assert peer.doors == [("venue", 81, False)]
+    assert peer.scripted_venues == [("venue", 81, False)]
 
 
 async def test_chunks_and_pieces(nursery: trio.Nursery) -> None:
@@ -124,7 +126,7 @@ async def test_nobody_there() -> None:
 
 async def test_a_ban_holds_for_everybody(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """F48, B094, B095: after 429 the next question waits; a long ban is refused at once."""
-    governor = WeightGovernor()
+    weight_limiter = WeightLimiter()
     peer = Peer(
         nursery,
         response(b"", "429 Slow", "Retry-After: 30"),
@@ -135,30 +137,30 @@ async def test_a_ban_holds_for_everybody(autojump_clock: MockClock, nursery: tri
         began = trio.current_time()
         if status is not None:
             with pytest.raises(VenueError, match=f"got {status}"):
-                await ask(peer, governor)
+                await ask(peer, weight_limiter)
         elif peer.answers:
-            await ask(peer, governor)
+            await ask(peer, weight_limiter)
             assert trio.current_time() - began == pytest.approx(30, abs=0.1)
         else:
             with pytest.raises(VenueError, match="may not be asked for 600 s"):
-                await ask(peer, governor)
+                await ask(peer, weight_limiter)
             assert trio.current_time() == began
     assert len(peer.requests) == 3
 
 
 async def test_told_to_wait_while_waiting(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """A ban that comes while somebody waits for his turn holds for him as well."""
-    governor = WeightGovernor()
-    governor.reserve(trio.current_time(), 2_000)
+    weight_limiter = WeightLimiter()
+    weight_limiter.reserve(trio.current_time(), 2_000)
     peer = Peer(nursery, response())
 
     async def ban() -> None:
         await trio.sleep(1)
-        governor.observe(trio.current_time(), 418, retry_after="500")
+        weight_limiter.observe(trio.current_time(), 418, retry_after="500")
 
     nursery.start_soon(ban)
     with pytest.raises(VenueError, match="may not be asked"):
-        await ask(peer, governor)
+        await ask(peer, weight_limiter)
     assert peer.requests == []
 
 

@@ -9,13 +9,13 @@ import attrs
 from levitrio.trading.candles import Candle
 from levitrio.trading.market import Quote, Trade
 from levitrio.trading.venue_orders import Depth
-from levitrio.venues.binance.signing import HmacKey, rest_query
-from levitrio.venues.simulator.accounts import Account, ApiKey
-from levitrio.venues.simulator.faults import FaultPlan, Faults
-from levitrio.venues.simulator.generator import SimulatedMarket
-from levitrio.venues.simulator.market import assets_of
-from levitrio.venues.simulator.rest import HttpRequest, HttpResponse, handle
-from levitrio.venues.simulator.venue import Venue
+from levitrio.venues.binance.orders.signing import HmacKey, rest_query
+from levitrio.venues.simulator.api.api import ExchangeApi
+from levitrio.venues.simulator.api.rest import HttpRequest, HttpResponse, handle
+from levitrio.venues.simulator.exchange.accounts import ApiKey, VenueAccount
+from levitrio.venues.simulator.exchange.faults import FaultPlan, Faults
+from levitrio.venues.simulator.market.market import assets_of
+from levitrio.venues.simulator.market.price_generator import SimulatedMarket
 
 D = Decimal
 NOW_MS = 1_750_000_000_000
@@ -99,22 +99,22 @@ class StillMarket:
 class Signed:
     """A venue, and a client with key `K` and secret `S` that signs REST requests."""
 
-    venue: Venue
+    venue: ExchangeApi
     market: StillMarket
     later: list[tuple[float, Callable[[], None]]]
     watched: list[tuple[str, bool]]
 
     @property
-    def account(self) -> Account:
+    def account(self) -> VenueAccount:
         account, _ = self.venue.authenticate(self.call({}))
         return account
 
     def call(self, params: dict[str, Any]) -> Any:
-        from levitrio.venues.simulator.venue import Call
+        from levitrio.venues.simulator.api.api import ApiCall
 
         values = {"timestamp": str(self.venue.wall_ms()), **params}
         payload = rest_query(values)
-        return Call(
+        return ApiCall(
             values=values, api_key="K", signature=HmacKey("S").sign(payload), payload=payload
         )
 
@@ -152,7 +152,7 @@ def signed(faults: Faults | None = None, **balances: str) -> Signed:
     market = StillMarket()
     later: list[tuple[float, Callable[[], None]]] = []
     watched: list[tuple[str, bool]] = []
-    venue = Venue(
+    venue = ExchangeApi(
         market=market,
         wall_clock=lambda: market.time_ms / 1000,
         later=lambda seconds, act: later.append((seconds, act)),

@@ -1,0 +1,46 @@
+"""The first words of a fleet: what it is, where its market is, how to reach it. Pure."""
+
+import os
+from typing import Literal
+
+from levitrio.config.sections import FleetConfig
+from levitrio.config.validation import environment
+
+
+def opening(config: FleetConfig, market: str, socket_path: str | None) -> str:
+    """One line for whoever typed `levi run`."""
+    reach = "" if socket_path is None else f" (socket {socket_path})"
+    return (
+        f"{config.fleet.name}: {len(config.engines)} engines, market data from {market}, "
+        f"{config.broker.kind} orders, data in {os.path.normpath(config.fleet.data_dir)}; "
+        f"see it with `levi ctl status`{reach}"
+    )
+
+
+def mode(config: FleetConfig) -> Literal["paper", "simulator", "live"]:
+    """Whether orders are real; those to the exchange's test networks are called so as well."""
+    return "live" if config.broker.kind == "binance" else config.broker.kind
+
+
+def orders_to(config: FleetConfig) -> str:
+    """Who gets them, for people."""
+    if config.broker.kind == "binance":
+        return f"Binance {environment(config.broker.url)}"
+    return config.broker.kind
+
+
+def root_warning(config: FleetConfig, uid: int) -> str | None:
+    """Said when orders are real and `uid` may do anything; None otherwise."""
+    if mode(config) != "live" or uid != 0:
+        return None
+    return (
+        "this fleet trades real money as root, and so does every strategy in it: "
+        "run it as a user of its own"
+    )
+
+
+def live_warning(config: FleetConfig) -> str | None:
+    """What nobody may miss when orders are real; None on paper and on our own simulator."""
+    if mode(config) != "live":
+        return None
+    return f"LIVE: orders of this fleet are sent to Binance ({environment(config.broker.url)})"

@@ -1,0 +1,139 @@
+"""What a fleet looks like over time: counts, curves, lateness. For people and for Prometheus.
+
+Counting hangs on the event log and costs nothing in between; lateness costs ten looks a second.
+Curves are drawn only while somebody can look at them, that is with `[http]`.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from levitrio.app.engine_slot import EngineSlot
+from levitrio.app.status.document import SLICE, drawdown
+from levitrio.gateway.account import Account
+from levitrio.records.logs.event_log import Event
+from levitrio.records.metrics.histogram import Histogram
+from levitrio.records.metrics.time_series import DownsampledSeries, RecentSeries
+from levitrio.trading.clock import MarketClock
+
+PERIOD = 2.0
+"""Seconds between two points of a curve: the last 24 minutes of a price, a whole run of equity."""
+
+PROBE = 0.097
+"""Seconds between two looks at how late the loop is: a stall of one tick must be seen. No divisor
+of the half seconds in which a fleet repeats itself: looks in step with those met the same stall
+always, or never."""
+
+MARKS = 100
+"""Fills kept of each symbol, to be drawn on its price."""
+
+LATENESS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+LATENCY_BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Telemetry:
+    """A sink of the event log, and the owner of the curves."""
+
+    slots: Mapping[str, EngineSlot]
+    account: Account
+    market_clock: MarketClock
+    incidents: Counter[tuple[str, str]] = attrs.field(factory=Counter)
+    """Crashes by symbol and cause."""
+    kinds: Counter[str] = attrs.field(factory=Counter)
+    """Events by kind."""
+    lateness: Histogram = attrs.field(factory=lambda: Histogram(LATENESS_BOUNDS))
+    order_latency: Histogram = attrs.field(factory=lambda: Histogram(LATENCY_BOUNDS))
+    _equity: DownsampledSeries = attrs.field(factory=lambda: DownsampledSeries(3))
+    """Market ms, equity, drawdown as a fraction."""
+    _prices: dict[str, RecentSeries] = attrs.field(factory=dict)
+    _fills: dict[str, deque[dict[str, Any]]] = attrs.field(factory=dict)
+    _positions: dict[str, float] = attrs.field(factory=dict)
+    _last_order: str = ""
+
+    def __call__(self, event: Event) -> None:
+        """Count an event; called on the loop for each, in order."""
+        self.kinds[event.kind] += 1
+        if event.engine is None:
+            return
+        if event.kind == "crashed":
+            self.incidents[event.engine, str(event.data.get("cause", "crash"))] += 1
+        elif event.kind == "fill":
+            self._mark(event.engine, str(event.data.get("client_id", "")))
+
+    def _mark(self, symbol: str, client_id: str) -> None:
+        """A fill was booked: remember where, and how long its order took."""
+        state = self.account.symbol_states[symbol]
+        before = self._positions.get(symbol, 0.0)
+        position = self._positions[symbol] = float(state.position.quantity)
+        marks = self._fills.setdefault(symbol, deque(maxlen=MARKS))
+        marks.append(
+            {
+                "time": self.market_clock.now_ms(),
+                "price": float(state.position.last_price),
+                "quantity": abs(position - before),
+                "side": "buy" if position > before else "sell",
+            }
+        )
+        if client_id != self._last_order and state.last_order_at is not None:
+            # Of an order that fills in pieces the first piece counts.
+            self._last_order = client_id
+            self.order_latency.observe(trio.current_time() - state.last_order_at)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Draw curves until cancelled."""
+        for symbol, state in self.account.symbol_states.items():
+            self._positions[symbol] = float(state.position.quantity)
+        task_status.started()
+        due = trio.current_time()
+        while True:
+            await self.sample()
+            due = max(due + PERIOD, trio.current_time())
+            await trio.sleep_until(due)
+
+    async def probe(self) -> None:
+        """Measure how late the loop is until cancelled."""
+        due = trio.current_time()
+        while True:
+            due += PROBE
+            await trio.sleep_until(due)
+            late = trio.current_time() - due
+            self.lateness.observe(late)
+            if late > PROBE:
+                due += late  # one long stall is one observation, not a burst of them
+
+    async def sample(self) -> None:
+        """One point of every curve."""
+        market_ms = float(self.market_clock.now_ms())
+        if not market_ms:
+            await trio.lowlevel.checkpoint()
+            return
+        equity = self.account.equity()
+        lost = drawdown(equity, self.account.peak_equity)
+        self._equity.append(market_ms, float(equity), float(lost))
+        for number, (symbol, slot) in enumerate(tuple(self.slots.items()), start=1):
+            price = slot.market.last_trade
+            if price is not None:
+                series = self._prices.get(symbol)
+                if series is None:
+                    series = self._prices[symbol] = RecentSeries(2)
+                series.append(market_ms, float(price))
+            if number % SLICE == 0:
+                await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+
+    def equity_curve(self) -> dict[str, list[float]]:
+        """Market ms, equity in the quote asset, drawdown as a fraction; the whole run."""
+        times, equity, drawdowns = self._equity.columns()
+        return {"time": times, "equity": equity, "drawdown": drawdowns}
+
+    def price_curve(self, symbol: str) -> dict[str, Any]:
+        """The recent price of a symbol, and its fills of this run."""
+        series = self._prices.get(symbol)
+        times, prices = ([], []) if series is None else series.columns()
+        fills = list(self._fills.get(symbol, ()))
+        return {"symbol": symbol, "time": times, "price": prices, "fills": fills}

@@ -1,0 +1,208 @@
+"""The venue's side of a fleet: simulator, feed, broker, and how far its data can be trusted."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+import attrs
+
+from levitrio.app import settings
+from levitrio.app.engine_slot import EngineSlot
+from levitrio.app.status.data_quality import DataQuality
+from levitrio.app.wiring import brokers
+from levitrio.app.wiring.environment import Environment
+from levitrio.config.sections import FleetConfig
+from levitrio.errors import JournalUnavailable
+from levitrio.gateway.order_execution import Report
+from levitrio.gateway.symbol_state import SymbolState
+from levitrio.records.journal.entries import MarketTimeEntry
+from levitrio.records.journal.journal import Journal
+from levitrio.records.logs.redaction import Redactor
+from levitrio.trading.clock import MarketClock
+from levitrio.trading.filters import SymbolFilters
+from levitrio.trading.market_view import MarketView
+from levitrio.venues.base import Broker, PastBars
+from levitrio.venues.binance.market_data.backfill import RestBackfill
+from levitrio.venues.binance.market_data.feed import BinanceFeed
+from levitrio.venues.binance.market_data.statistics import BinanceFeedStatistics
+from levitrio.venues.binance.orders.credentials import Credentials
+from levitrio.venues.binance.orders.exchange_info import TRADING
+from levitrio.venues.binance.public_exchange_info import PublicExchangeInfo
+from levitrio.venues.binance.rate_limits.request_weight import WeightLimiter
+from levitrio.venues.binance.rest import RestClient, rest_url
+from levitrio.venues.paper import PaperBroker
+from levitrio.venues.simulator.exchange.faults import Faults
+from levitrio.venues.simulator.server.simulator import Simulator
+
+BINANCE_STREAMS = "wss://stream.binance.com:9443"
+"""Production market streams; needs no key."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class VenueServices:
+    """Makes what speaks to the venue, each part once. The maps are live views of the fleet's."""
+
+    config: FleetConfig
+    environment: Environment
+    slots: Mapping[str, EngineSlot]
+    symbol_states: Mapping[str, SymbolState]
+    markets: Mapping[str, MarketView]
+    market_clock: MarketClock
+    credentials: Credentials | None
+    redactor: Redactor
+    journal: Journal
+    played_ms: int
+    """Market time up to which our own simulator may have played."""
+    balances: Mapping[str, Decimal]
+    """What the account at our own simulator begins with."""
+    tell: Report
+    uptime: Callable[[str], float]
+    """Seconds an engine has been running."""
+    stop_trading: Callable[[str], None]
+    """The venue takes our key no more, for a reason."""
+    learn_market: Callable[[str, SymbolFilters, str], None]
+    """What the venue says of a symbol: its filters, and why it takes no orders, or nothing."""
+    simulator: Simulator | None = attrs.field(init=False)
+    data_quality: DataQuality = attrs.field(init=False)
+    feed: BinanceFeed | None = None
+    """Known with the venue's address."""
+    past_bars: PastBars | None = None
+    """Where a strategy's warm-up comes from; known with the venue's address."""
+    _paper: PaperBroker | None = None
+    _rest: RestClient | None = None
+    """Asked what needs no key; known with the venue's address."""
+    _weight_limiter: WeightLimiter = attrs.field(factory=WeightLimiter)
+    """Of our address at the venue: a ban of prices is one of orders."""
+
+    def __attrs_post_init__(self) -> None:
+        self.simulator = self._make_simulator()
+        self.data_quality = DataQuality(
+            feed=lambda: self.feed,
+            symbols=self.slots.keys(),
+            uptime=self.uptime,
+            stale_after=self.config.feed.stale_after,
+            is_tape_over=self._is_tape_over,
+        )
+
+    def _is_tape_over(self) -> bool:
+        return self.simulator is not None and self.simulator.ended.is_set()
+
+    def _make_simulator(self) -> Simulator | None:
+        config = self.config.simulator
+        if config is None:
+            return None
+        return Simulator(
+            seed=config.seed,
+            speed=config.speed,
+            recordings=config.recording,
+            port=config.port,
+            expected_streams=settings.expected_streams(self.config),
+            wall_clock=self.environment.wall_clock,
+            reserve=self._reserve_market_time,
+            start_after_ms=self.played_ms,
+            on_event=self.tell,
+            keys=brokers.simulator_keys(self.config, self.credentials),
+            balances=self.balances,
+            fee=self.config.broker.fee,
+            faults=Faults.parse(config.faults),
+        )
+
+    async def _reserve_market_time(self, market_ms: int) -> None:
+        try:
+            await self.journal.append(MarketTimeEntry(market_ms=market_ms))
+        except JournalUnavailable as exc:
+            # The market goes on; at worst the next start's trade ids meet old ones.
+            self.tell("journal_trouble", f"market time not journaled: {exc}")
+
+    def make_broker(self) -> Broker:
+        """Where orders go, as `[broker]` says."""
+        config = self.config
+        if self.credentials is not None:
+            return brokers.make_binance(
+                config,
+                self.credentials,
+                simulator_url=self._simulator_url,
+                on_event=self.tell,
+                on_unauthorized=self.stop_trading,
+                on_listed=self._learn_exchange_info,
+                weight_limiter=self._weight_limiter,
+                chance=self.environment.chance,
+                redact=self.redactor.text,
+                open_stream=self.environment.open_stream,
+            )
+        self._paper = PaperBroker(
+            rulebook=PublicExchangeInfo(
+                lambda: self._rest,
+                self._learn_exchange_info,
+                lambda kind, text, symbol: self.tell(kind, text, engine=symbol),
+            ),
+            markets=self.markets,
+            quote_asset=config.fleet.quote,
+            market_ms=self.market_clock.now_ms,
+            fee=config.broker.fee,
+            slippage=config.broker.slippage,
+            latency=config.broker.latency,
+        )
+        for slot in self.slots.values():
+            slot.also = self._paper.see
+        return self._paper
+
+    def _learn_exchange_info(self, symbol: str, filters: SymbolFilters, status: str) -> None:
+        if symbol in self.symbol_states:
+            self.learn_market(symbol, filters, "" if status == TRADING else status)
+        if self._paper is not None:
+            self._paper.learn(symbol, filters, is_open=status == TRADING)
+
+    def _simulator_url(self) -> str:
+        assert self.simulator is not None, "checked with the file"
+        return self.simulator.url
+
+    def make_feed(self, url: str) -> BinanceFeed:
+        """The feed of all seats, at the venue's address, which is known late."""
+        feed = self.config.feed
+        self._rest = RestClient(
+            rest_url(url),
+            weight_limiter=self._weight_limiter,
+            open_stream=self.environment.open_stream,
+        )
+        self.past_bars = backfill = RestBackfill(self._rest)
+        self.feed = BinanceFeed(
+            url,
+            streams=feed.streams,
+            symbols_per_connection=feed.symbols_per_connection,
+            backoff=settings.feed_backoff(self.config),
+            chance=self.environment.chance,
+            on_event=self.tell,
+            wall_clock=self.environment.wall_clock if feed.kind == "binance" else None,
+            backfill=backfill,
+            stale_after=feed.stale_after,
+            is_resting=self._is_tape_over,
+            open_stream=self.environment.open_stream,
+            reader=feed.reader,
+        )
+        for symbol, market in self.markets.items():
+            slot = self.slots.get(symbol)
+            if slot is not None:
+                self.feed.add(symbol, slot.deliver)
+            elif not self.symbol_states[symbol].position.is_flat:
+                # Nobody trades it any more, but what it holds must still be marked.
+                self.feed.add(symbol, market.see)
+            market.depth = self.feed.order_book(symbol)
+        return self.feed
+
+    def feed_statistics(self) -> BinanceFeedStatistics | None:
+        """What the feed did so far; None before there is one."""
+        return None if self.feed is None else self.feed.statistics()
+
+    def subscribe(self, slot: EngineSlot) -> None:
+        """Let a seat that was taken in while the fleet runs see its market."""
+        if self._paper is not None:
+            slot.also = self._paper.see
+        if self.feed is not None:
+            symbol = slot.config.symbol
+            self.feed.add(symbol, slot.deliver)
+            slot.market.depth = self.feed.order_book(symbol)
+
+    def unsubscribe(self, symbol: str) -> None:
+        """Nobody looks at this market any more."""
+        if self.feed is not None:
+            self.feed.remove(symbol)

@@ -1,0 +1,112 @@
+"""`levi ctl logs`: the log files of a fleet, merged by time, over the end of the day."""
+
+import heapq
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from levitrio.cli.terminal import neutral
+
+POLL = 0.25
+"""Seconds between two looks for new lines."""
+
+TAIL = 64 * 1024
+"""Bytes read from the end of a file at first; doubled until enough lines are there."""
+
+
+@attrs.define(eq=False)
+class LogReader:
+    """Reads the files of some engines, or the orchestrator's when none is named."""
+
+    folder: Path
+    symbols: Sequence[str]
+    _offsets: dict[Path, int] = attrs.field(factory=dict)
+
+    def last(self, count: int) -> list[dict[str, Any]]:
+        """The newest `count` records of all files together, oldest first; `follow` goes on here."""
+        newest: list[dict[str, Any]] = []
+        for prefix in self._prefixes():
+            found: list[dict[str, Any]] = []
+            for path in reversed(self._files(prefix)):
+                self._offsets.setdefault(path, path.stat().st_size)
+                if len(found) < count:
+                    found = _tail(path, self._offsets[path], count - len(found)) + found
+            newest = heapq.nlargest(count, [*newest, *found], key=_when)
+        return sorted(newest, key=_when)
+
+    def new(self) -> list[dict[str, Any]]:
+        """What was written since the last look, oldest first; files of a new day included."""
+        found: list[dict[str, Any]] = []
+        for prefix in self._prefixes():
+            for path in self._files(prefix):
+                found += self._read_on(path)
+        return sorted(found, key=_when)
+
+    def follow(self) -> Iterator[dict[str, Any]]:
+        """Every new record, until the process ends."""
+        while True:
+            yield from self.new()
+            time.sleep(POLL)
+
+    def _prefixes(self) -> list[str]:
+        return [f"engine-{symbol}-" for symbol in self.symbols] or ["orchestrator-"]
+
+    def _files(self, prefix: str) -> list[Path]:
+        """Oldest day first; a symbol that is the beginning of another one has its own files."""
+        days = self.folder.glob(f"{prefix}{'[0-9]' * 8}.jsonl")
+        return sorted(days)
+
+    def _read_on(self, path: Path) -> list[dict[str, Any]]:
+        begin = self._offsets.get(path, 0)
+        if path.stat().st_size <= begin:
+            return []
+        with path.open("rb") as file:
+            file.seek(begin)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]  # the rest of a line comes with the next look
+        self._offsets[path] = begin + len(whole)
+        return _parse(whole)
+
+
+def describe(record: dict[str, Any]) -> str:
+    """A record as one line of text, harmless to a terminal."""
+    head = f"{record.get('ts', '-')} {record.get('symbol', 'fleet')} {record.get('event', '')}"
+    fields = {k: v for k, v in record.items() if k not in ("ts", "level", "symbol", "event")}
+    text = fields.pop("text", "")
+    rest = " ".join(f"{key}={value}" for key, value in fields.items() if key != "seq")
+    return neutral(" ".join(part for part in (head, str(text), rest) if part))
+
+
+def _tail(path: Path, end: int, count: int) -> list[dict[str, Any]]:
+    size = TAIL
+    while True:
+        begin = max(0, end - size)
+        with path.open("rb") as file:
+            file.seek(begin)
+            data = file.read(end - begin)
+        if begin:
+            data = data[data.find(b"\n") + 1 :]
+        records = _parse(data)
+        if begin == 0 or len(records) >= count:
+            return records[-count:]
+        size *= 2
+
+
+def _parse(data: bytes) -> list[dict[str, Any]]:
+    records = []
+    for line in data.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue  # a line cut by a full disk
+        if isinstance(record, dict):
+            records.append(record)
+    return records
+
+
+def _when(record: dict[str, Any]) -> str:
+    return str(record.get("ts", ""))

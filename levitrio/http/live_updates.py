@@ -1,0 +1,198 @@
+"""What moves on the page: one picture of the fleet, sent to each page as what changed for it.
+
+A picture is taken twice a second while somebody looks. Each row remembers in which picture it
+last changed, so a reader that was slow for ten pictures gets each changed row once, as it is
+now, and is told how many pictures it did not see. Nothing is queued for anybody.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import trio
+
+from levitrio.control.responses import encode
+from levitrio.http.fleet_interface import WebFleetApi
+
+PERIOD = 0.5
+"""Seconds between two pictures: nobody reads numbers that change faster."""
+
+EVENTS = 200
+"""Lines of the event log in one message; who lags further is told how many are gone."""
+
+SLICE = 8
+"""Rows read and compared between two checkpoints: half a millisecond."""
+
+SHARE = 0.1
+"""Of the time, at most, goes into pictures; a thousand engines on a slow machine get fewer."""
+
+PERIOD_MAX = 0.9
+"""Seconds: whatever crashed is on the page within one."""
+
+COLUMNS = (
+    "symbol",
+    "status",
+    "wanted",
+    "incarnation",
+    "restarts",
+    "next_restart_in",
+    "uptime_seconds",
+    "price",
+    "position",
+    "daily_pnl",
+    "total_pnl",
+    "trade_count",
+    "ticks",
+    "data_age",
+    "last_error",
+)
+"""What a row of the page is made of, in this order: names are not sent with each of them."""
+
+_COARSE = {"next_restart_in": 0, "uptime_seconds": 0, "data_age": 0}
+"""Digits shown: a tenth of a second would change every row in every picture."""
+
+ERROR_SHOWN = 160
+
+
+@attrs.define(eq=False)
+class Cursor:
+    """How far one reader has come."""
+
+    since: int
+    """Newest line of the event log it has."""
+    picture: int = 0
+    """Newest picture it has; 0: none."""
+
+
+@attrs.define(eq=False)
+class LiveUpdates:
+    """Takes pictures while it has readers. `run` in a nursery; `open` and `close` a reader."""
+
+    fleet: WebFleetApi
+    readers: int = 0
+    _number: int = 0
+    """Of the newest picture."""
+    _head: bytes = b"{}"
+    _rows: dict[str, tuple[bytes, int]] = attrs.field(factory=dict)
+    """Symbol -> its row as JSON, and the picture in which it last changed."""
+    _gone: dict[str, int] = attrs.field(factory=dict)
+    """Symbols no longer in the fleet -> the picture in which they went."""
+    _newest: tuple[int, bytes] = (-1, b"")
+    """The message for those who have the picture before; nearly everybody does."""
+    _taken: trio.Event = attrs.field(factory=trio.Event)
+    _wanted: trio.Event = attrs.field(factory=trio.Event)
+
+    async def run(self) -> None:
+        """Take pictures until cancelled, at most twice a second; none while nobody looks."""
+        while True:
+            if not self.readers:
+                self._wanted = trio.Event()
+                await self._wanted.wait()
+            begun = trio.current_time()
+            await self.take_picture()
+            self._taken.set()
+            self._taken = trio.Event()
+            took = trio.current_time() - begun
+            await trio.sleep_until(begun + min(PERIOD_MAX, max(PERIOD, took / SHARE)))
+
+    async def take_picture(self) -> None:
+        """Look at the fleet, and note which rows are not what they were."""
+        number = self._number + 1
+        known = self.fleet.symbols()
+        for index, symbol in enumerate(tuple(known), start=1):
+            if symbol in known:  # it may have been retired meanwhile
+                now, before = encode(shown(self.fleet.row(symbol))), self._rows.get(symbol)
+                if before is None or before[0] != now:
+                    self._rows[symbol] = (now, number)
+            if index % SLICE == 0:
+                await trio.lowlevel.checkpoint()
+        for symbol in self._rows.keys() - known:
+            del self._rows[symbol]
+            self._gone[symbol] = number
+        for symbol in self._gone.keys() & known:
+            del self._gone[symbol]
+        self._head = encode(dict(self.fleet.summary()))
+        self._number = number
+        await trio.lowlevel.checkpoint()
+
+    def open(self, since: int) -> Cursor:
+        """A new reader that has the event log up to `since`. Pair it with `close`."""
+        self.readers += 1
+        self._wanted.set()
+        return Cursor(since)
+
+    def close(self) -> None:
+        """One reader less."""
+        self.readers -= 1
+
+    async def wait_message(self, cursor: Cursor) -> bytes:
+        """The next message for this reader: waits for a picture it does not have."""
+        await trio.lowlevel.checkpoint()
+        while self._number <= cursor.picture or not self._number:
+            await self._taken.wait()
+        return self.message(cursor)
+
+    def message(self, cursor: Cursor) -> bytes:
+        """What changed since the cursor, which moves on: server-sent events as bytes.
+
+        First `status` (head of the status document, changed rows, symbols that are gone, and how
+        many pictures were skipped), then `events` when there are new lines.
+        """
+        picture, cursor.picture = cursor.picture, self._number
+        if picture == self._number - 1 and self._newest[0] == self._number:
+            status = self._newest[1]
+        else:
+            status = self._status(picture)
+            if picture == self._number - 1:
+                self._newest = (self._number, status)
+        return status + self._events(cursor)
+
+    def _status(self, picture: int) -> bytes:
+        rows = b",".join(row for row, changed in self._rows.values() if changed > picture)
+        gone = [symbol for symbol, changed in self._gone.items() if changed > picture > 0]
+        skipped = self._number - picture - 1 if picture else 0
+        full = b"false" if picture else b"true"
+        return (
+            b'event: status\ndata: {"full":%s,"skipped":%d,"gone":%s,"fleet":%s,"rows":[%s]}\n\n'
+            % (full, skipped, encode(gone), self._head, rows)
+        )
+
+    def _events(self, cursor: Cursor) -> bytes:
+        batch = self.fleet.events(cursor.since, EVENTS)
+        missed = batch.missed
+        if len(batch.events) == EVENTS:
+            # Lagging: the newest ones, because the end of the story is what a person wants.
+            since = cursor.since
+            batch = self.fleet.events(None, EVENTS)
+            missed = max(missed, int(batch.events[0]["seq"]) - since - 1)
+        cursor.since = batch.next_since
+        if not batch.events:
+            return b""
+        body = encode({"missed": missed, "events": list(batch.events)})
+        return b"id: %s\nevent: events\ndata: %s\n\n" % (event_id(cursor.since), body)
+
+
+def event_id(seq: int) -> bytes:
+    """What a browser hands back when it connects again; numbers begin anew in each process."""
+    return b"%d-%d" % (os.getpid(), seq)
+
+
+def since_of(text: str) -> int | None:
+    """The number in an id of this process; None for any other text."""
+    process, _, seq = text.partition("-")
+    is_ours = process == str(os.getpid()) and seq.isascii() and seq.isdigit() and len(seq) < 16
+    return int(seq) if is_ours else None
+
+
+def shown(row: Mapping[str, Any]) -> Sequence[Any]:
+    """A row of the status document as the page's table has it."""
+    found: list[Any] = []
+    for name in COLUMNS:
+        value = row.get(name)
+        if name in _COARSE and value is not None:
+            value = round(value)
+        elif name == "last_error" and value is not None:
+            value = value[:ERROR_SHOWN]
+        found.append(value)
+    return found

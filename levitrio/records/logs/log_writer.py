@@ -1,0 +1,222 @@
+"""Logging that never costs a tick: the loop appends to a bounded buffer, one thread does the rest.
+
+Files get everything. The terminal gets the orchestrator's records and, of the engines', those
+of level warning and above; `terminal=True` or `False` in a call decides otherwise. When the
+buffer is full or a disk refuses, records are dropped and counted, and the count is logged as
+soon as there is room.
+
+The structlog configuration here is the fleet's own; the global one belongs to the user.
+"""
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import attrs
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger
+
+from levitrio.records.logs.event_log import Event
+from levitrio.records.logs.log_files import LogFiles, file_name
+from levitrio.records.logs.log_format import LogRecord, json_line, plain, plain_fields
+from levitrio.records.logs.terminal import Terminal
+
+BUFFER = 20_000
+"""Records: some seconds of 1,000 chatty engines, some tens of MB at worst."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds the end of a fleet waits for a disk that hangs; the thread is a daemon."""
+
+_ALWAYS_SHOWN = frozenset({"warning", "error", "critical"})
+
+
+@attrs.frozen(kw_only=True)
+class LogStatistics:
+    """What the log writer did so far."""
+
+    written: int
+    dropped: int
+    """Lost records: buffer full, or the disk refused."""
+    queued: int
+    trouble: str
+    """The last refusal of the disk; empty when the last write went well."""
+
+
+class LogWriter:
+    """Writes log records; a context manager around the whole run, trio included.
+
+    `put` may be called from any thread, never blocks for the disk and never raises. What is
+    put before the start is kept. `close` writes what is buffered, waiting at most
+    `CLOSE_TIMEOUT` seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        wall_clock_ms: Callable[[], int],
+        terminal: Terminal | None = None,
+        buffer: int = BUFFER,
+        level: str = "info",
+        redact: Callable[[LogRecord], LogRecord] | None = None,
+    ) -> None:
+        """`redact` takes secrets out of each record, on the writer's thread."""
+        self._files = LogFiles(directory)
+        self._wall_clock_ms = wall_clock_ms
+        self._terminal = terminal
+        self._limit = buffer
+        self._level = level
+        self._redact = redact
+        self._buffer: deque[LogRecord] = deque()
+        self._change = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._written = 0
+        self._dropped = 0
+        self._unreported = 0
+        self._is_loss_shown = False
+        self._trouble = ""
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run, name="levitrio-log", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Write the rest and end the thread; gives up after `timeout` seconds. Harmless twice."""
+        with self._change:
+            self._closing = True
+            self._change.notify()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def put(self, record: LogRecord) -> None:
+        """Take a record, or drop and count it when the buffer is full."""
+        with self._change:
+            if len(self._buffer) >= self._limit or self._closing:
+                self._dropped += 1
+                self._unreported += 1
+                return
+            self._buffer.append(record)
+            if len(self._buffer) == 1:
+                self._change.notify()
+
+    def statistics(self) -> LogStatistics:
+        """A frozen view, cheap."""
+        return LogStatistics(
+            written=self._written,
+            dropped=self._dropped,
+            queued=len(self._buffer),
+            trouble=self._trouble,
+        )
+
+    def logger(self) -> FilteringBoundLogger:
+        """The orchestrator's logger."""
+        return self._bound(None)
+
+    def logger_for(self, symbol: str) -> FilteringBoundLogger:
+        """The logger of one engine; it writes to no other engine's file.
+
+        Raises ValueError for what is no symbol.
+        """
+        file_name(LogRecord(0, "info", symbol, ""))
+        return self._bound(symbol)
+
+    def _bound(self, symbol: str | None) -> FilteringBoundLogger:
+        def put(_logger: Any, level: str, event_dict: EventDict) -> tuple[tuple[LogRecord], Any]:
+            # Copied here and now: what the thread reads must not change under it.
+            event = event_dict.pop("event", "")
+            shown = event_dict.pop("terminal", symbol is None or level in _ALWAYS_SHOWN)
+            fields = plain_fields(event_dict)
+            at = self._wall_clock_ms()
+            return (LogRecord(at, level, symbol, str(plain(event)), fields, bool(shown)),), {}
+
+        logger = structlog.wrap_logger(
+            _Door(self),
+            processors=[put],
+            wrapper_class=structlog.make_filtering_bound_logger(self._level),
+            context_class=dict,
+            cache_logger_on_first_use=True,
+        )
+        return cast(FilteringBoundLogger, logger)
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                while not self._buffer and not self._closing:
+                    self._change.wait()
+                batch, self._buffer = self._buffer, deque()
+                ending = self._closing
+                lost, self._unreported = self._unreported, 0
+            self._write(batch, lost)
+            if ending:
+                self._files.close()
+                return
+
+    def _write(self, batch: "deque[LogRecord]", lost: int) -> None:
+        if lost:
+            fields = {"count": lost, "reason": self._trouble or "buffer full"}
+            at = self._wall_clock_ms()
+            # People are told once: a disk that stays full would fill their terminal as well.
+            shown, self._is_loss_shown = not self._is_loss_shown, True
+            batch.append(LogRecord(at, "warning", None, "log_records_dropped", fields, shown))
+        if self._redact is not None:
+            batch = deque(map(self._redact, batch))
+        if self._terminal is not None:
+            self._terminal.show(record for record in batch if record.terminal)
+        lines: dict[str, list[bytes]] = defaultdict(list)
+        for record in batch:
+            lines[file_name(record)].append(json_line(record))
+        for name, block in lines.items():
+            try:
+                self._files.append(name, block)
+            except OSError as error:
+                self._trouble = f"{name}: {error.strerror or error}"
+                # The report of a loss is itself no loss; what it reported still is one.
+                reports = 1 if lost and name == file_name(batch[-1]) else 0
+                with self._change:
+                    self._dropped += len(block) - reports
+                    self._unreported += len(block) - reports + (lost if reports else 0)
+            else:
+                self._written += len(block)
+        if not self._unreported:
+            self._trouble = ""
+            self._is_loss_shown = False
+
+
+class _Door:
+    """What structlog takes for a logger: every level leads to `put`."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = writer.put
+        self.exception = self.fatal = self.warn = self.msg = self.log = writer.put
+
+
+def log_events(logs: LogWriter, levels: Mapping[str, str]) -> Callable[[Event], None]:
+    """A sink that logs each event of an `EventLog`, at `levels[kind]` or else `info`.
+
+    An event of an engine goes to its own file and, without the `symbol` key but with `engine`,
+    to the orchestrator's; it is shown on the terminal once, and not at all at level debug.
+    """
+
+    def sink(event: Event) -> None:
+        level = levels.get(event.kind, "info")
+        shown = level != "debug"
+        fields = plain_fields({"text": event.text, "seq": event.seq, **event.data})
+        logs.put(LogRecord(event.wall_ms, level, event.engine, event.kind, fields, shown))
+        if event.engine is not None:
+            with_engine = {"engine": event.engine, **fields}
+            logs.put(LogRecord(event.wall_ms, level, None, event.kind, with_engine, False))
+
+    return sink

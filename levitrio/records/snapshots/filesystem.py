@@ -1,0 +1,139 @@
+"""The few things a snapshot asks of a file system, so that a test can cut the power between them.
+
+`Disk` is called by `SnapshotStore` only, in its thread. Names are plain file names inside one
+directory.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from levitrio.records.locks.reserve_descriptor import ReservedDescriptor
+
+T = TypeVar("T")
+
+
+class Disk(Protocol):
+    """One directory. Everything raises OSError; nothing is durable before the sync that says so."""
+
+    def create(self, name: str) -> int:
+        """Open a new, empty file; fails where the name exists. The caller closes the handle."""
+        ...
+
+    def write(self, handle: int, data: memoryview) -> int:
+        """Append; returns how many bytes were taken, maybe not all."""
+        ...
+
+    def fsync(self, handle: int) -> None:
+        """Make what was written durable; not the name, see `sync`."""
+        ...
+
+    def close(self, handle: int) -> None:
+        """Give the handle back."""
+        ...
+
+    def read(self, name: str, limit: int) -> bytes:
+        """At most `limit` bytes of a regular file of our own; FileNotFoundError without one."""
+        ...
+
+    def rename(self, old: str, new: str) -> None:
+        """Replace `new` atomically."""
+        ...
+
+    def unlink(self, name: str) -> None:
+        """Remove a name; fine where it does not exist."""
+        ...
+
+    def sync(self) -> None:
+        """Make creations, renames and removals durable."""
+        ...
+
+    def names(self) -> list[str]:
+        """What is in the directory."""
+        ...
+
+
+class Directory:
+    """The `Disk` of a real directory, which must exist."""
+
+    def __init__(self, path: Path, reserve: ReservedDescriptor | None = None) -> None:
+        """With `reserve`, whoever opened too many files does not keep a snapshot from being."""
+        self.path = path
+        self._reserve = reserve
+
+    def _opening(self, call: Callable[[], T]) -> T:
+        """The result of a call that opens something, with the reserve if need be."""
+        try:
+            return call()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if self._reserve is None or not self._reserve.spend():
+                raise
+        return call()
+
+    def _open(self, path: Path, flags: int) -> int:
+        return self._opening(partial(os.open, path, flags | os.O_CLOEXEC, 0o600))
+
+    def _closed(self) -> None:
+        if self._reserve is not None:
+            self._reserve.keep()
+
+    def create(self, name: str) -> int:
+        """As in `Disk`; mode 0600."""
+        return self._open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
+
+    def write(self, handle: int, data: memoryview) -> int:
+        """As in `Disk`."""
+        return os.write(handle, data)
+
+    def fsync(self, handle: int) -> None:
+        """As in `Disk`."""
+        os.fsync(handle)
+
+    def close(self, handle: int) -> None:
+        """As in `Disk`."""
+        os.close(handle)
+        self._closed()
+
+    def read(self, name: str, limit: int) -> bytes:
+        """As in `Disk`; a symlink, a FIFO or somebody else's file is an OSError."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.path / name, flags)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError("expected a regular file")
+            if found.st_uid != os.geteuid():
+                raise OSError(f"expected our own file, it belongs to user {found.st_uid}")
+            if found.st_mode & stat.S_IWOTH:
+                raise OSError("expected a file only we can write to, everybody can")
+            return file.read(limit)
+
+    def rename(self, old: str, new: str) -> None:
+        """As in `Disk`."""
+        os.rename(self.path / old, self.path / new)  # noqa: PTH104  the system call is the point
+
+    def unlink(self, name: str) -> None:
+        """As in `Disk`."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def sync(self) -> None:
+        """As in `Disk`."""
+        descriptor = self._open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            self._closed()
+
+    def names(self) -> list[str]:
+        """As in `Disk`."""
+        try:
+            return sorted(self._opening(partial(os.listdir, self.path)))
+        finally:
+            self._closed()

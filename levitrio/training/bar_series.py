@@ -1,0 +1,196 @@
+"""What models are trained on: the closed bars of symbols, from files or from the generator."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from levitrio.errors import UsageError
+from levitrio.inference.features.bar_observation import BarObserver, Observation, spread_of
+from levitrio.replay.data.candle_file import CandleFile
+from levitrio.replay.data.recording_tape import RecordingTape
+from levitrio.trading.candles import FIXED_INTERVALS
+from levitrio.trading.market import Bar, Quote, Trade
+from levitrio.venues.recordings.line_file import LineFile
+from levitrio.venues.simulator.market.price_generator import SLOT_MS, SymbolGenerator
+
+_PROBED_LINES = 5_000
+"""Of a recording, to see which symbols it holds."""
+
+EPOCH_MS = 1_700_000_000_000 // 86_400_000 * 86_400_000
+"""Midnight on which a generated past begins; any would do, but it must be the same each time."""
+
+
+@attrs.frozen(kw_only=True)
+class Series:
+    """The bars of one symbol, oldest first, each once."""
+
+    symbol: str
+    interval: str
+    bars: tuple[Observation, ...]
+
+
+class _Stream(msgspec.Struct):
+    stream: str | None = None
+
+
+def read_series(
+    path: Path, *, interval: str, symbols: Sequence[str], on_refused: Callable[[str], None]
+) -> list[Series]:
+    """The series of a candle file or of a recording, by symbol in the order of the alphabet.
+
+    Args:
+        path: a CSV of candles or a recording, plain or gzip.
+        interval: the bars wanted; of a candle file empty takes what it holds.
+        symbols: the only ones wanted; empty takes all.
+        on_refused: told about each line that is none.
+
+    Raises UsageError when the file holds nothing of what is wanted.
+    """
+    first = next(iter(islice(LineFile(path, on_refused).lines(), 1)), "")
+    if "{" in first:
+        found = _of_recording(path, interval or "1m", symbols, on_refused)
+    else:
+        found = _of_candles(path, interval, symbols, on_refused)
+    found = [series for series in found if series.bars]
+    if not found:
+        raise UsageError(
+            f"{path}: expected bars of {interval or 'some interval'} of "
+            f"{', '.join(symbols) or 'any symbol'}, found none"
+        )
+    return found
+
+
+def _of_candles(
+    path: Path, interval: str, symbols: Sequence[str], on_refused: Callable[[str], None]
+) -> list[Series]:
+    file = CandleFile(path, "" if len(symbols) != 1 else symbols[0], on_refused)
+    intervals = sorted({each for found in file.found.values() for each in found})
+    if not interval and len(intervals) > 1:
+        raise UsageError(f"{path}: holds {', '.join(intervals)}: choose one with --interval")
+    wanted = interval or next(iter(intervals), "")
+    by_symbol: dict[str, dict[int, Observation]] = defaultdict(dict)
+    for row in file.rows():
+        if row.interval == wanted and (not symbols or row.symbol in symbols):
+            opened, high, low, close, volume = map(float, row.prices)
+            by_symbol[row.symbol].setdefault(
+                row.open_ms,
+                Observation(
+                    open_ms=row.open_ms,
+                    open=opened,
+                    high=high,
+                    low=low,
+                    close=close,
+                    volume=volume,
+                ),
+            )
+    return [
+        Series(symbol=symbol, interval=wanted, bars=tuple(bars[at] for at in sorted(bars)))
+        for symbol, bars in sorted(by_symbol.items())
+    ]
+
+
+def _of_recording(
+    path: Path, interval: str, symbols: Sequence[str], on_refused: Callable[[str], None]
+) -> list[Series]:
+    wanted = sorted(symbols or _symbols_in(path, on_refused))
+    observers = {symbol: BarObserver(interval_ms=FIXED_INTERVALS[interval]) for symbol in wanted}
+    bars: dict[str, list[Observation]] = {symbol: [] for symbol in wanted}
+    tape = RecordingTape(
+        paths=[path],
+        symbols=wanted,
+        intervals=[interval],
+        on_refused=on_refused,
+        quoted=set(wanted),
+    )
+    for event in tape:
+        bar_observer = observers[event.symbol]
+        match event:
+            case Trade():
+                bar_observer.see_trade(event)
+            case Quote():
+                bar_observer.see_quote(event)
+            case Bar() if event.trades and event.interval == interval:
+                bars[event.symbol].append(bar_observer.close(event))
+    return [
+        Series(symbol=symbol, interval=interval, bars=tuple(found))
+        for symbol, found in bars.items()
+    ]
+
+
+def _symbols_in(path: Path, on_refused: Callable[[str], None]) -> set[str]:
+    """Symbols with a trade stream in the first lines of a recording."""
+    found = set()
+    for line in islice(LineFile(path, on_refused).lines(), _PROBED_LINES):
+        try:
+            stream = msgspec.json.decode(line.partition(" ")[2], type=_Stream).stream or ""
+        except msgspec.MsgspecError:
+            continue
+        symbol, _, kind = stream.partition("@")
+        if kind == "trade":
+            found.add(symbol.upper())
+    return found
+
+
+def generated_series(
+    symbol: str, *, seed: int, days: float, progress: Callable[[float], None]
+) -> Series:
+    """One-minute bars of the simulator's market, with order flow and spread.
+
+    Args:
+        symbol: any.
+        seed: of the market, as in `[simulator] seed`.
+        days: how much of it.
+        progress: told the share that is done, 0 to 1.
+    """
+    generator = SymbolGenerator(seed, symbol)
+    minutes = max(1, round(days * 1440))
+    bars = []
+    for minute in range(minutes):
+        bars.append(_generated_bar(generator, EPOCH_MS + minute * 60_000))
+        if minute % 200 == 0:
+            progress(minute / minutes)
+    return Series(symbol=symbol, interval="1m", bars=tuple(bars))
+
+
+def _generated_bar(generator: SymbolGenerator, open_ms: int) -> Observation:
+    first = open_ms // SLOT_MS
+    slots = range(first, first + 60_000 // SLOT_MS)
+    prices, bought, sold = [], 0, 0
+    for slot in slots:
+        draw = generator.draw(slot)
+        prices.append(draw.price)
+        if draw.is_sale:
+            sold += draw.quantity
+        else:
+            bought += draw.quantity
+
+    def price(ticks: int) -> float:
+        return float(generator.price_text(ticks))
+
+    return Observation(
+        open_ms=open_ms,
+        open=price(prices[0]),
+        high=price(max(prices)),
+        low=price(min(prices)),
+        close=price(prices[-1]),
+        volume=float(generator.quantity_text(bought + sold)),
+        imbalance=(bought - sold) / (bought + sold),
+        spread=spread_of(generator.tick(slots[-1]).quote),
+    )
+
+
+def pieces(series: Series, begins_anew: Callable[[int, int, int], bool]) -> Iterator[Series]:
+    """The series cut at its long holes: nothing reaches over them, features do not either."""
+    length = FIXED_INTERVALS[series.interval]
+    start = 0
+    for index in range(1, len(series.bars) + 1):
+        is_end = index == len(series.bars)
+        if is_end or begins_anew(
+            series.bars[index - 1].open_ms, series.bars[index].open_ms, length
+        ):
+            yield attrs.evolve(series, bars=series.bars[start:index])
+            start = index

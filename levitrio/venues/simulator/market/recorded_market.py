@@ -1,0 +1,134 @@
+"""The market of a recording, as the exchange sees it: what was played so far. Pure.
+
+A recording says nothing of tick and step, so those are the generated market's for the symbol. Its
+book is the touch alone.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+
+import attrs
+import msgspec
+
+from levitrio.trading.candles import Candle, CandleBuilder
+from levitrio.trading.market import Quote, Trade
+from levitrio.trading.venue_orders import Depth
+from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.simulator.market.market import assets_of
+from levitrio.venues.simulator.market.price_generator import SimulatedMarket, market_of
+
+_KEPT_TRADES = 20_000
+"""Of each symbol: some minutes of a busy pair."""
+
+_decode_trade = msgspec.json.Decoder(Trade).decode
+_decode_quote = msgspec.json.Decoder(Quote).decode
+
+
+@attrs.define(eq=False)
+class _Heard:
+    """What was played of one symbol."""
+
+    quote: Quote | None = None
+    trades: deque[Trade] = attrs.field(factory=lambda: deque(maxlen=_KEPT_TRADES))
+
+
+@attrs.define(eq=False)
+class RecordedMarket:
+    """Remembers what it hears; knows the symbols of the recording only."""
+
+    streams: Sequence[str]
+    """The recording's trade and bookTicker streams."""
+    clock: Callable[[], int]
+    """Market time, ms since 1970."""
+    _heard: dict[str, _Heard] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        names = dict.fromkeys(stream.partition("@")[0].upper() for stream in self.streams)
+        self._heard = {name: _Heard() for name in names if assets_of(name) is not None}
+
+    def hear(self, event: TapeEvent) -> Trade | Quote | None:
+        """Take in one event of `streams`; None for one that is malformed or of nobody here."""
+        symbol, _, kind = event.stream.partition("@")
+        heard = self._heard.get(symbol.upper())
+        if heard is None:
+            return None
+        try:
+            if kind == "trade":
+                trade = _decode_trade(event.data)
+                if not _all_positive(trade.price, trade.quantity):
+                    return None
+                heard.trades.append(trade)
+                return trade
+            quote = _decode_quote(event.data)
+            if not _all_positive(quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity):
+                return None
+            heard.quote = quote
+        except (ValueError, ArithmeticError):
+            # Played as it came; nothing can be matched against it.
+            return None
+        return quote
+
+    def now_ms(self) -> int:
+        return self.clock()
+
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self._heard)
+
+    def rules(self, symbol: str) -> SimulatedMarket | None:
+        return market_of(symbol) if symbol in self._heard else None
+
+    def quote(self, symbol: str) -> Quote | None:
+        return self._heard[symbol].quote
+
+    def depth(self, symbol: str, levels: int) -> Depth | None:
+        quote = self._heard[symbol].quote
+        return None if quote is None or not levels else Depth.of(quote)
+
+    def trades(
+        self, symbol: str, *, from_id: int | None, start_ms: int | None, end_ms: int, limit: int
+    ) -> list[Trade]:
+        made = self._heard[symbol].trades
+        is_newest = limit == 1 and from_id is None and start_ms is None
+        if is_newest and made and made[-1].time_ms <= end_ms:
+            return [made[-1]]
+        found = [
+            trade
+            for trade in made
+            if (from_id is None or trade.trade_id >= from_id)
+            and (start_ms is None or trade.time_ms >= start_ms)
+            and trade.time_ms <= end_ms
+        ]
+        return found[-limit:] if from_id is None and start_ms is None else found[:limit]
+
+    def candles(
+        self, symbol: str, interval: str, *, start_ms: int | None, end_ms: int, limit: int
+    ) -> list[Candle]:
+        builder = CandleBuilder(symbol, interval)
+        made = [candle for trade in self._heard[symbol].trades for candle in builder.add(trade)]
+        current = builder.current()
+        if current is not None:
+            made.append(current)
+        found = [
+            candle
+            for candle in made
+            if (start_ms is None or candle.open_time_ms >= start_ms)
+            and candle.open_time_ms <= end_ms
+        ]
+        return found[-limit:] if start_ms is None else found[:limit]
+
+    def total(self, symbol: str, start_ms: int) -> Candle | None:
+        # A month is longer than any window asked for; a recording rarely crosses one.
+        builder = CandleBuilder(symbol, "1M")
+        for trade in self._heard[symbol].trades:
+            if trade.time_ms >= start_ms:
+                builder.add(trade)
+        return builder.current()
+
+    def prepare(self, symbol: str, start_ms: int) -> Iterator[None]:
+        """Nothing to do: everything is in memory."""
+        yield from ()
+
+
+def _all_positive(*values: Decimal) -> bool:
+    return all(value.is_finite() and value > 0 for value in values)
