@@ -113,7 +113,14 @@ def _empty(name: str) -> Path:
 
 
 def _write(name: str, value: Any) -> None:
-    (RECORDED / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    text = json.dumps(value, indent=1, sort_keys=True)
+    text = re.sub(r'\[\s+("[^"]*"(?:,\s+"[^"]*")*)\s+\]', _on_one_line, text)
+    (RECORDED / f"{name}.json").write_text(text + "\n")
+
+
+def _on_one_line(words: "re.Match[str]") -> str:
+    joined = re.sub(r"\s+", " ", words[1])
+    return f"[{joined}]"
 
 
 if __name__ == "__main__":

@@ -295,10 +295,20 @@ def load(name: str) -> Any:
 
 
 def literals(folder: Path) -> set[str]:
-    """Every text that stands as a whole in the source files of a folder."""
+    """Every text that stands as a whole in the source files of a folder.
+
+    Keys of dictionaries and sides of comparisons do not count: they read a word, and would keep
+    one that is no longer written.
+    """
     found: set[str] = set()
     for path in folder.rglob("*.py"):
+        read: set[int] = set()
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
+            if isinstance(node, ast.Dict):
+                read.update(id(key) for key in node.keys)
+            elif isinstance(node, ast.Compare):
+                read.update(id(side) for side in ast.walk(node))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if id(node) not in read:
+                    found.add(node.value)
     return found
