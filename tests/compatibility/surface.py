@@ -308,7 +308,6 @@ def literals(folder: Path) -> set[str]:
                 read.update(id(key) for key in node.keys)
             elif isinstance(node, ast.Compare):
                 read.update(id(side) for side in ast.walk(node))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if id(node) not in read:
-                    found.add(node.value)
+            elif isinstance(node, ast.Constant) and id(node) not in read:
+                found.add(str(node.value))
     return found

@@ -15,7 +15,8 @@ def test_commands_and_their_options(home: Path) -> None:
     """What help lists, but for its prose: commands, arguments, options, defaults and limits."""
     now, recorded = of_commands(home), load("commands.json")
     assert now.keys() == recorded.keys()
-    assert {words: says for words, says in now.items() if says != recorded[words]} == {}
+    changed = {words: says for words, says in now.items() if says != recorded[words]}
+    assert not changed, json.dumps(changed, indent=1)
 
 
 def test_settings_of_fleet_toml() -> None:

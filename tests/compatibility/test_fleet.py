@@ -1,5 +1,6 @@
 """A running fleet shows, answers and writes what one of 8b022be did."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def test_a_running_fleet(home: Path, tmp_path: Path) -> None:
         for name in recorded
         if (lines := _differences(name, found[name], recorded[name], has_http=has_http))
     }
-    assert differences == {}
+    assert not differences, json.dumps(differences, indent=1)
 
 
 def _differences(name: str, now: Any, recorded: Any, *, has_http: bool) -> Any:
@@ -56,17 +57,25 @@ def _differences(name: str, now: Any, recorded: Any, *, has_http: bool) -> Any:
         lines = {key: _of_answer(now.get(key), answer) for key, answer in recorded.items()}
         return {key: found for key, found in lines.items() if found}
     if name in METRICS:
-        # A counter that nothing had counted when it was recorded has no labels there.
-        empty = {key for key, parts in recorded.items() if all("type" in part for part in parts)}
-        known = {key: now[key] if key in empty else parts for key, parts in recorded.items()}
-        return difference(now, known) + [
-            f"labels: {key} {now[key]}, recorded {parts}"
-            for key, parts in recorded.items()
-            if set(parts) - set(now[key])
-        ]
+        return _of_metrics(now, recorded)
     if name in RECORDS:
         return _of_records(now, recorded, has_http=has_http)
     return [] if now == recorded else _unequal(now, recorded)
+
+
+def _of_metrics(now: Any, recorded: Any) -> list[str]:
+    """A counter that had counted nothing when it was recorded shows no labels there."""
+    empty = {name for name, parts in recorded.items() if all("type" in part for part in parts)}
+    return [
+        *(f"new: {name}" for name in now.keys() - recorded.keys()),
+        *(f"gone: {name}" for name in recorded.keys() - now.keys()),
+        *(
+            f"labels: {name} {now[name]}, recorded {recorded[name]}"
+            for name in now.keys() & recorded.keys()
+            if now[name] != recorded[name]
+            and not (name in empty and set(recorded[name]) <= set(now[name]))
+        ),
+    ]
 
 
 def _of_answer(now: Any, recorded: Any) -> list[str]:
