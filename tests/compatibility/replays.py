@@ -1,8 +1,8 @@
 """Replays of both recordings of ../shared/data/hftbacktest, reduced to digests and figures.
 
-Three fleets: `averages` with built-in strategies; `coins` with a seeded strategy that crashes,
-entries that rest and orders that arrive late; `losses` with an ensemble of rules, entries that
-never take, denials, and a loss limit that flattens.
+Four fleets: `averages` with built-in strategies; `coins` with a seeded strategy that crashes,
+entries that rest and orders that arrive late; `losses` with entries that never take, denials,
+and a loss limit that flattens; `voices` with ensembles of rules.
 
 A report knows neither the machine's time nor its speed. One thing is replaced before it is
 digested: the folder of the strategies, which stands in the place of a crash.
@@ -18,7 +18,7 @@ from tests.compatibility.surface import HERE, levi
 
 RECORDINGS = HERE.resolve().parents[2] / "shared" / "data" / "hftbacktest"
 FILES = ("btcusdt_20240808.gz", "ethusdt_20240808.gz")
-FLEETS = ("averages", "coins", "losses")
+FLEETS = ("averages", "coins", "losses", "voices")
 
 
 def replayed(name: str, folder: Path) -> dict[str, Any]:
