@@ -13,7 +13,7 @@ from tests.compatibility.surface import RunningFleet, load
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("kind", data.KINDS)
+@pytest.mark.parametrize("kind", ["stopped", pytest.param("killed", marks=pytest.mark.long)])
 def test_a_data_folder(kind: str, home: Path, tmp_path: Path) -> None:
     """Positions, halt, failed and paused engines, incidents: as they were left.
 

@@ -13,7 +13,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", FLEETS)
+@pytest.mark.parametrize(
+    "name", [FLEETS[0], *(pytest.param(name, marks=pytest.mark.long) for name in FLEETS[1:])]
+)
 def test_a_replay_is_the_recorded_one(name: str, tmp_path: Path) -> None:
     """First the parts, which say where a difference is; then every byte of the report."""
     now, recorded = replayed(name, tmp_path), load(f"replay_{name}.json")
