@@ -34,26 +34,26 @@ test *args:
 coverage *args:
     {{python}} -m pytest -n auto --dist worksteal --cov --cov-report=term {{args}}
 
-# What foreign programs, virtual days and long kill loops say; many minutes.
-judges *args: _judges-tools models
-    {{python}} -m pytest tests --ignore=tests/acceptance -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long {{args}}
-    {{python}} -m pytest tests/acceptance --override-ini=addopts=-ra --no-cov --durations=10 {{args}}
-
-# The judges without those that measure this machine.
-judges-of-behaviour: _judges-tools models
+# What foreign programs, a real browser, virtual days and long kill loops say, in seeded samples; many minutes.
+acceptance *args: _acceptance-tools models
     {{python}} -m pytest tests --ignore=tests/acceptance -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long
-    {{python}} -m pytest tests/acceptance --override-ini=addopts=-ra --no-cov --durations=10 -m "not timing"
+    {{python}} -m pytest tests/acceptance --override-ini=addopts=-ra --no-cov --durations=10 -m "not timing" {{args}}
+
+# The same whole: 10,000 kills, and the figures of this machine, which wants to be quiet. Before a release; hours.
+acceptance-full *args: _acceptance-tools models
+    LEVI_KILLS=10000 {{python}} -m pytest tests --ignore=tests/acceptance -n auto --dist worksteal --override-ini=addopts=-ra --no-cov -m long
+    LEVI_KILLS=10000 {{python}} -m pytest tests/acceptance --override-ini=addopts=-ra --no-cov --durations=10 {{args}}
 
 # Features, worker pool and `levi train`, with the extra [ml]: it is fetched if it is not here.
 models *args: _models-tools
     {{python}} -m pytest tests/inference tests/training tests/app/wiring/test_models.py tests/cli/test_train.py -n auto --dist worksteal {{args}}
 
-# What it costs, beside the least that anybody could pay: one table, one JSON document; minutes.
-bench *args:
+# What it costs, beside a floor or a peer in the same run: one table, one JSON document; minutes.
+bench *args: _benchmark-tools
     {{python}} -m benchmarks {{args}}
 
-# A browser, a terminal, two more shells and Prometheus' own tool, where that is possible; judges that miss theirs say so.
-_judges-tools:
+# A browser, a terminal, two more shells and Prometheus' own tool, where that is possible; a test that misses its program says so.
+_acceptance-tools:
     #!/usr/bin/env bash
     for program in chromium chromedriver promtool strace tmux zsh fish; do
         command -v "$program" > /dev/null || missing=1
@@ -69,6 +69,10 @@ _models-tools:
     {{python}} -c "import lightgbm, numpy, onnx, onnxruntime, talib, trio_parallel" 2> /dev/null && exit
     {{python}} -m pip install -q -e '.[dev,ml]' -c config/constraints.txt ||
         echo "[ml] cannot be installed here: the tests that need it are skipped, see below" >&2
+
+# The peers that the benchmarks measure beside us; nothing of levitrio imports them.
+_benchmark-tools:
+    {{python}} -c "import fastapi, httptools, orjson, uvicorn, uvloop" 2> /dev/null || {{python}} -m pip install -q -e '.[benchmarks]' -c config/constraints.txt
 
 # The fifteen engines of the example, on the built-in simulator.
 run *args:

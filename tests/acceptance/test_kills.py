@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.paths import ROOT
 
 KILLS = int(os.environ.get("LEVI_KILLS", "300"))
-"""10,000 by hand before a release: LEVI_KILLS=10000 just judges -k kills."""
+"""`just acceptance-full` kills 10,000 times, before a release."""
 
 
 def test_kills(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.app.soak import run_soak
+
+pytestmark = pytest.mark.long
 
 
 def test_the_same_seed_gives_the_same_day(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from levitrio.venues.simulator.exchange.parameters import Parameters
 from tests.app.conftest import HOLDER
 from tests.app.virtual import VirtualFleet, running_fleet, write_fleet
 
+pytestmark = pytest.mark.long
+
+
 KEY = "K7hQ2mZp9XcV4bNw8RtY1uJs6LfD3gAe"
 SECRET = "S3xW8vBn5KqT2yHj7MdR9pGc4ZuF6aLe"
 

@@ -209,8 +209,16 @@ async def test_one_that_swallows_cancellation_is_calmed(autojump_clock: MockCloc
 
 
 async def test_what_has_not_begun_can_be_calmed(autojump_clock: MockClock) -> None:
-    """Nothing to shield yet is no error."""
-    Containment(trio.sleep_forever).quiesce()
+    """Nothing to shield yet is no error, and the run that follows can still be stopped."""
+    containment = Containment(trio.sleep_forever)
+    containment.quiesce()
+    assert containment.place() == ""
+    assert not containment.over
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(containment.run)
+        await trio.testing.wait_all_tasks_blocked()
+        containment.stop()
+    assert containment.over
 
 
 async def test_tasks_of_an_open_nursery_are_waited_for(autojump_clock: MockClock) -> None:

@@ -7,6 +7,7 @@ the time; the test adds the restart budget and that the wanted state is reached 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,9 @@ from levitrio.supervision.restart import RestartPolicy
 from levitrio.supervision.start_order import GroupRule
 from levitrio.supervision.supervisor import Supervisor
 from tests.supervision.scripted import Ended, World
+
+pytestmark = pytest.mark.long
+
 
 NAMES = ("A", "B", "C", "D")
 POLICY = RestartPolicy(max_restarts=3, window=600.0, stable_after=120.0)

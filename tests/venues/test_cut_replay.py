@@ -32,9 +32,12 @@ RECORDINGS = {
 }
 STREAMS = ("trade", "bookTicker", "kline_1m")
 
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="needs the recordings of the shared data beside this checkout"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason="needs the recordings of the shared data beside this checkout"
+    ),
+]
 
 
 LINES = 7_000

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import attrs
+import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
@@ -16,6 +17,9 @@ from levitrio.venues.binance.market_data.feed import BinanceFeed
 from levitrio.venues.binance.rest import RestClient
 from levitrio.venues.simulator.exchange.faults import Faults
 from levitrio.venues.simulator.server.simulator import Simulator
+
+pytestmark = pytest.mark.long
+
 
 STREAMS = ("trade", "bookTicker", "kline_1m", "depth@100ms")
 

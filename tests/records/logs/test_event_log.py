@@ -99,11 +99,18 @@ async def test_waiting_ends_with_the_next_event() -> None:
 
 
 async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
-    """The reader is gone; the next event wakes nobody."""
+    """The next event wakes no task that has given up, and the next wait is a wait of its own."""
     log = make()
-    with trio.move_on_after(0):
+    with trio.move_on_after(0) as given_up:
         await log.wait_newer(0)
+    assert given_up.cancelled_caught
+    assert log._lot.statistics().tasks_waiting == 0
     log.emit("kind", "text")
+    with trio.fail_after(1):
+        await log.wait_newer(0)
+    with trio.move_on_after(0) as too_early:
+        await log.wait_newer(1)
+    assert too_early.cancelled_caught
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ from levitrio.trading.market import Bar
 from levitrio.trading.market_view import MarketView
 from tests.replay.files import DATA, write_fleet, write_lines
 
+pytestmark = pytest.mark.long
+
+
 real_data = pytest.mark.skipif(not DATA.exists(), reason="the shared data is not here")
 
 HEADER = "time,open,high,low,close,volume"

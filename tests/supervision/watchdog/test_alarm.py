@@ -21,7 +21,7 @@ from levitrio.supervision.watchdog.flight_recorder import last_culprit
 from tests.paths import ROOT
 from tests.supervision.watchdog import stalls
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @contextmanager
@@ -195,7 +195,11 @@ def test_nothing_to_do() -> None:
 
     async def main() -> None:
         watchdog = Watchdog(ownership=stalls.OWNERSHIP, on_blocked=print, blocked_after=0)
-        with trio.move_on_after(60):
+        with trio.move_on_after(60) as minute:
             await watchdog.run()
+        assert minute.cancelled_caught, "expected it to live until it is cancelled"
 
+    before = signal.getsignal(signal.SIGALRM)
     trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
