@@ -10,6 +10,7 @@ from levitrio.errors import JournalUnavailable
 from levitrio.records.journal.entries import Entry
 from levitrio.trading.orders import NEXT, Fill, Order, OrderStatus
 from levitrio.venues.base import AccountBalances, BrokerUnavailable, MassStatus, OrderReport
+from tests.factories import make_fill
 
 
 @attrs.define(eq=False)
@@ -116,15 +117,12 @@ class FakeBroker:
         return self.known.get(order.client_id)
 
     def filled(self, order: Order) -> OrderReport:
-        fill = Fill(
+        fill = make_fill(
             client_id=order.client_id,
             symbol=order.symbol,
             side=order.side,
             price=self.price,
             quantity=order.quantity,
-            fee=Decimal(0),
-            fee_asset="USDT",
-            time_ms=0,
             venue="fake",
         )
         return OrderReport(client_id=order.client_id, status=OrderStatus.FILLED, fills=(fill,))

@@ -1,7 +1,6 @@
 """Orders of the last run whose engines are not in the file any more."""
 
 import sqlite3
-from decimal import Decimal
 from pathlib import Path
 
 import trio
@@ -11,8 +10,8 @@ from levitrio.gateway.order_ids import OrderIds
 from levitrio.records.journal.entries import IntentEntry
 from levitrio.records.journal.journal import Journal
 from levitrio.records.worker_threads import inline
-from levitrio.trading.orders import Order, OrderType, Side
 from tests.app.virtual import running_fleet, write_fleet
+from tests.factories import make_order
 
 
 async def test_a_leftover_of_an_engine_that_is_gone(
@@ -24,13 +23,10 @@ async def test_a_leftover_of_an_engine_that_is_gone(
     journal = Journal(config.fleet.data_dir / "journal.db", offload=inline)
     journal.open()
     seq = journal.reserve()
-    order = Order(
+    order = make_order(
         client_id=OrderIds(journal.token, lambda: seq).make(seq),
         symbol="BNBUSDT",
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        price=Decimal(500),
+        price=500,
     )
     journal.append_nowait(
         IntentEntry(seq=seq, order=order, incarnation=1, reason="signal", wall_ms=1, market_ms=1)

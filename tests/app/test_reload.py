@@ -8,9 +8,10 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.errors import ControlError
-from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
+from levitrio.trading.orders import OrderStatus
 from tests.app.conftest import HOLDER
 from tests.app.virtual import PEER, VirtualFleet, running_fleet, write_fleet
+from tests.factories import make_order
 
 pytestmark = pytest.mark.usefixtures("own_strategies")
 
@@ -79,12 +80,10 @@ async def test_a_new_symbols_orders_rest_in_its_market(
         await trio.sleep(10)
         quote = fleet.assembly.markets["XRPUSDT"].quote
         assert quote is not None
-        order = Order(
+        order = make_order(
             client_id="by-hand",
             symbol="XRPUSDT",
-            side=Side.BUY,
-            type=OrderType.LIMIT,
-            quantity=Decimal(10),
+            quantity=10,
             price=quote.bid,
         )
         broker = fleet.assembly.gateway.broker

@@ -3,7 +3,6 @@
 import csv
 import json
 import sqlite3
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from levitrio.cli.main import main
 from levitrio.records.journal.entries import HaltEntry, IntentEntry, OutcomeEntry
 from levitrio.records.journal.journal import Journal
 from levitrio.records.worker_threads import inline
-from levitrio.trading.orders import Fill, Order, OrderStatus, Side
+from levitrio.trading.orders import OrderStatus
+from tests.factories import make_fill, make_order
 
 
 @pytest.fixture
@@ -24,19 +24,12 @@ def journal(tmp_path: Path) -> Path:
     async def write() -> None:
         journal = Journal(path, offload=inline)
         journal.open()
-        order = Order(
-            client_id="levi-0-1-0", symbol="BTCUSDT", side=Side.BUY, quantity=Decimal("0.10")
-        )
-        fill = Fill(
-            client_id="levi-0-1-0",
-            symbol="BTCUSDT",
-            side=Side.BUY,
-            price=Decimal("61837.63000000"),
-            quantity=Decimal("0.10"),
-            fee=Decimal("0.5"),
-            fee_asset="USDT",
+        order = make_order(quantity="0.10")
+        fill = make_fill(
+            price="61837.63000000",
+            quantity="0.10",
+            fee="0.5",
             time_ms=5,
-            venue="paper",
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(journal.run)

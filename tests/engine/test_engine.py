@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -16,25 +15,15 @@ from levitrio.engine.inbox import Inbox
 from levitrio.strategies import Signal, Strategy
 from levitrio.trading.clock import LiveClock, TapeClock
 from levitrio.trading.market import Bar, Quote, Trade
-from levitrio.trading.orders import Fill, Side
+from levitrio.trading.orders import Fill
+from tests.factories import make_fill, make_trade
 
 LONG = Signal(side="long")
 
 
-def trade(trade_id: int, time_ms: int = 0) -> Trade:
-    return Trade.of("BTCUSDT", "100", time=time_ms or trade_id, trade_id=trade_id)
-
-
-FILL = Fill(
+FILL = make_fill(
     client_id="a",
-    symbol="BTCUSDT",
-    side=Side.BUY,
-    price=Decimal(1),
-    quantity=Decimal(1),
-    fee=Decimal(0),
-    fee_asset="USDT",
-    time_ms=0,
-    venue="paper",
+    price=1,
 )
 
 
@@ -108,10 +97,10 @@ async def test_events_arrive_in_order(autojump_clock: MockClock) -> None:
     recorder = Recorder()
     harness = Harness(recorder)
     async with harness.running():
-        harness.put(trade(1))
+        harness.put(make_trade(1))
         harness.put(Quote.of("BTCUSDT", "1", "2", update_id=5))
         harness.put(Bar.of("BTCUSDT", "1", open_time=60_000))
-        harness.put(trade(2, 120_001))
+        harness.put(make_trade(2, time_ms=120_001))
         await wait_all_tasks_blocked()
     events = [call for call in recorder.calls if call[0] != "cycle"]
     assert events == [("trade", 1), ("quote", 5), ("bar", 60_000), ("trade", 2)]
@@ -129,7 +118,7 @@ async def test_a_long_queue_lets_others_run(autojump_clock: MockClock) -> None:
             await trio.lowlevel.checkpoint()
 
     for i in range(1, 10 * BATCH):
-        harness.put(trade(i))
+        harness.put(make_trade(i))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(neighbour)
         async with harness.running():
@@ -150,7 +139,7 @@ async def test_signals_of_plain_and_async_methods(autojump_clock: MockClock) -> 
 
     harness = Harness(Both("BTCUSDT"))
     async with harness.running():
-        harness.put(trade(1))
+        harness.put(make_trade(1))
         harness.put(Quote.of("BTCUSDT", "1", "2"))
         await trio.sleep(2)
     assert [signal.side for signal in harness.signals] == ["long", "flat"]
@@ -164,7 +153,7 @@ async def test_a_wrong_answer_is_a_clear_error(autojump_clock: MockClock) -> Non
             return "long"
 
     harness = Harness(Wrong("BTCUSDT"))
-    harness.put(trade(1))
+    harness.put(make_trade(1))
     with pytest.raises(TypeError, match="on_trade: expected a Signal or None, got str"):
         await harness.engine.run(lambda: None)
 
@@ -177,7 +166,7 @@ async def test_a_generator_mistake_is_a_clear_error(autojump_clock: MockClock) -
             yield LONG
 
     harness = Harness(Yields("BTCUSDT"))
-    harness.put(trade(1))
+    harness.put(make_trade(1))
     with pytest.raises(TypeError, match="got generator"):
         await harness.engine.run(lambda: None)
 
@@ -193,7 +182,7 @@ async def test_a_crash_loses_only_its_own_event(autojump_clock: MockClock) -> No
 
     harness = Harness(Fragile())
     for i in range(1, 6):
-        harness.put(trade(i))
+        harness.put(make_trade(i))
     with pytest.raises(ValueError, match="two"):
         await harness.engine.run(lambda: None)
     heir = Recorder()
@@ -209,7 +198,7 @@ async def test_cycles_follow_market_time(autojump_clock: MockClock) -> None:
     harness = Harness(recorder)
     async with harness.running():
         for trade_id, time_ms in enumerate((1_000, 1_500, 2_100, 7_300, 7_400), start=1):
-            harness.put(trade(trade_id, time_ms))
+            harness.put(make_trade(trade_id, time_ms=time_ms))
         await wait_all_tasks_blocked()
     assert recorder.of("cycle") == [datetime.fromtimestamp(s, UTC) for s in (2, 7)]
 
@@ -269,7 +258,7 @@ async def test_state_is_saved_and_restored(autojump_clock: MockClock) -> None:
     harness = Harness(Counter())
     async with harness.running():
         for i in range(1, 4):
-            harness.put(trade(i))
+            harness.put(make_trade(i))
         await wait_all_tasks_blocked()
     saved = harness.engine.saved_state
     assert saved == {"count": 3}
@@ -286,7 +275,7 @@ async def test_state_must_be_plain_data(autojump_clock: MockClock) -> None:
             return object()
 
     harness = Harness(Odd())
-    harness.put(trade(1))
+    harness.put(make_trade(1))
     with pytest.raises(ValueError, match="plain data"):
         await harness.engine.run(lambda: None)
 
@@ -325,7 +314,7 @@ async def test_a_slow_engine_harms_nobody(autojump_clock: MockClock) -> None:
             nursery.start_soon(engine.run, lambda: None)
         for number in range(1, count + 1):
             for inbox in inboxes.values():
-                inbox.put(trade(number))
+                inbox.put(make_trade(number))
             await trio.sleep(0.1)
         quick, slow = (inbox.statistics() for inbox in inboxes.values())
         nursery.cancel_scope.cancel()

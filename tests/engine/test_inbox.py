@@ -9,19 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levitrio.engine.inbox import Inbox
-from levitrio.trading.market import Bar, MarketEvent, Quote, Trade
-
-
-def trade(n: int) -> Trade:
-    return Trade.of("BTCUSDT", n + 1, time=n, trade_id=n)
-
-
-def quote(n: int) -> Quote:
-    return Quote.of("BTCUSDT", n + 1, n + 2, update_id=n)
-
-
-def bar(n: int) -> Bar:
-    return Bar.of("BTCUSDT", n + 1, open_time=n * 60_000)
+from levitrio.trading.market import MarketEvent, Quote
+from tests.factories import make_bar, make_quote, make_trade
 
 
 class Model:
@@ -75,7 +64,11 @@ def test_inbox_is_its_model(capacity: int, steps: list[str]) -> None:
     """Whatever is put, popped, opened and closed: same events, same counts, bounded memory."""
     inbox = Inbox(capacity)
     model = Model(capacity)
-    make: dict[str, Callable[[int], MarketEvent]] = {"trade": trade, "quote": quote, "bar": bar}
+    make: dict[str, Callable[[int], MarketEvent]] = {
+        "trade": make_trade,
+        "quote": make_quote,
+        "bar": make_bar,
+    }
     for n, step in enumerate(steps):
         if step in make:
             event = make[step](n)
@@ -110,7 +103,7 @@ def test_inbox_is_its_model(capacity: int, steps: list[str]) -> None:
 def test_same_quote_object_twice() -> None:
     """A feed that repeats one quote object gets it delivered once, at its latest place."""
     inbox = Inbox()
-    same, between = quote(1), trade(2)
+    same, between = make_quote(1), make_trade(2)
     fill(inbox, [same, between, same])
     assert list(inbox.drain()) == [between, same]
     assert inbox.statistics().conflated == 1
@@ -124,43 +117,43 @@ def fill(inbox: Inbox, events: Iterable[MarketEvent]) -> None:
 def test_overflow_keeps_an_unread_quote() -> None:
     """The oldest trade makes room even when the quote that counts stands before it."""
     inbox = Inbox(2)
-    first = quote(0)
-    fill(inbox, [first, trade(1), trade(2), trade(3)])
-    assert list(inbox.drain()) == [first, trade(2), trade(3)]
+    first = make_quote(0)
+    fill(inbox, [first, make_trade(1), make_trade(2), make_trade(3)])
+    assert list(inbox.drain()) == [first, make_trade(2), make_trade(3)]
 
 
 def test_drain_leaves_the_rest_to_the_next_incarnation() -> None:
     """A consumer that dies in the middle of a batch loses the event that killed it, no other."""
     inbox = Inbox()
-    fill(inbox, [trade(n) for n in range(5)])
+    fill(inbox, [make_trade(n) for n in range(5)])
 
     def die() -> None:
         for event in inbox.drain():
-            if event == trade(2):
+            if event == make_trade(2):
                 raise RuntimeError("the strategy's own")
 
     with pytest.raises(RuntimeError, match="own"):
         die()
-    assert list(inbox.drain()) == [trade(3), trade(4)]
+    assert list(inbox.drain()) == [make_trade(3), make_trade(4)]
     assert inbox.statistics().delivered_trades == 5
 
 
 def test_drain_is_one_batch() -> None:
     """What arrives while a batch is worked on belongs to the next, so a batch ends."""
     inbox = Inbox()
-    fill(inbox, [trade(0), trade(1)])
+    fill(inbox, [make_trade(0), make_trade(1)])
     seen = []
     for event in inbox.drain():
         seen.append(event)
-        inbox.put(trade(len(seen) + 10))
-    assert seen == [trade(0), trade(1)]
+        inbox.put(make_trade(len(seen) + 10))
+    assert seen == [make_trade(0), make_trade(1)]
     assert len(inbox) == 2
 
 
 def test_drain_of_an_inbox_closed_meanwhile() -> None:
     """Closing in the middle of a batch ends the batch without an error."""
     inbox = Inbox()
-    fill(inbox, [trade(0), trade(1)])
+    fill(inbox, [make_trade(0), make_trade(1)])
     batch = inbox.drain()
     next(batch)
     inbox.close()
@@ -185,8 +178,8 @@ async def test_wait_wakes_on_put(autojump_clock: trio.testing.MockClock) -> None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(consume)
         await trio.testing.wait_all_tasks_blocked()
-        fill(inbox, [trade(0), quote(1), trade(2)])
-    assert seen == [trade(0), quote(1), trade(2)]
+        fill(inbox, [make_trade(0), make_quote(1), make_trade(2)])
+    assert seen == [make_trade(0), make_quote(1), make_trade(2)]
 
 
 async def test_wake_without_an_event() -> None:
@@ -203,7 +196,7 @@ async def test_wake_without_an_event() -> None:
 async def test_wait_is_a_checkpoint_when_full() -> None:
     """With events waiting, `wait` returns but lets others run and lets cancellation in."""
     inbox = Inbox()
-    inbox.put(trade(0))
+    inbox.put(make_trade(0))
     with trio.testing.assert_checkpoints():
         await inbox.wait()
     with trio.CancelScope() as scope:
@@ -219,9 +212,9 @@ async def test_cancelled_wait_loses_nothing(autojump_clock: trio.testing.MockClo
     with trio.move_on_after(1) as scope:
         await inbox.wait()
     assert scope.cancelled_caught
-    inbox.put(trade(0))
+    inbox.put(make_trade(0))
     await inbox.wait()
-    assert inbox.pop() == trade(0)
+    assert inbox.pop() == make_trade(0)
 
 
 async def test_cancelled_in_the_moment_of_waking() -> None:
@@ -237,7 +230,7 @@ async def test_cancelled_in_the_moment_of_waking() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(consume)
         await trio.testing.wait_all_tasks_blocked()
-        inbox.put(trade(0))
+        inbox.put(make_trade(0))
         scope.cancel()
     assert len(inbox) == 1
 
@@ -250,7 +243,7 @@ async def test_two_waiters_are_a_bug() -> None:
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(trio.BusyResourceError):
             await inbox.wait()
-        inbox.put(trade(0))
+        inbox.put(make_trade(0))
 
 
 async def test_closed_inbox_does_not_wake(autojump_clock: trio.testing.MockClock) -> None:
@@ -261,9 +254,9 @@ async def test_closed_inbox_does_not_wake(autojump_clock: trio.testing.MockClock
         async with trio.open_nursery() as nursery:
             nursery.start_soon(inbox.wait)
             await trio.testing.wait_all_tasks_blocked()
-            inbox.put(trade(0))
+            inbox.put(make_trade(0))
     assert scope.cancelled_caught
     inbox.open()
-    inbox.put(trade(1))
+    inbox.put(make_trade(1))
     await inbox.wait()
-    assert list(inbox.drain()) == [trade(1)]
+    assert list(inbox.drain()) == [make_trade(1)]

@@ -8,6 +8,7 @@ import trio
 
 from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType
 from levitrio.venues.base import MassStatus, OrderReport
+from tests.factories import make_fill
 
 
 @attrs.define(eq=False)
@@ -106,15 +107,12 @@ class RestingVenue:
 
     def _fill(self, order: Order, quantity: Decimal) -> None:
         self.fills.append(
-            Fill(
+            make_fill(
                 client_id=order.client_id,
                 symbol=order.symbol,
                 side=order.side,
                 price=order.price or self.price,
                 quantity=quantity,
-                fee=Decimal(0),
-                fee_asset="USDT",
-                time_ms=0,
                 venue=self.venue,
                 trade_id=len(self.fills) + 1,
             )

@@ -16,33 +16,12 @@ from levitrio.gateway.balance_monitor import CONFIRM, PATIENCE, PERIOD, BalanceM
 from levitrio.gateway.symbol_state import Block, SymbolState
 from levitrio.trading.market import Quote
 from levitrio.trading.market_view import MarketView
-from levitrio.trading.orders import Fill, Side
+from levitrio.trading.orders import Side
 from levitrio.trading.position import Position
+from tests.factories import make_fill
 from tests.fakes import FakeBroker, FakeReport
 
 TENTHS = st.decimals(min_value="0.1", max_value="1000", places=1)
-
-
-def fill(
-    quantity: str | Decimal,
-    price: str | Decimal = "100",
-    *,
-    side: Side = Side.BUY,
-    fee: str | Decimal = "0",
-    fee_asset: str = "USDT",
-    client_id: str = "levi-0-1-0",
-) -> Fill:
-    return Fill(
-        client_id=client_id,
-        symbol="BTCUSDT",
-        side=side,
-        price=Decimal(price),
-        quantity=Decimal(quantity),
-        fee=Decimal(fee),
-        fee_asset=fee_asset,
-        time_ms=1,
-        venue="fake",
-    )
 
 
 def symbol_state_of(symbol: str = "BTCUSDT") -> SymbolState:
@@ -116,7 +95,7 @@ async def test_the_first_reading_is_believed_at_once(autojump_clock: MockClock) 
 async def test_what_our_fills_moved_is_no_capital(autojump_clock: MockClock) -> None:
     """An account of 10,000 that bought for 3,000 holds 7,000, and its capital is 10,000."""
     harness = Harness(known=Decimal(10_000), held={"USDT": Decimal("6999.97"), "BTC": Decimal(30)})
-    harness.symbol_state.apply(fill("30", fee="0.03"))
+    harness.symbol_state.apply(make_fill(quantity="30", fee="0.03"))
     async with harness.running():
         await trio.sleep(3 * PERIOD)
         assert harness.account.capital == Decimal(10_000)
@@ -131,7 +110,7 @@ async def test_a_deposit_is_no_gain_and_a_withdrawal_no_loss(
 ) -> None:
     """Seen twice it counts; who was 2 % down stays 2 % down."""
     harness = Harness(known=Decimal(10_000), held={"USDT": Decimal(10_000)})
-    harness.symbol_state.apply(fill("10"))
+    harness.symbol_state.apply(make_fill(quantity="10"))
     harness.held.update({"USDT": Decimal(9_000), "BTC": Decimal(10)})
     harness.symbol_state.market.see(Quote.of("BTCUSDT", "80", "80"))
     account = harness.account
@@ -153,11 +132,11 @@ async def test_a_deposit_is_no_gain_and_a_withdrawal_no_loss(
 async def test_a_fill_on_its_way_is_no_deposit(autojump_clock: MockClock) -> None:
     """The venue knows of a sale a moment before we do: the second look sees no difference."""
     harness = Harness(known=Decimal(10_000), held={"USDT": Decimal(7_000), "BTC": Decimal(30)})
-    harness.symbol_state.apply(fill("30"))
+    harness.symbol_state.apply(make_fill(quantity="30"))
     async with harness.running():
         harness.held.update({"USDT": Decimal(10_000), "BTC": Decimal(0)})
         await trio.sleep(PERIOD + 1)
-        harness.symbol_state.apply(fill("30", side=Side.SELL, client_id="levi-0-2-0"))
+        harness.symbol_state.apply(make_fill(Side.SELL, "30", client_id="levi-0-2-0"))
         await trio.sleep(3 * PERIOD)
         assert harness.account.capital == Decimal(10_000)
         assert harness.report.kinds() == []
@@ -170,7 +149,7 @@ async def test_a_fill_during_the_question_is_asked_about_again(autojump_clock: M
     harness.broker.delay = 0.2
     async with harness.running():
         await trio.sleep(0.1)
-        harness.symbol_state.apply(fill("30"))
+        harness.symbol_state.apply(make_fill(quantity="30"))
         assert not harness.account.is_capital_known
         harness.broker.held = {"USDT": Decimal(7_000), "BTC": Decimal(30)}
         await trio.sleep(5)
@@ -204,7 +183,7 @@ async def test_a_venue_that_cannot_be_asked_is_asked_again(autojump_clock: MockC
 async def test_coins_that_are_gone_stop_their_symbol(autojump_clock: MockClock) -> None:
     """Somebody moved them: told once, no order leaves, and trading goes on when they are back."""
     harness = Harness(known=Decimal(10_000), held={"USDT": Decimal(7_000), "BTC": Decimal(30)})
-    harness.symbol_state.apply(fill("30"))
+    harness.symbol_state.apply(make_fill(quantity="30"))
     async with harness.running():
         harness.held["BTC"] = Decimal(29)
         await trio.sleep(PERIOD + 1)
@@ -267,7 +246,7 @@ def test_capital_is_what_no_fill_explains(
         fee /= 1_000
         asset = ("USDT", "BTC", "BNB")[where]
         position.apply(
-            fill(quantity, price, side=side, fee=fee, fee_asset=asset, client_id=f"{number}")
+            make_fill(side, quantity, price, fee=fee, fee_asset=asset, client_id=f"{number}")
         )
         balance -= quantity * price * side.sign + (fee if asset == "USDT" else 0)
     assert abs(balance - position.quote_moved() - capital) < Decimal("1e-15")

@@ -18,9 +18,10 @@ from levitrio.records.journal.entries import (
     OutcomeEntry,
 )
 from levitrio.trading.filters import SymbolFilters, SymbolRules
-from levitrio.trading.orders import Fill, Order, OrderStatus, Side
+from levitrio.trading.orders import Order, OrderStatus, Side
 from levitrio.trading.risk import Permission, RiskRules, TradingState
 from levitrio.venues.base import OrderReport
+from tests.factories import make_fill, make_order
 from tests.fakes import FakeBroker, FakeJournal
 from tests.gateway.harness import FLAT, LONG, SHORT, Harness
 
@@ -452,16 +453,10 @@ async def test_restore_folds_the_journal(autojump_clock: MockClock) -> None:
     """Books come from fills, the trading state from the newest halt."""
     harness = Harness()
     fills = tuple(
-        Fill(
+        make_fill(
             client_id=client_id,
-            symbol="BTCUSDT",
-            side=Side.BUY,
             price=Decimal(price),
-            quantity=Decimal(1),
-            fee=Decimal(1),
-            fee_asset="USDT",
-            time_ms=0,
-            venue="paper",
+            fee=1,
         )
         for client_id, price in (("a", "90"), ("b", "110"))
     )
@@ -483,7 +478,9 @@ async def test_leftovers_are_asked_about(autojump_clock: MockClock) -> None:
     """An intent without an end is queried: adopted if the broker knows it, lost once proven."""
     harness = Harness()
     known, unknown = (
-        Order(client_id=client_id, symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1))
+        make_order(
+            client_id=client_id,
+        )
         for client_id in ("levi-0-1-0", "levi-0-2-0")
     )
     harness.broker.known[known.client_id] = harness.broker.filled(known)

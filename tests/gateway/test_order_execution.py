@@ -9,9 +9,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from levitrio.gateway.symbol_state import Block
 from levitrio.records.journal.entries import IntentEntry, OutcomeEntry
-from levitrio.trading.orders import Fill, Order, OrderStatus, Side
+from levitrio.trading.orders import Order, OrderStatus, Side
 from levitrio.trading.risk import Permission, TradingState
 from levitrio.venues.base import MassStatus, OrderReport
+from tests.factories import make_fill
 from tests.fakes import FakeJournal
 from tests.gateway.harness import FLAT, LONG, Harness
 
@@ -211,15 +212,9 @@ async def test_a_missed_fill_of_ours_is_booked(autojump_clock: MockClock) -> Non
     harness = Harness(journal=FakeJournal(seq=9))
     async with harness.running():
         await harness.symbol_state.ready.wait()
-        missed = Fill(
+        missed = make_fill(
             client_id="levi-0-9-0",
-            symbol="BTCUSDT",
-            side=Side.BUY,
-            price=Decimal(100),
-            quantity=Decimal(3),
-            fee=Decimal(0),
-            fee_asset="USDT",
-            time_ms=0,
+            quantity=3,
             venue="fake",
             trade_id=41,
         )
@@ -239,15 +234,11 @@ async def test_a_stranger_blocks_the_symbol(how: str, autojump_clock: MockClock)
     """B100, F51: somebody else's order or trade: nothing leaves until the operator has looked."""
     harness = Harness()
     stranger = OrderReport(client_id="web_123", status=OrderStatus.NEW)
-    trade = Fill(
+    trade = make_fill(
         client_id="",
-        symbol="BTCUSDT",
         side=Side.SELL,
-        price=Decimal(1),
-        quantity=Decimal(5),
-        fee=Decimal(0),
-        fee_asset="USDT",
-        time_ms=0,
+        price=1,
+        quantity=5,
         venue="fake",
         trade_id=9,
     )

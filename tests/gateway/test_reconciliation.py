@@ -9,19 +9,17 @@ from trio.testing import MockClock
 
 from levitrio.gateway.symbol_state import Block
 from levitrio.records.journal.entries import History, IntentEntry, OpenOrder, OutcomeEntry
-from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
+from levitrio.trading.orders import Order, OrderStatus, OrderType
 from levitrio.venues.base import MassStatus, OrderReport
+from tests.factories import make_order
 from tests.fakes import FakeBroker, FakeJournal
 from tests.gateway.harness import LONG, Harness
 from tests.venues.binance.broker_harness import SYMBOL, broker_harness
 
-LEFT = Order(
+LEFT = make_order(
     client_id="levi-0-7-0",
-    symbol="BTCUSDT",
-    side=Side.BUY,
-    type=OrderType.LIMIT,
-    quantity=Decimal(3),
-    price=Decimal(99),
+    quantity=3,
+    price=99,
 )
 
 

@@ -14,6 +14,7 @@ import trio
 
 from levitrio.trading.orders import Fill, Order, OrderStatus
 from levitrio.venues.base import MassStatus, OrderReport
+from tests.factories import make_fill
 
 RECV_WINDOW = 5.0
 
@@ -60,15 +61,11 @@ class ModelVenue:
 
     def _fill(self, order: Order, quantity: Decimal) -> None:
         self.trade_id += 1
-        fill = Fill(
+        fill = make_fill(
             client_id=order.client_id,
             symbol=order.symbol,
             side=order.side,
-            price=Decimal(100),
             quantity=quantity,
-            fee=Decimal(0),
-            fee_asset="USDT",
-            time_ms=0,
             venue="model",
             trade_id=self.trade_id,
         )

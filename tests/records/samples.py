@@ -1,19 +1,16 @@
 """Entries to write down, for the tests of this room."""
 
-from decimal import Decimal
-
 from levitrio.records.journal.entries import IncidentEntry, IntentEntry, OutcomeEntry
-from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType, Side
+from levitrio.trading.orders import Fill, Order, OrderStatus
+from tests.factories import make_fill, make_order
 
 
 def order(seq: int = 1, symbol: str = "SOLUSDT") -> Order:
-    return Order(
+    return make_order(
         client_id=f"L-{seq}",
         symbol=symbol,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal("0.50"),
-        price=Decimal("151.20"),
+        quantity="0.50",
+        price="151.20",
     )
 
 
@@ -29,14 +26,12 @@ def intent(seq: int = 1, symbol: str = "SOLUSDT") -> IntentEntry:
 
 
 def fill(seq: int = 1, trade_id: int | None = None, symbol: str = "SOLUSDT") -> Fill:
-    return Fill(
+    return make_fill(
         client_id=f"L-{seq}",
         symbol=symbol,
-        side=Side.BUY,
-        price=Decimal("151.20"),
-        quantity=Decimal("0.10"),
-        fee=Decimal("0.01512"),
-        fee_asset="USDT",
+        price="151.20",
+        quantity="0.10",
+        fee="0.01512",
         time_ms=3_000,
         venue="paper" if trade_id is None else "binance",
         trade_id=trade_id,

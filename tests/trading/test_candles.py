@@ -19,6 +19,7 @@ from levitrio.trading.candles import (
     open_time,
 )
 from levitrio.trading.market import Trade
+from tests.factories import make_trade
 from tests.paths import SHARED
 
 DATA = SHARED
@@ -28,10 +29,6 @@ START = 1_700_000_040_000  # a whole minute
 
 def ms(*date: int) -> int:
     return int(datetime(*date, tzinfo=UTC).timestamp() * 1000)  # type: ignore[arg-type, misc]
-
-
-def trade(time_ms: int, price: str = "10", quantity: str = "1", trade_id: int = 1) -> Trade:
-    return Trade.of("BTCUSDT", price, quantity, time=time_ms, trade_id=trade_id)
 
 
 def test_a_candle_says_what_its_trades_were() -> None:
@@ -74,7 +71,7 @@ def test_a_candle_says_what_its_trades_were() -> None:
 def test_the_bar_of_a_candle_has_its_values() -> None:
     """A strategy's bar carries the candle's prices, volume and number of trades."""
     builder = CandleBuilder("BTCUSDT", "5m")
-    builder.add(trade(START, "10.5", "2"))
+    builder.add(make_trade(1, "10.5", "2", time_ms=START))
     current = builder.current()
     assert current is not None
     bar = current.bar()
@@ -87,9 +84,9 @@ def test_the_bar_of_a_candle_has_its_values() -> None:
 def test_the_last_ms_belongs_to_the_candle_and_the_next_does_not() -> None:
     """A trade on the edge closes the old candle before it is counted in the new one."""
     builder = CandleBuilder("BTCUSDT", "1m")
-    assert builder.add(trade(START)) == []
-    assert builder.add(trade(START + MINUTE - 1, "11")) == []
-    (closed,) = builder.add(trade(START + MINUTE, "12"))
+    assert builder.add(make_trade(1, "10", time_ms=START)) == []
+    assert builder.add(make_trade(1, "11", time_ms=START + MINUTE - 1)) == []
+    (closed,) = builder.add(make_trade(1, "12", time_ms=START + MINUTE))
     assert (closed.trades, closed.close) == (2, Decimal(11))
     current = builder.current()
     assert current is not None
@@ -100,8 +97,8 @@ def test_the_last_ms_belongs_to_the_candle_and_the_next_does_not() -> None:
 def test_a_quiet_interval_closes_as_a_filler() -> None:
     """Without trades every price is the last close, and the number of trades is 0."""
     builder = CandleBuilder("BTCUSDT", "1m")
-    builder.add(trade(START, "10", trade_id=7))
-    first, second, third = builder.add(trade(START + 3 * MINUTE, "20", trade_id=8))
+    builder.add(make_trade(7, "10", time_ms=START))
+    first, second, third = builder.add(make_trade(8, "20", time_ms=START + 3 * MINUTE))
     assert first.trades == 1
     for filler in (second, third):
         assert filler.volume == 0
@@ -112,9 +109,9 @@ def test_a_quiet_interval_closes_as_a_filler() -> None:
 def test_a_long_silence_is_a_hole_without_fillers() -> None:
     """After more than a day of quiet minutes only the old candle closes."""
     builder = CandleBuilder("BTCUSDT", "1m")
-    builder.add(trade(START))
+    builder.add(make_trade(1, "10", time_ms=START))
     later = START + (MAX_FILLERS + 1) * MINUTE
-    (closed,) = builder.add(trade(later))
+    (closed,) = builder.add(make_trade(1, "10", time_ms=later))
     assert closed.open_time_ms == START
     assert builder.next_open_time_ms == later + MINUTE
     assert len(builder.advance(later + MINUTE * MAX_FILLERS)) == MAX_FILLERS
@@ -123,9 +120,9 @@ def test_a_long_silence_is_a_hole_without_fillers() -> None:
 def test_a_trade_for_a_closed_candle_is_counted_and_left_out() -> None:
     """What was closed once is not opened again."""
     builder = CandleBuilder("BTCUSDT", "1m")
-    builder.add(trade(START))
+    builder.add(make_trade(1, "10", time_ms=START))
     builder.advance(START + MINUTE)
-    assert builder.add(trade(START + 1)) == []
+    assert builder.add(make_trade(1, "10", time_ms=START + 1)) == []
     assert builder.late == 1
 
 

@@ -10,37 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levitrio.trading.market import Quote
-from levitrio.trading.orders import Fill, Side
+from levitrio.trading.orders import Side
 from levitrio.trading.position import Position
+from tests.factories import make_fill
 from tests.paths import SHARED
 
 VECTORS = SHARED / "vectors" / "accounting.json"
 
 PRICES = st.decimals("0.01", "100000", places=2)
 QUANTITIES = st.decimals("0.001", "1000", places=3)
-
-
-def make_fill(
-    side: str,
-    quantity: Decimal | str,
-    price: Decimal | str,
-    *,
-    fee: Decimal | str = "0",
-    fee_asset: str = "USDT",
-    client_id: str = "a",
-) -> Fill:
-    """A paper fill of BTCUSDT."""
-    return Fill(
-        client_id=client_id,
-        symbol="BTCUSDT",
-        side=Side(side),
-        price=Decimal(price),
-        quantity=Decimal(quantity),
-        fee=Decimal(fee),
-        fee_asset=fee_asset,
-        time_ms=0,
-        venue="paper",
-    )
 
 
 def make_position() -> Position:

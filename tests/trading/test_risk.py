@@ -15,9 +15,12 @@ from levitrio.trading.risk import (
     judge,
     loss_limit_reached,
 )
+from tests.factories import make_order
 
-ENTRY = Order(client_id="a", symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1))
-EXIT = Order(client_id="b", symbol="BTCUSDT", side=Side.SELL, quantity=Decimal(1), is_exit=True)
+ENTRY = make_order(
+    client_id="a",
+)
+EXIT = make_order(client_id="b", side=Side.SELL, is_exit=True)
 RULES = RiskRules(cooldown=10.0)
 
 

@@ -13,6 +13,7 @@ from levitrio.trading.order_book import DepthSnapshot, OrderBook
 from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
 from levitrio.venues.base import OrderReport
 from levitrio.venues.paper import PaperBroker
+from tests.factories import make_order
 
 
 def make_broker(latency: float = 0.0) -> PaperBroker:
@@ -24,15 +25,15 @@ def make_broker(latency: float = 0.0) -> PaperBroker:
     )
 
 
-def make_order(side: Side = Side.BUY) -> Order:
-    return Order(client_id="a", symbol="BTCUSDT", side=side, quantity=Decimal(2))
+def two_coins(side: Side = Side.BUY) -> Order:
+    return make_order(client_id="a", side=side, quantity=2)
 
 
 async def test_fills_at_the_touch_with_slippage_and_fee() -> None:
     """Buys pay the ask and more, sells get the bid and less, both pay the fee in quote."""
     broker = make_broker()
     broker.markets["BTCUSDT"].see(Quote.of("BTCUSDT", "99", "101"))
-    bought, sold = [await broker.place(make_order(side)) for side in (Side.BUY, Side.SELL)]
+    bought, sold = [await broker.place(two_coins(side)) for side in (Side.BUY, Side.SELL)]
     assert bought.fills[0].price == Decimal(101) * Decimal("1.0005")
     assert sold.fills[0].price == Decimal(99) * Decimal("0.9995")
     fill = sold.fills[0]
@@ -49,7 +50,7 @@ async def test_latency_fills_at_the_later_touch(autojump_clock: MockClock) -> No
 
         @nursery.start_soon
         async def _() -> None:
-            report = await broker.place(make_order())
+            report = await broker.place(two_coins())
             assert report.fills[0].price == Decimal(200) * Decimal("1.0005")
 
         await trio.sleep(0.5)
@@ -58,7 +59,7 @@ async def test_latency_fills_at_the_later_touch(autojump_clock: MockClock) -> No
 
 async def test_without_a_quote_nothing_is_filled() -> None:
     """A report with a reason, no fill."""
-    report = await make_broker().place(make_order())
+    report = await make_broker().place(two_coins())
     assert (report.status, report.reason) == (OrderStatus.REJECTED, "no quote yet")
 
 
@@ -75,7 +76,7 @@ class Heard:
 
 
 def limit(side: Side, price: str, kind: OrderType = OrderType.LIMIT) -> Order:
-    return attrs.evolve(make_order(side), type=kind, price=Decimal(price), client_id=f"l{price}")
+    return attrs.evolve(two_coins(side), type=kind, price=Decimal(price), client_id=f"l{price}")
 
 
 async def test_a_limit_rests_until_the_market_comes() -> None:
@@ -129,7 +130,7 @@ async def test_the_venues_filters_hold_on_paper() -> None:
     broker = make_broker()
     broker.filters = {"BTCUSDT": SymbolFilters(lot=Range(least=Decimal(3), step=Decimal(1)))}
     broker.markets["BTCUSDT"].see(Quote.of("BTCUSDT", "99", "101"))
-    assert (await broker.place(make_order())).reason == "Filter failure: LOT_SIZE"
+    assert (await broker.place(two_coins())).reason == "Filter failure: LOT_SIZE"
 
 
 async def test_a_market_order_walks_the_local_book() -> None:
@@ -142,7 +143,7 @@ async def test_a_market_order_walks_the_local_book() -> None:
     market.depth.load(
         DepthSnapshot(last_id=5, bids=[("99", "1")], asks=[("101", "1.5"), ("102", "0.25")])
     )
-    report = await broker.place(make_order())
+    report = await broker.place(two_coins())
     assert report.status is OrderStatus.EXPIRED
     assert [(f.price, f.quantity) for f in report.fills] == [
         (Decimal(101), Decimal("1.5")),
@@ -152,4 +153,4 @@ async def test_a_market_order_walks_the_local_book() -> None:
 
 async def test_what_ended_is_not_standing() -> None:
     """An order nobody knows: none."""
-    assert await make_broker().query(make_order()) is None
+    assert await make_broker().query(two_coins()) is None

@@ -23,6 +23,7 @@ from levitrio.config.sections import FleetConfig
 from levitrio.errors import ConfigError, FleetLocked, UsageError
 from levitrio.records.journal.entries import EquityEntry, History
 from levitrio.trading.orders import Fill, Side
+from tests.factories import make_fill
 
 KEY = "K7hQ2mZp9XcV4bNw8RtY1uJs6LfD3gAe"
 SECRET = "S3xW8vBn5KqT2yHj7MdR9pGc4ZuF6aLe"
@@ -134,11 +135,8 @@ def test_the_simulator_remembers_what_the_journal_does() -> None:
     """Balances after fills: what was bought less its fee in base, what was paid, fees elsewhere."""
 
     def fill(side: Side, quantity: str, fee: str, asset: str) -> Fill:
-        return Fill(
-            client_id="levi-0-1-0",
-            symbol="BTCUSDT",
+        return make_fill(
             side=side,
-            price=Decimal(100),
             quantity=Decimal(quantity),
             fee=Decimal(fee),
             fee_asset=asset,
@@ -160,14 +158,7 @@ def test_the_simulator_remembers_what_the_journal_does() -> None:
 
 
 def bought_at(venue: str) -> History:
-    fill = Fill(
-        client_id="levi-0-1-0",
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        price=Decimal(100),
-        quantity=Decimal(1),
-        fee=Decimal(0),
-        fee_asset="USDT",
+    fill = make_fill(
         time_ms=1,
         venue=venue,
     )

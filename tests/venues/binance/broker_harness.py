@@ -22,6 +22,7 @@ from levitrio.venues.binance.orders.session import RENEW_AFTER
 from levitrio.venues.simulator.exchange.accounts import ApiKey, VenueAccount
 from levitrio.venues.simulator.exchange.faults import Faults
 from levitrio.venues.simulator.server.simulator import Simulator
+from tests.factories import make_order
 
 EPOCH = 1_790_000_000.0
 """Wall clock at virtual second 0."""
@@ -77,7 +78,7 @@ class BrokerHarness:
         is_exit: bool = False,
     ) -> Order:
         self._ids += 1
-        return Order(
+        return make_order(
             client_id=f"levi-0-{self._ids:x}-0",
             symbol=SYMBOL,
             side=side,

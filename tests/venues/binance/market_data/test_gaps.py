@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from levitrio.trading.market import Trade
 from levitrio.venues.binance.market_data import gaps
 from levitrio.venues.binance.market_data.gaps import Gap, ranges, trade_number
-
-
-def trade(number: int) -> Trade:
-    return Trade.of("BTCUSDT", "1", time=number, trade_id=number)
+from tests.factories import make_trade
 
 
 def gap_of(*missing: int) -> Gap[Trade]:
@@ -24,11 +21,11 @@ def gap_of(*missing: int) -> Gap[Trade]:
 def test_order_of_arrival_does_not_matter(order: list[int]) -> None:
     """Filled in whatever order, everything goes on sorted, each once."""
     gap = gap_of(*range(10))
-    gap.hold(trade(10), 10)
+    gap.hold(make_trade(10), 10)
     for number in order:
         assert not gap.is_whole
-        assert gap.fill(trade(number))
-        assert not gap.fill(trade(number))
+        assert gap.fill(make_trade(number))
+        assert not gap.fill(make_trade(number))
     assert gap.is_whole
     assert [event.trade_id for event in gap.release()] == list(range(11))
     assert gap.release() == []
@@ -38,12 +35,12 @@ def test_order_of_arrival_does_not_matter(order: list[int]) -> None:
 def test_found_in_time_and_too_late() -> None:
     """What history says counts by when it says it; what was not asked for is ignored."""
     gap = gap_of(1, 2)
-    gap.hold(trade(3), 3)
+    gap.hold(make_trade(3), 3)
     for number in (1, 3, 77):
-        gap.find(trade(number))
+        gap.find(make_trade(number))
     assert [event.trade_id for event in gap.release()] == [1, 3]
     for number in (2, 2, 1):
-        gap.find(trade(number))
+        gap.find(make_trade(number))
     assert (gap.found_in_time, gap.found_too_late, gap.is_whole) == (1, 1, True)
     assert gap.release() == []
 
@@ -54,7 +51,7 @@ def test_bounds() -> None:
     gap = gap_of(0)
     for number in range(1, gaps.MAX_HELD + 2):
         assert not gap.is_full
-        gap.hold(trade(number), number)
+        gap.hold(make_trade(number), number)
     assert gap.is_full
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levitrio.trading.market import Bar, Quote, Trade, utc
+from levitrio.trading.market import Bar, utc
 from levitrio.venues.binance.market_data.sequence import (
     ABSURD,
     DUPLICATE,
@@ -15,15 +15,12 @@ from levitrio.venues.binance.market_data.sequence import (
     RESTARTED,
     SymbolSequence,
 )
-
-
-def trade(trade_id: int, time: int = 1_000) -> Trade:
-    return Trade.of("BTCUSDT", "1", time=time, trade_id=trade_id)
+from tests.factories import make_quote, make_trade
 
 
 def test_first_trade_is_no_gap() -> None:
     """Before the first trade nothing is known to be missing."""
-    assert SymbolSequence().judge_trade(trade(3735683259)) == 0
+    assert SymbolSequence().judge_trade(make_trade(3735683259, time_ms=1_000)) == 0
 
 
 @given(st.lists(st.integers(0, 30), max_size=100))
@@ -33,7 +30,7 @@ def test_every_id_once_and_every_hole_counted(ids: list[int]) -> None:
     delivered: list[int] = []
     missing = 0
     for trade_id in ids:
-        verdict = sequence.judge_trade(trade(trade_id))
+        verdict = sequence.judge_trade(make_trade(trade_id, time_ms=1_000))
         if verdict == DUPLICATE:
             assert delivered
             assert trade_id <= delivered[-1]
@@ -48,41 +45,45 @@ def test_every_id_once_and_every_hole_counted(ids: list[int]) -> None:
 def test_ids_that_begin_anew() -> None:
     """B080: a low id with a time no repetition can have starts a new count, so nothing is deaf."""
     sequence = SymbolSequence()
-    assert sequence.judge_trade(trade(10**12)) == 0
-    assert sequence.judge_trade(trade(5, time=1_000 + RESTART_MARGIN_MS)) == DUPLICATE
-    assert sequence.judge_trade(trade(5, time=1_001 + RESTART_MARGIN_MS)) == RESTARTED
-    assert sequence.judge_trade(trade(7, time=1_002 + RESTART_MARGIN_MS)) == 1
+    assert sequence.judge_trade(make_trade(10**12, time_ms=1_000)) == 0
+    assert sequence.judge_trade(make_trade(5, time_ms=1_000 + RESTART_MARGIN_MS)) == DUPLICATE
+    assert sequence.judge_trade(make_trade(5, time_ms=1_001 + RESTART_MARGIN_MS)) == RESTARTED
+    assert sequence.judge_trade(make_trade(7, time_ms=1_002 + RESTART_MARGIN_MS)) == 1
 
 
 def test_an_id_far_ahead_is_confirmed_by_the_next() -> None:
     """B080: one absurd id makes nobody deaf; two in a row are where the venue counts now."""
     sequence = SymbolSequence()
-    verdicts = [sequence.judge_trade(trade(n)) for n in (1, 2**62, 2, 10**9, 10**9 + 1, 10**9 + 2)]
+    verdicts = [
+        sequence.judge_trade(make_trade(n, time_ms=1_000))
+        for n in (1, 2**62, 2, 10**9, 10**9 + 1, 10**9 + 2)
+    ]
     assert verdicts == [0, ABSURD, 0, ABSURD, 10**9 - 2, 0]
-
-
-def quote(update_id: int) -> Quote:
-    return Quote.of("BTCUSDT", "1", "2", update_id=update_id)
 
 
 def test_quotes_only_grow_on_one_connection() -> None:
     """B080, B082: an older quote is refused, so is the same again, and a reconnect forgets."""
     sequence = SymbolSequence()
-    verdicts = [sequence.judge_quote(quote(n), 0.0) for n in (5, 5, 4, 6)]
+    verdicts = [sequence.judge_quote(make_quote(n), 0.0) for n in (5, 5, 4, 6)]
     assert verdicts == [0, DUPLICATE, OLD, 0]
     sequence.reconnected()
-    assert sequence.judge_quote(quote(1), 0.0) == 0
+    assert sequence.judge_quote(make_quote(1), 0.0) == 0
 
 
 def test_quote_ids_that_begin_anew() -> None:
     """B080: after a silence low ids that rise are believed; one that is repeated never is."""
     sequence = SymbolSequence()
-    sequence.judge_quote(quote(10**10), 0.0)
+    sequence.judge_quote(make_quote(10**10), 0.0)
     later = RESTART_SILENCE
-    assert [sequence.judge_quote(quote(n), later - 0.1) for n in (1, 2, 3, 4)] == [OLD] * 4
-    assert [sequence.judge_quote(quote(2), later) for _ in range(20)] == [OLD] * 20
-    assert [sequence.judge_quote(quote(n), later) for n in (1, 2, 3, 4)] == [OLD, OLD, RESTARTED, 0]
-    assert sequence.judge_quote(quote(3), later) == OLD
+    assert [sequence.judge_quote(make_quote(n), later - 0.1) for n in (1, 2, 3, 4)] == [OLD] * 4
+    assert [sequence.judge_quote(make_quote(2), later) for _ in range(20)] == [OLD] * 20
+    assert [sequence.judge_quote(make_quote(n), later) for n in (1, 2, 3, 4)] == [
+        OLD,
+        OLD,
+        RESTARTED,
+        0,
+    ]
+    assert sequence.judge_quote(make_quote(3), later) == OLD
 
 
 def minute(number: int) -> Bar:

@@ -1,20 +1,20 @@
 """Answers and events that nobody should believe, and what the broker makes of them."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType, Side
+from levitrio.trading.orders import OrderStatus, Side
 from levitrio.venues.base import BrokerUnavailable
 from levitrio.venues.binance.orders.signing import HmacKey, ws_payload
+from tests.factories import make_fill, make_order
 from tests.venues.binance.broker_harness import API_KEY, API_SECRET, EPOCH
 from tests.venues.binance.scripted_venue import scripted_venue
 
-ORDER = Order(client_id="levi-0-2a-0", symbol="BTCUSDT", side=Side.BUY, quantity=Decimal("0.02"))
+ORDER = make_order(client_id="levi-0-2a-0", quantity="0.02")
 
 ANSWER = {
     "symbol": "BTCUSDT",
@@ -54,13 +54,11 @@ EVENT = {
     "Y": "1000",
 }  # fmt: skip
 
-FILL = Fill(
+FILL = make_fill(
     client_id="levi-0-2a-0",
-    symbol="BTCUSDT",
-    side=Side.BUY,
-    price=Decimal("50000.00"),
-    quantity=Decimal("0.02"),
-    fee=Decimal("0.01"),
+    price="50000.00",
+    quantity="0.02",
+    fee="0.01",
     fee_asset="BNB",
     time_ms=1_790_000_000_123,
     venue="scripted",
@@ -97,13 +95,11 @@ async def test_a_request_is_what_the_venue_documents(autojump_clock: MockClock) 
 async def test_a_limit_order_has_its_price_and_stays(autojump_clock: MockClock) -> None:
     """LIMIT is good till cancelled; numbers are written without exponents."""
     async with scripted_venue() as venue:
-        order = Order(
-            client_id="levi-0-1-0",
+        order = make_order(
             symbol="PEPEUSDT",
             side=Side.SELL,
-            type=OrderType.LIMIT,
-            quantity=Decimal("1E+6"),
-            price=Decimal("1E-8"),
+            quantity="1E+6",
+            price="1E-8",
         )
         venue.refuses("order.place", 400, -2010, "Account has insufficient balance")
         report = await venue.broker.place(order)

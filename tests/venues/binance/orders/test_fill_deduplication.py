@@ -4,19 +4,16 @@ from decimal import Decimal
 
 import pytest
 
-from levitrio.trading.orders import Fill, Side
+from levitrio.trading.orders import Fill
 from levitrio.venues.binance.orders import fill_deduplication
 from levitrio.venues.binance.orders.fill_deduplication import FillDeduplicator, FillNovelty
+from tests.factories import make_fill
 
 
 def fill(trade_id: int, client_id: str = "levi-0-1-0", quantity: str = "1", time: int = 5) -> Fill:
-    return Fill(
+    return make_fill(
         client_id=client_id,
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        price=Decimal(100),
         quantity=Decimal(quantity),
-        fee=Decimal(0),
         fee_asset="",
         time_ms=time,
         venue="binance",
