@@ -243,9 +243,10 @@ class JournalFile:
                 duplicates.append(row.fill)
             elif row.table == "incidents":
                 run(
-                    "DELETE FROM incidents WHERE symbol = ?1 AND position <= (SELECT position"
-                    " FROM incidents WHERE symbol = ?1 ORDER BY position DESC LIMIT 1 OFFSET ?2)",
-                    (row.values[0], INCIDENTS_KEPT),
+                    "DELETE FROM incidents WHERE symbol = :symbol AND position <= ("
+                    " SELECT position FROM incidents WHERE symbol = :symbol"
+                    " ORDER BY position DESC LIMIT 1 OFFSET :kept)",
+                    {"symbol": row.values[0], "kept": INCIDENTS_KEPT},
                 )
             elif row.table == "market_time":
                 run(  # only the highest counts
