@@ -25,6 +25,7 @@ lint:
 
 type:
     {{python}} -m mypy
+    {{python}} -m mypy examples
 
 # The fast suite: under a minute, so that it is run before every commit.
 test *args:
