@@ -78,3 +78,11 @@ _benchmark-tools:
 # The fifteen engines of the example, on the built-in simulator.
 run *args:
     {{python}} -m levitrio.cli.main run config/fleet.toml {{args}}
+
+# The fast suite with the lowest versions that pyproject.toml declares, in an environment of its own.
+minimum *args:
+    {{python}} .ci/minimum.py {{args}}
+
+# Check, date the changelog, build, commit and tag a version: `just release 0.2.0`. Pushes nothing.
+release version:
+    {{python}} .ci/release.py {{version}}
