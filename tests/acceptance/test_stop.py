@@ -3,6 +3,7 @@
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ SYMBOLS = "BTC ETH SOL XRP ADA DOGE LTC LINK DOT AVAX"
 
 def orders_of(journal: Path) -> tuple[list[int], int]:
     """Wall times (ms) at which orders that traded were known to have, and the withdrawn ones."""
-    with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as reading:
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as reading:
         traded = reading.execute(
             "SELECT MAX(outcomes.wall_ms) FROM outcomes JOIN fills USING (client_id) "
             "GROUP BY client_id"

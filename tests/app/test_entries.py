@@ -1,6 +1,7 @@
 """Entries that rest in a whole fleet: on paper, at a venue with faults, in status and reload."""
 
 import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -39,7 +40,7 @@ async def test_on_paper_they_fill_when_the_market_comes(
         assert all(held > 0 for held in positions(fleet, *SYMBOLS))
         for symbol in SYMBOLS:
             assert fleet.row(symbol)["open_order"] is None
-    with sqlite3.connect(config.fleet.data_dir / "journal.db") as journal:
+    with closing(sqlite3.connect(config.fleet.data_dir / "journal.db")) as journal:
         rows = journal.execute(
             "SELECT type, intents.price, fills.price FROM intents"
             " JOIN fills ON fills.client_id = intents.client_id"
@@ -115,6 +116,6 @@ async def test_at_a_venue_with_faults(
         assert any(held > 0 for held in positions(fleet, *SYMBOLS))
         assert {order.request.kind.value for order in account.orders.values()} == {entry.upper()}
         assert not {"crashed", "failed", "foreign_order"} & set(fleet.kinds("BTCUSDT"))
-    with sqlite3.connect(config.fleet.data_dir / "journal.db") as journal:
+    with closing(sqlite3.connect(config.fleet.data_dir / "journal.db")) as journal:
         ids = journal.execute("SELECT symbol, trade_id FROM fills").fetchall()
     assert len(ids) == len(set(ids)) == sum(len(trades) for trades in account.trades.values())

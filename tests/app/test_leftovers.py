@@ -1,6 +1,7 @@
 """Orders of the last run whose engines are not in the file any more."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import trio
@@ -36,7 +37,7 @@ async def test_a_leftover_of_an_engine_that_is_gone(
         await trio.sleep(5)
         assert fleet.kinds("BNBUSDT") == ["order_closed"]
         assert "BNBUSDT" not in fleet.assembly.slots
-    with sqlite3.connect(config.fleet.data_dir / "journal.db") as database:
+    with closing(sqlite3.connect(config.fleet.data_dir / "journal.db")) as database:
         (row,) = database.execute(
             "SELECT status FROM outcomes WHERE client_id = ?", (order.client_id,)
         ).fetchall()

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -84,7 +84,7 @@ async def test_every_fill_is_booked_once(
             assert Decimal(fleet.row(symbol)["position"]) == bought
             assert bought > 0
             assert fleet.row(symbol)["trade_count"] == 1
-    with sqlite3.connect(config.fleet.data_dir / "journal.db") as journal:
+    with closing(sqlite3.connect(config.fleet.data_dir / "journal.db")) as journal:
         ids = journal.execute("SELECT symbol, trade_id FROM fills").fetchall()
     assert len(ids) == len(set(ids))
     assert len(ids) == sum(len(trades) for trades in account.trades.values())

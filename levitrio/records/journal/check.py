@@ -35,8 +35,12 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         raise UsageError(f"{path}: expected a journal.db, found nothing there")
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise UsageError(f"{path}: expected a journal.db: {error}") from None
+    try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     except sqlite3.Error as error:
+        connection.close()
         raise UsageError(f"{path}: expected a journal.db: {error}") from None
     if application_id != tables.APPLICATION_ID:
         connection.close()

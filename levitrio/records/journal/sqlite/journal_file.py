@@ -242,11 +242,11 @@ class JournalFile:
             if row.fill is not None and not done:
                 duplicates.append(row.fill)
             elif row.table == "incidents":
+                symbol = row.values[0]
                 run(
-                    "DELETE FROM incidents WHERE symbol = :symbol AND position <= ("
-                    " SELECT position FROM incidents WHERE symbol = :symbol"
-                    " ORDER BY position DESC LIMIT 1 OFFSET :kept)",
-                    {"symbol": row.values[0], "kept": INCIDENTS_KEPT},
+                    "DELETE FROM incidents WHERE symbol = ? AND position <= (SELECT position"
+                    " FROM incidents WHERE symbol = ? ORDER BY position DESC LIMIT 1 OFFSET ?)",
+                    (symbol, symbol, INCIDENTS_KEPT),
                 )
             elif row.table == "market_time":
                 run(  # only the highest counts
