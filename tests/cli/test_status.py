@@ -20,7 +20,7 @@ from tests.control.serving import Recorder, private_directory, serving
 
 _RUN = "import sys; from levitrio.cli.main import main; sys.exit(main())"
 _HEAVY = (
-    "typer,trio,attrs,attr,msgspec,cattrs,structlog,argparse,rich,click,inspect,typing,pathlib,"
+    "typer,trio,attrs,attr,msgspec,cattrs,argparse,rich,click,inspect,typing,pathlib,"
     "importlib.metadata,dataclasses,socket,selectors,asyncio,logging,subprocess,decimal,datetime"
 )
 

@@ -1,11 +1,8 @@
 """Logging that never costs a tick: the loop appends to a bounded buffer, one thread does the rest.
 
-Files get everything. The terminal gets the orchestrator's records and, of the engines', those
-of level warning and above; `terminal=True` or `False` in a call decides otherwise. When the
-buffer is full or a disk refuses, records are dropped and counted, and the count is logged as
-soon as there is room.
-
-The structlog configuration here is the fleet's own; the global one belongs to the user.
+Files get everything, the terminal the records whose `terminal` is set. When the buffer is full
+or a disk refuses, records are dropped and counted, and the count is logged as soon as there is
+room.
 """
 
 import threading
@@ -13,15 +10,13 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
 import attrs
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger
 
 from levitrio.records.logs.event_log import Event
 from levitrio.records.logs.log_files import LogFiles, file_name
-from levitrio.records.logs.log_format import LogRecord, json_line, plain, plain_fields
+from levitrio.records.logs.log_format import LogRecord, json_line, plain_fields
 from levitrio.records.logs.terminal import Terminal
 
 BUFFER = 20_000
@@ -29,8 +24,6 @@ BUFFER = 20_000
 
 CLOSE_TIMEOUT = 2.0
 """Seconds the end of a fleet waits for a disk that hangs; the thread is a daemon."""
-
-_ALWAYS_SHOWN = frozenset({"warning", "error", "critical"})
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +53,6 @@ class LogWriter:
         wall_clock_ms: Callable[[], int],
         terminal: Terminal | None = None,
         buffer: int = BUFFER,
-        level: str = "info",
         redact: Callable[[LogRecord], LogRecord] | None = None,
     ) -> None:
         """`redact` takes secrets out of each record, on the writer's thread."""
@@ -68,7 +60,6 @@ class LogWriter:
         self._wall_clock_ms = wall_clock_ms
         self._terminal = terminal
         self._limit = buffer
-        self._level = level
         self._redact = redact
         self._buffer: deque[LogRecord] = deque()
         self._change = threading.Condition()
@@ -121,36 +112,6 @@ class LogWriter:
             trouble=self._trouble,
         )
 
-    def logger(self) -> FilteringBoundLogger:
-        """The orchestrator's logger."""
-        return self._bound(None)
-
-    def logger_for(self, symbol: str) -> FilteringBoundLogger:
-        """The logger of one engine; it writes to no other engine's file.
-
-        Raises ValueError for what is no symbol.
-        """
-        file_name(LogRecord(0, "info", symbol, ""))
-        return self._bound(symbol)
-
-    def _bound(self, symbol: str | None) -> FilteringBoundLogger:
-        def put(_logger: Any, level: str, event_dict: EventDict) -> tuple[tuple[LogRecord], Any]:
-            # Copied here and now: what the thread reads must not change under it.
-            event = event_dict.pop("event", "")
-            shown = event_dict.pop("terminal", symbol is None or level in _ALWAYS_SHOWN)
-            fields = plain_fields(event_dict)
-            at = self._wall_clock_ms()
-            return (LogRecord(at, level, symbol, str(plain(event)), fields, bool(shown)),), {}
-
-        logger = structlog.wrap_logger(
-            _Door(self),
-            processors=[put],
-            wrapper_class=structlog.make_filtering_bound_logger(self._level),
-            context_class=dict,
-            cache_logger_on_first_use=True,
-        )
-        return cast(FilteringBoundLogger, logger)
-
     def _run(self) -> None:
         while True:
             with self._change:
@@ -193,14 +154,6 @@ class LogWriter:
         if not self._unreported:
             self._trouble = ""
             self._is_loss_shown = False
-
-
-class _Door:
-    """What structlog takes for a logger: every level leads to `put`."""
-
-    def __init__(self, writer: LogWriter) -> None:
-        self.debug = self.info = self.warning = self.error = self.critical = writer.put
-        self.exception = self.fatal = self.warn = self.msg = self.log = writer.put
 
 
 def log_events(logs: LogWriter, levels: Mapping[str, str]) -> Callable[[Event], None]:

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -11,10 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-import structlog
 
 from levitrio.records.logs.event_log import EventLog
 from levitrio.records.logs.log_files import LogFiles
+from levitrio.records.logs.log_format import LogRecord, plain_fields
 from levitrio.records.logs.log_writer import LogWriter, log_events
 from levitrio.records.logs.terminal import Terminal
 
@@ -30,13 +29,25 @@ def lines(directory: Path, name: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in data.splitlines()]
 
 
+def record(
+    event: str,
+    symbol: str | None = None,
+    *,
+    level: str = "info",
+    terminal: bool = True,
+    **fields: Any,
+) -> LogRecord:
+    return LogRecord(AT, level, symbol, event, fields, terminal)
+
+
 def test_each_engine_has_a_file_of_its_own(tmp_path: Path) -> None:
     """No line of another symbol in it, and the orchestrator's are apart."""
     with make(tmp_path) as logs:
         for symbol in ("SOLUSDT", "BTCUSDT"):
-            logs.logger_for(symbol).info("started", incarnation=1)
-        logs.logger_for("SOLUSDT").bind(symbol="BTCUSDT").info("pretends")
-        logs.logger().warning("fleet", engine="SOLUSDT")
+            logs.put(record("started", symbol, incarnation=1))
+        pretended = plain_fields({"symbol": "BTCUSDT"})
+        logs.put(LogRecord(AT, "info", "SOLUSDT", "pretends", pretended))
+        logs.put(record("fleet", level="warning", engine="SOLUSDT"))
 
     assert [line["event"] for line in lines(tmp_path, "engine-SOLUSDT")] == ["started", "pretends"]
     assert {line["symbol"] for line in lines(tmp_path, "engine-SOLUSDT")} == {"SOLUSDT"}
@@ -51,32 +62,25 @@ def test_each_engine_has_a_file_of_its_own(tmp_path: Path) -> None:
     ]
 
 
-def test_the_terminal_shows_what_people_need(tmp_path: Path) -> None:
-    """Engines' chatter stays in the files unless the call says otherwise."""
+def test_a_record_may_stay_in_its_file(tmp_path: Path) -> None:
+    """The terminal shows only records that are meant for it; the files have all."""
     screen = io.StringIO()
     with make(tmp_path, terminal=Terminal(screen)) as logs:
-        engine = logs.logger_for("SOLUSDT")
-        engine.info("chatter")
-        engine.info("told", terminal=True)
-        engine.warning("worrying")
-        engine.error("hidden", terminal=False)
-        logs.logger().info("fleet")
-        logs.logger().debug("too detailed")
+        logs.put(record("chatter", "SOLUSDT", terminal=False))
+        logs.put(record("told", "SOLUSDT"))
+        logs.put(record("fleet"))
 
-    assert [line.split()[2] for line in screen.getvalue().splitlines()] == [
-        "told",
-        "worrying",
-        "fleet",
-    ]
-    assert len(lines(tmp_path, "engine-SOLUSDT")) == 4
+    assert [line.split()[2] for line in screen.getvalue().splitlines()] == ["told", "fleet"]
+    assert len(lines(tmp_path, "engine-SOLUSDT")) == 2
     assert "terminal" not in lines(tmp_path, "engine-SOLUSDT")[1]
 
 
-def test_what_is_logged_is_copied_at_once(tmp_path: Path) -> None:
+def test_an_event_is_copied_when_it_is_logged(tmp_path: Path) -> None:
     """A list that changes afterwards is written as it was."""
     logs = make(tmp_path)
     seen = [1]
-    logs.logger().info("seen", values=seen)
+    events = EventLog(wall_clock_ms=lambda: AT, sinks=[log_events(logs, {})])
+    events.emit("seen", "", values=seen)
     seen.append(2)
     with logs:
         pass
@@ -88,7 +92,7 @@ def test_a_full_buffer_drops_and_says_so(tmp_path: Path) -> None:
     """The loop never waits; the count is in the log as soon as there is room."""
     logs = make(tmp_path, buffer=3)
     for n in range(10):
-        logs.logger().info("line", n=n)
+        logs.put(record("line", n=n))
     assert (logs.statistics().dropped, logs.statistics().queued) == (7, 3)
     with logs:
         pass
@@ -118,7 +122,7 @@ def test_a_disk_that_refuses_costs_lines_only(
 
     def log_and_wait(event: str) -> None:
         written.clear()
-        logs.logger().info(event)
+        logs.put(record(event))
         assert written.wait(10)
 
     with make(tmp_path) as logs:
@@ -144,26 +148,11 @@ def test_a_hanging_disk_delays_the_end_by_a_bounded_time(
     monkeypatch.setattr(LogFiles, "append", lambda *_: released.wait(10))
     logs = make(tmp_path)
     with logs:
-        logs.logger().info("stuck")
+        logs.put(record("stuck"))
         logs.close(timeout=0.01)
-        logs.logger().info("too late")
+        logs.put(record("too late"))
         assert logs.statistics().dropped == 1
         released.set()
-
-
-def test_a_logger_is_only_made_for_a_symbol(tmp_path: Path) -> None:
-    """A name that is no symbol would be a path."""
-    with pytest.raises(ValueError, match="expected a symbol"):
-        make(tmp_path).logger_for("../etc/passwd")
-
-
-def test_the_users_own_logging_is_left_alone(tmp_path: Path) -> None:
-    """Neither structlog's global configuration nor logging's root is touched."""
-    before = structlog.get_config(), list(logging.getLogger().handlers)
-    with make(tmp_path) as logs:
-        logs.logger().info("line")
-
-    assert (structlog.get_config(), list(logging.getLogger().handlers)) == before
 
 
 def test_events_are_logged_where_they_belong(tmp_path: Path) -> None:
