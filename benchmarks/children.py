@@ -11,7 +11,7 @@ from levitrio.supervision.child import Runnable
 from levitrio.supervision.circuit_breaker import BreakerPolicy
 from levitrio.supervision.events import ChildCrashed, SupervisionEvent
 from levitrio.supervision.health import HealthLimits
-from levitrio.supervision.lifecycle import State, Wanted
+from levitrio.supervision.lifecycle import Wanted
 from levitrio.supervision.restart import RestartPolicy
 from levitrio.supervision.supervisor import Supervisor
 
@@ -66,7 +66,7 @@ async def start_all(nursery: trio.Nursery, supervisor: Supervisor) -> None:
     """Run it in the nursery, and return when every child runs."""
     await nursery.start(supervisor.run)
     for name in supervisor.children:
-        await supervisor.wait_state(name, State.RUNNING)
+        await supervisor.wait_as_wanted(name)
 
 
 def do_nothing() -> None:

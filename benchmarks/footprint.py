@@ -13,7 +13,6 @@ import trio
 import trio.testing
 
 from benchmarks.children import Crasher, StandInChild, make_supervisor
-from levitrio.supervision.lifecycle import State
 
 _WARM_UP = 2_000
 """Crashes after which every table and arena has the size it needs."""
@@ -51,7 +50,7 @@ async def idle(count: int) -> float:
         supervisor = make_supervisor(lambda _name, _number: Crasher(StandInChild()), count)
         await nursery.start(supervisor.run)
         for name in supervisor.children:
-            await supervisor.wait_state(name, State.RUNNING)
+            await supervisor.wait_as_wanted(name)
         used = resident() - before
         nursery.cancel_scope.cancel()
     return used / count
@@ -63,7 +62,7 @@ async def crashes(count: int) -> float:
     async with trio.open_nursery() as nursery:
         supervisor = make_supervisor(lambda _name, _number: Crasher(child), 1)
         await nursery.start(supervisor.run)
-        await supervisor.wait_state("0", State.RUNNING)
+        await supervisor.wait_as_wanted("0")
         for _ in range(_WARM_UP):
             await child.crash()
         before = resident()

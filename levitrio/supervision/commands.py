@@ -100,12 +100,6 @@ class Commands:
             child.wake()
         return None
 
-    async def wait_state(self, name: str, *states: State) -> State:
-        """Wait until the child is in one of these states, or was removed; returns its state."""
-        child = self._child(name)
-        await child.wait_until(lambda: child.state in states or child.gone)
-        return child.state
-
     async def wait_as_wanted(self, name: str, timeout: float = math.inf) -> bool:
         """Wait until it is as it is wanted; False after `timeout` seconds, or once it is failed."""
         child = self._child(name)

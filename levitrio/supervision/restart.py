@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-_MS = 1000.0
-
 
 def _between(
     low: float, high: float = math.inf
@@ -131,22 +129,6 @@ class CrashLog:
         """Forget everything, as an operator's reset does."""
         self.times.clear()
         self.streak = 0
-
-    def to_wall(self, *, now: float, wall_ms: int) -> tuple[int, ...]:
-        """The entries as wall time, ms since 1970, for the disk: monotonic time dies with the run.
-
-        `now` and `wall_ms` are the same moment on both clocks.
-        """
-        return tuple(wall_ms - round((now - time) * _MS) for time in self.times)
-
-    @classmethod
-    def from_wall(
-        cls, times_ms: Iterable[int], *, now: float, wall_ms: int, policy: RestartPolicy
-    ) -> "CrashLog":
-        """The log as it was written; a wall clock set back makes entries new, never future."""
-        return cls.from_ages(
-            ((wall_ms - time_ms) / _MS for time_ms in times_ms), now=now, policy=policy
-        )
 
     @classmethod
     def from_ages(cls, ages: Iterable[float], *, now: float, policy: RestartPolicy) -> "CrashLog":

@@ -62,7 +62,8 @@ async def test_any_other_ailment_is_a_crash(autojump_clock: MockClock) -> None:
     supervisor.add("A")
     supervisor.add("B")
     async with running(supervisor):
-        assert await supervisor.wait_state("A", State.FAILED) is State.FAILED
+        child = supervisor.children["A"]
+        await child.wait_until(lambda: child.state is State.FAILED)
         assert supervisor.children["A"].last_error == "Stale: no data for 31 s"
         assert causes(world) == ["stale"] * 3
         assert supervisor.children["B"].incarnation == 1
@@ -120,7 +121,7 @@ async def test_stopped_while_it_was_condemned(autojump_clock: MockClock) -> None
         world.living["A"].silent = True
         world.living["A"].slow_stop = 4.0
         child = supervisor.children["A"]
-        await supervisor.wait_state("A", State.STOPPING)
+        await child.wait_until(lambda: child.state is State.STOPPING)
         assert await supervisor.stop("A") is None
         await trio.sleep(100)
         assert (child.state, child.incarnation) == (State.STOPPED, 1)

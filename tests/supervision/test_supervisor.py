@@ -152,7 +152,8 @@ async def test_stop_start_pause_resume(autojump_clock: MockClock) -> None:
         assert await supervisor.resume("A") is None
         assert state_of(child) is State.RUNNING
         assert await supervisor.stop("A") is None
-        assert await supervisor.wait_state("A", State.STOPPED) is State.STOPPED
+        assert await supervisor.wait_as_wanted("A")
+        assert state_of(child) is State.STOPPED
         assert child.uptime == 0.0
         for command in (supervisor.pause, supervisor.resume):
             refusal = await command("A")

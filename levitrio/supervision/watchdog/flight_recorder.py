@@ -152,11 +152,6 @@ class FlightRecorder:
                 finally:
                     cells[sentinel.WHO] = sentinel.WAITING
 
-    @property
-    def is_guarded(self) -> bool:
-        """Whether the sentinel is alive. If not, only layers 1 and 3 are left."""
-        return self._sentinel.poll() is None
-
     def enter(self, engine: str) -> int:
         """Write a name into the table; returns what stands for it in the cells.
 
