@@ -1,15 +1,17 @@
 """A market that stands still until told, and a venue with one account on it."""
 
+import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import attrs
 
 from levitrio.trading.candles import Candle
 from levitrio.trading.market import Quote, Trade
 from levitrio.trading.venue_orders import Depth
-from levitrio.venues.binance.orders.signing import HmacKey, rest_query
+from levitrio.venues.binance.orders.signing import HmacKey
 from levitrio.venues.simulator.api.api import ExchangeApi
 from levitrio.venues.simulator.api.rest import HttpRequest, HttpResponse, handle
 from levitrio.venues.simulator.exchange.accounts import ApiKey, VenueAccount
@@ -20,6 +22,19 @@ from levitrio.venues.simulator.market.price_generator import SimulatedMarket
 D = Decimal
 NOW_MS = 1_750_000_000_000
 SYMBOL = "BTCUSDT"
+
+
+def rest_query(params: dict[str, Any]) -> str:
+    """A client's query string in the order of the parameters: the text that is signed and sent."""
+    return urlencode(
+        {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in params.items()
+            if value is not None
+        },
+        quote_via=quote,
+        safe="",
+    )
 
 
 @attrs.define(eq=False)

@@ -44,9 +44,6 @@ class BackfillGapFiller:
         self._syncing: set[str] = set()
         self.overlaps = 0
         """How many connections are handing over right now."""
-        self.late_trades = 0
-        self.lost_trades = 0
-        self.late_bars = 0
 
     @property
     def can_wait(self) -> bool:
@@ -89,11 +86,8 @@ class BackfillGapFiller:
         trouble = await self._repair(
             gap, None if backfill is None else fetch, lambda: subscription.let_go_trades(gap)
         )
-        in_time, too_late, lost = gap.found_in_time, gap.found_too_late, len(gap.missing)
-        subscription.late_trades += in_time
-        subscription.lost_trades += too_late + lost
-        self.late_trades += in_time
-        self.lost_trades += too_late + lost
+        subscription.late_trades += gap.found_in_time
+        subscription.lost_trades += gap.found_too_late + len(gap.missing)
         self._report(subscription.symbol, "trades", gap, trouble)
 
     async def _repair_bars(self, subscription: Subscription, interval: str, gap: Gap[Bar]) -> None:
@@ -113,7 +107,6 @@ class BackfillGapFiller:
             None if backfill is None else fetch,
             lambda: subscription.let_go_bars(interval, gap),
         )
-        self.late_bars += gap.found_in_time
         self._report(subscription.symbol, f"bars of {interval}", gap, trouble)
 
     async def _repair(

@@ -15,7 +15,6 @@ import hmac
 import json
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import quote, urlencode
 
 import attrs
 
@@ -24,19 +23,6 @@ from levitrio.errors import UsageError
 SIGNATURE = "signature"
 
 Parameter = str | int | bool | None
-
-
-def rest_query(params: Mapping[str, Parameter]) -> str:
-    """Parameters as a query string, in their own order; this text is what is signed.
-
-    Everything that is not unreserved is percent-encoded, UTF-8 first: the venue signs what it
-    receives, so what is signed must be what is sent. None leaves a parameter out.
-    """
-    return urlencode(
-        {name: _text(value) for name, value in params.items() if value is not None},
-        quote_via=quote,
-        safe="",
-    )
 
 
 def ws_payload(params: Mapping[str, Parameter]) -> str:

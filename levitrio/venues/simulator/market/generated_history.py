@@ -13,7 +13,6 @@ from levitrio.trading.candles import next_open_time, open_time
 from levitrio.venues.simulator.market.price_generator import SLOT_MS, SymbolGenerator
 
 MINUTE_MS = 60_000
-_MINUTE_SLOTS = MINUTE_MS // SLOT_MS
 
 _KEPT_MINUTES = 6_000
 """Four days of a symbol: about 1.5 MB."""

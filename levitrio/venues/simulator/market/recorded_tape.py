@@ -59,7 +59,6 @@ class RecordedTape:
     """Trades played so far."""
     _frames: Iterator[TapeEvent] = attrs.field(init=False)
     _recorded: frozenset[str] = attrs.field(init=False)
-    _listening: set[str] = attrs.field(factory=set, init=False)
     # Keyed by the name of the trade stream they are made from: one lookup per recorded frame.
     _agg_trades: dict[str, str] = attrs.field(factory=dict, init=False)
     _klines: dict[str, dict[str, KlineStream]] = attrs.field(factory=dict, init=False)

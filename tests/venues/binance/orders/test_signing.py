@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 
@@ -13,7 +12,6 @@ from levitrio.venues.binance.orders.signing import (
     HmacKey,
     Parameter,
     is_ed25519_pem,
-    rest_query,
     ws_payload,
 )
 from tests.paths import SHARED
@@ -60,20 +58,6 @@ def test_published_ed25519_vectors() -> None:
         assert private.sign(vector["payload"]) == vector["signature"]
         public = Ed25519PublicKey(vector["public_key_pem"])
         assert public.verify(vector["payload"], vector["signature"])
-
-
-def test_a_query_keeps_its_order_and_is_encoded() -> None:
-    """What is signed is what travels: order kept, non-ASCII percent-encoded, None left out."""
-    params: dict[str, Parameter] = {
-        "symbol": "日本USDT",
-        "note": "a b+c/d",
-        "price": None,
-        "test": True,
-    }
-    params["n"] = 5
-    query = rest_query(params)
-    assert query == "symbol=%E6%97%A5%E6%9C%ACUSDT&note=a%20b%2Bc%2Fd&test=true&n=5"
-    assert dict(parse_qsl(query))["note"] == "a b+c/d"
 
 
 def test_a_ws_payload_is_sorted_and_not_encoded() -> None:

@@ -14,11 +14,12 @@ import trio
 from trio.testing import MemorySendStream, MockClock, memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from levitrio.venues.binance.orders.signing import HmacKey, rest_query, ws_payload
+from levitrio.venues.binance.orders.signing import HmacKey, ws_payload
 from levitrio.venues.simulator.exchange.accounts import ApiKey
 from levitrio.venues.simulator.exchange.faults import Faults
 from levitrio.venues.simulator.server.simulator import Simulator
 from tests.venues.simulator.recordings import quote_line, trade_line, write
+from tests.venues.simulator.venues import rest_query
 
 NOW = 1_750_000_000.0
 SYMBOL = "BTCUSDT"
