@@ -45,8 +45,6 @@ class ConnectionLost:
     """The fleet does not answer."""
 
     reason: str
-    retry_in: float
-    """Seconds until the next attempt."""
 
 
 @attrs.frozen
@@ -123,7 +121,7 @@ class StatusPoller:
                 attempt += 1
                 pause = retry_after(attempt)
                 self._hang_up()
-                self._tell(ConnectionLost(str(error), pause))
+                self._tell(ConnectionLost(str(error)))
                 self._refuse_until(time.monotonic() + pause)
                 continue
             attempt = 0

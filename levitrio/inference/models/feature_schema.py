@@ -45,11 +45,6 @@ class FeatureSchema:
         text = json.dumps([REVISION, fields], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @property
-    def needs_flow(self) -> bool:
-        """It wants to know what trades and quotes said, not only the candle."""
-        return not {"order_flow_imbalance", "spread"}.isdisjoint(self.names)
-
 
 _OF_CANDLES = (
     Feature(name="return_1", unit="log", meaning="ln(close / close one bar before)"),

@@ -40,11 +40,6 @@ class LogFiles:
         self._open_limit = open_limit
         self._open: OrderedDict[str, int] = OrderedDict()
 
-    @property
-    def open_names(self) -> tuple[str, ...]:
-        """Files open now, the least recently written first."""
-        return tuple(self._open)
-
     def append(self, name: str, lines: Iterable[bytes]) -> None:
         """Append whole lines. Raises OSError, and then no part of them is in the file."""
         descriptor = self._descriptor(name)

@@ -18,8 +18,6 @@ from prometheus_client.core import (
     Metric,
 )
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 STATES = ("stopped", "starting", "running", "paused", "stopping", "crashed", "failed", "stuck")
 TRADING_STATES = ("active", "reducing", "halted")
 

@@ -191,7 +191,7 @@ def test_a_fleet_that_goes_away_is_waited_for() -> None:
     async def test(screen: Screen) -> None:
         await screen.press("r")  # before the first answer
         await screen.hear(StatusReceived(SOME))
-        await screen.hear(ConnectionLost("no fleet answers at /x", 0.5))
+        await screen.hear(ConnectionLost("no fleet answers at /x"))
         assert "NO FLEET, RETRYING" in screen.lines[0]
         assert screen.lines[3].startswith("BTCUSDT")
         strip = screen.app.query_one(EngineTable).render_line(1)

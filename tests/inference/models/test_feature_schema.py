@@ -23,5 +23,3 @@ def test_schemas_are_found_by_name_and_by_hash() -> None:
     """Two ways to the same schema."""
     for schema in SCHEMAS.values():
         assert BY_HASH[schema.hash] is schema
-    assert MARKET.needs_flow
-    assert not CANDLES.needs_flow
