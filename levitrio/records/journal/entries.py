@@ -160,8 +160,6 @@ class History:
 
     fills: tuple[Fill, ...] = ()
     """In journal order."""
-    filled_orders: dict[str, int] = attrs.field(factory=dict)
-    """Symbol -> orders with at least one fill."""
     open_orders: tuple[OpenOrder, ...] = ()
     wanted: dict[str, str] = attrs.field(factory=dict)
     failed: dict[str, str] = attrs.field(factory=dict)

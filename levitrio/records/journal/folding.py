@@ -38,7 +38,6 @@ def fold(entries: Iterable[Entry]) -> History:
 class _Folding:
     def __init__(self) -> None:
         self.fills: list[Fill] = []
-        self.filled: dict[str, set[str]] = {}
         self.open_orders: dict[str, OpenOrder] = {}
         self.wanted: dict[str, str] = {}
         self.failed: dict[str, str] = {}
@@ -82,9 +81,7 @@ class _Folding:
                 pass  # a command is an audit trail: what it changed has an entry of its own
 
     def _add_outcome(self, entry: OutcomeEntry) -> None:
-        for fill in entry.fills:
-            self.fills.append(fill)
-            self.filled.setdefault(fill.symbol, set()).add(fill.client_id)
+        self.fills.extend(entry.fills)
         found = self.open_orders.get(entry.client_id)
         if found is None:
             return  # it has ended already; what is late may bring fills, never reopen it
@@ -98,7 +95,6 @@ class _Folding:
     def history(self) -> History:
         return History(
             fills=tuple(self.fills),
-            filled_orders={symbol: len(ids) for symbol, ids in self.filled.items()},
             open_orders=tuple(sorted(self.open_orders.values(), key=lambda order: order.seq)),
             wanted=self.wanted,
             failed=self.failed,

@@ -43,16 +43,14 @@ def test_what_comes_after_the_end_brings_fills_but_reopens_nothing() -> None:
 
     assert history.open_orders == ()
     assert len(history.fills) == 2
-    assert history.filled_orders == {"SOLUSDT": 1}
 
 
-def test_filled_orders_count_orders_not_fills() -> None:
-    """Three fills of two orders are two filled orders."""
+def test_fills_keep_the_order_of_the_journal() -> None:
+    """Three fills of two orders, one after the other."""
     history = fold(
         (outcome(1, OrderStatus.NEW, fill(1), fill(1)), outcome(2, OrderStatus.NEW, fill(2)))
     )
 
-    assert history.filled_orders == {"SOLUSDT": 2}
     assert [f.client_id for f in history.fills] == ["L-1", "L-1", "L-2"]
 
 

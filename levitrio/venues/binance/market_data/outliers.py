@@ -68,7 +68,6 @@ class Suspension:
     """Counts what was refused of one symbol. Times are monotonic, in seconds."""
 
     is_suspended: bool = False
-    suspensions: int = 0
     _refusals: deque[float] = attrs.field(factory=lambda: deque(maxlen=REFUSALS))
     _asked_again: float = 0.0
 
@@ -79,7 +78,6 @@ class Suspension:
         if self.is_suspended or len(refusals) < REFUSALS or now - refusals[0] > WINDOW:
             return False
         self.is_suspended = True
-        self.suspensions += 1
         self._asked_again = now
         return True
 
