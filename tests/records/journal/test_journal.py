@@ -1,9 +1,10 @@
 """The journal acknowledges what is durable and nothing else, whatever the disk does."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -17,6 +18,8 @@ from levitrio.records.journal.journal import RETRY_FIRST, Journal
 from levitrio.records.worker_threads import inline
 from levitrio.trading.orders import OrderStatus
 from tests.records.samples import fill, incident, intent, outcome
+
+Make = Callable[..., Journal]
 
 HALT = HaltEntry(trading_state="halted", reason="by hand", wall_ms=1)
 
@@ -80,9 +83,25 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.db"
 
 
-async def test_what_is_acknowledged_is_in_the_file(path: Path, nursery: trio.Nursery) -> None:
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Makes journals that are closed when trio has ended, and with it each `run`."""
+    made: list[Journal] = []
+
+    def make(*args: Any, **options: Any) -> Journal:
+        made.append(Journal(*args, **options))
+        return made[-1]
+
+    yield make
+    for journal in made:
+        journal.close()
+
+
+async def test_what_is_acknowledged_is_in_the_file(
+    make: Make, path: Path, nursery: trio.Nursery
+) -> None:
     """`append` returns only when another connection can see the entry; with the real thread."""
-    journal = Journal(path)
+    journal = make(path)
     journal.open()
     await nursery.start(journal.run)
 
@@ -103,10 +122,10 @@ def reread_alongside(path: Path) -> History:
 
 
 async def test_in_memory_with_virtual_time(
-    autojump_clock: MockClock, nursery: trio.Nursery
+    make: Make, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """Replay keeps its journal in memory, on the loop; no thread for the clock to outrun."""
-    journal = Journal(None, offload=inline)
+    journal = make(None, offload=inline)
     assert journal.open() == History()
     await nursery.start(journal.run)
 
@@ -120,9 +139,9 @@ async def test_in_memory_with_virtual_time(
     nursery.cancel_scope.cancel()
 
 
-async def test_everything_queued_goes_into_one_commit(nursery: trio.Nursery) -> None:
+async def test_everything_queued_goes_into_one_commit(make: Make, nursery: trio.Nursery) -> None:
     """Group commit: fifty waiting intents cost one fsync, not fifty."""
-    journal = Journal(None, offload=inline)
+    journal = make(None, offload=inline)
     journal.open()
     async with trio.open_nursery() as intents:
         for _ in range(50):
@@ -151,9 +170,9 @@ async def test_sequences_continue_after_a_restart(path: Path) -> None:
     second.close()
 
 
-async def test_duplicate_fills_are_told_to_the_caller(nursery: trio.Nursery) -> None:
+async def test_duplicate_fills_are_told_to_the_caller(make: Make, nursery: trio.Nursery) -> None:
     """The gateway books a fill once, so it must hear which ones it had already."""
-    journal = Journal(None, offload=inline)
+    journal = make(None, offload=inline)
     journal.open()
     await nursery.start(journal.run)
 
@@ -163,9 +182,11 @@ async def test_duplicate_fills_are_told_to_the_caller(nursery: trio.Nursery) -> 
     nursery.cancel_scope.cancel()
 
 
-async def test_a_sequence_used_twice_is_a_bug_of_its_caller_alone(nursery: trio.Nursery) -> None:
+async def test_a_sequence_used_twice_is_a_bug_of_its_caller_alone(
+    make: Make, nursery: trio.Nursery
+) -> None:
     """The caller gets a ValueError; what was queued beside it is durable."""
-    journal = Journal(None, offload=inline)
+    journal = make(None, offload=inline)
     journal.open()
     await nursery.start(journal.run)
     await journal.append(intent(1))
@@ -180,10 +201,10 @@ async def test_a_sequence_used_twice_is_a_bug_of_its_caller_alone(nursery: trio.
 
 
 async def test_a_cancelled_append_may_still_become_durable(
-    path: Path, nursery: trio.Nursery
+    make: Make, path: Path, nursery: trio.Nursery
 ) -> None:
     """Cancelled while waiting, the fill stays queued and is written: it did happen."""
-    journal = Journal(path, offload=inline)
+    journal = make(path, offload=inline)
     journal.open()
     with trio.move_on_after(0):
         await journal.append(outcome(1, OrderStatus.FILLED, fill(1)))
@@ -231,13 +252,13 @@ async def test_the_last_words_are_written_at_once(path: Path) -> None:
 
 
 async def test_a_failed_commit_refuses_wishes_and_owes_facts(
-    path: Path, autojump_clock: MockClock, nursery: trio.Nursery
+    make: Make, path: Path, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """Disk full: the intent's caller is told, later ones at once; the fill is written later."""
     faults = Faults(before_commit=sqlite3.SQLITE_FULL, remaining=1)
     troubles: list[str] = []
     recoveries: list[float] = []
-    journal = Journal(
+    journal = make(
         path,
         offload=inline,
         connect=faults.connect,
@@ -275,11 +296,11 @@ async def test_a_failed_commit_refuses_wishes_and_owes_facts(
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_FSYNC])
 async def test_a_commit_that_failed_and_is_in_the_file_counts_once(
-    path: Path, autojump_clock: MockClock, nursery: trio.Nursery, code: int
+    make: Make, path: Path, autojump_clock: MockClock, nursery: trio.Nursery, code: int
 ) -> None:
     """Its fills are not written again, and its refused intent is closed: it was never sent."""
     faults = Faults(remaining=0)
-    journal = Journal(path, offload=inline, connect=faults.connect)
+    journal = make(path, offload=inline, connect=faults.connect)
     journal.open()
     inode = inode_of(path)
     faults.after_commit, faults.remaining = code, 1
@@ -309,12 +330,12 @@ async def test_a_commit_that_failed_and_is_in_the_file_counts_once(
 
 
 async def test_a_disk_that_stays_dead_is_asked_ever_more_rarely(
-    path: Path, autojump_clock: MockClock, nursery: trio.Nursery
+    make: Make, path: Path, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """Engines live on; there is one alarm, and growing pauses between attempts."""
     faults = Faults(remaining=0)
     troubles: list[str] = []
-    journal = Journal(path, offload=inline, connect=faults.connect, on_trouble=troubles.append)
+    journal = make(path, offload=inline, connect=faults.connect, on_trouble=troubles.append)
     journal.open()
     faults.before_commit, faults.at_open = sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CANTOPEN
     faults.remaining = 10**9
@@ -333,12 +354,12 @@ async def test_a_disk_that_stays_dead_is_asked_ever_more_rarely(
 
 
 async def test_damage_found_while_reopening_ends_the_attempts(
-    path: Path, autojump_clock: MockClock, nursery: trio.Nursery
+    make: Make, path: Path, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """A damaged file does not heal: a second alarm says so, and nothing is overwritten."""
     faults = Faults(remaining=0)
     troubles: list[str] = []
-    journal = Journal(path, offload=inline, connect=faults.connect, on_trouble=troubles.append)
+    journal = make(path, offload=inline, connect=faults.connect, on_trouble=troubles.append)
     journal.open()
     faults.before_commit, faults.remaining = sqlite3.SQLITE_FULL, 1
     await nursery.start(journal.run)
@@ -374,7 +395,7 @@ async def test_the_end_of_a_run_tries_once_more(path: Path) -> None:
 
 
 async def test_a_real_full_disk_is_survived(
-    path: Path, autojump_clock: MockClock, nursery: trio.Nursery
+    make: Make, path: Path, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """F30: SQLite's own "disk is full", made by a page limit, behaves as injected ones."""
     full = True
@@ -385,7 +406,7 @@ async def test_a_real_full_disk_is_survived(
             connection.execute("PRAGMA max_page_count = 1")
         return connection
 
-    journal = Journal(path, offload=inline, connect=connect)
+    journal = make(path, offload=inline, connect=connect)
     journal.open()
     await nursery.start(journal.run)
     large = attrs.evolve(incident(), traceback="x" * 100_000)
@@ -402,7 +423,11 @@ async def test_a_real_full_disk_is_survived(
 
 
 async def test_a_failing_checkpoint_is_a_failure(
-    path: Path, autojump_clock: MockClock, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    path: Path,
+    autojump_clock: MockClock,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """F31: a checkpoint whose fsync fails must not be repeated on the same file unseen."""
     monkeypatch.setattr(journal_module, "CHECKPOINT_COMMITS", 1)
@@ -414,7 +439,7 @@ async def test_a_failing_checkpoint_is_a_failure(
                 raise failure(sqlite3.SQLITE_IOERR_FSYNC)
             return super().execute(statement, *args)  # type: ignore[arg-type]
 
-    journal = Journal(
+    journal = make(
         path,
         offload=inline,
         connect=partial(sqlite3.connect, uri=True, isolation_level=None, factory=Connection),
@@ -449,7 +474,9 @@ async def test_a_huge_queue_drops_incidents_never_money(monkeypatch: pytest.Monk
     journal.close()
 
 
-async def test_a_slow_fsync_does_not_hold_the_loop(path: Path, nursery: trio.Nursery) -> None:
+async def test_a_slow_fsync_does_not_hold_the_loop(
+    make: Make, path: Path, nursery: trio.Nursery
+) -> None:
     """F34: while the thread is stuck in a commit, the loop runs and incidents can be read."""
     released = trio.Event()
     begun = trio.Event()
@@ -463,7 +490,7 @@ async def test_a_slow_fsync_does_not_hold_the_loop(path: Path, nursery: trio.Nur
             return super().execute(statement, *args)  # type: ignore[arg-type]
 
     slow = False
-    journal = Journal(
+    journal = make(
         path,
         connect=partial(
             sqlite3.connect,

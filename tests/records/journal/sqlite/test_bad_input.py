@@ -109,10 +109,13 @@ def test_neighbours_that_are_no_files_are_refused(path: Path, suffix: str) -> No
     """B120: a directory or a FIFO in the place of a file that belongs to the journal."""
     filled(path)
     os.mkfifo(path.with_name(path.name + suffix))
+    journal = Journal(path)
     try:
-        Journal(path).open()
+        journal.open()
     except (DamagedRecord, JournalUnavailable) as error:
         assert "journal.db" in str(error)  # noqa: PT017  either is an answer, both name the file
+    finally:
+        journal.close()
 
 
 def failing(code: int, wanted: str) -> Callable[[str], sqlite3.Connection]:
@@ -151,4 +154,5 @@ def test_a_disk_that_cannot_be_read_is_not_called_damage(
     with pytest.raises(JournalUnavailable):
         Journal(path, connect=failing(code, statement)).open()
     assert path.read_bytes() == before
-    Journal(path, connect=connect).open()
+    with closing(Journal(path, connect=connect)) as journal:
+        journal.open()
