@@ -25,6 +25,7 @@ from levitrio.app.wiring.warm_up import WarmUp
 from levitrio.config.sections import EngineConfig, FleetConfig
 from levitrio.engine.engine import Engine
 from levitrio.engine.inbox import Inbox
+from levitrio.gateway.context import GatewayContext
 from levitrio.gateway.gateway import Gateway
 from levitrio.gateway.symbol_state import SymbolState
 from levitrio.records.alerts.alerts import AlertRules, Alerts
@@ -301,10 +302,12 @@ class Assembly:
             journal=self.journal,
             broker=self.venue.make_broker(),
             quote_asset=config.fleet.quote,
-            market_ms=self.market_clock.now_ms,
-            wall_ms=self.wall_ms,
-            data=self.venue.data_quality.state,
-            report=self.tell,
+            context=GatewayContext(
+                market_ms=self.market_clock.now_ms,
+                wall_ms=self.wall_ms,
+                data_state=self.venue.data_quality.state,
+                report=self.tell,
+            ),
         )
 
     def _make_supervisor(self) -> Supervisor:

@@ -1,4 +1,4 @@
-"""The money of the whole fleet: equity, exposure, and what the fleet may do."""
+"""The account of the whole fleet: capital, equity, exposure and trading state."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -16,55 +16,58 @@ ZERO = Decimal(0)
 
 @attrs.define(eq=False, kw_only=True)
 class Account:
-    """Facts, not decisions. Amounts in the quote asset; positions marked at the touch."""
+    """Computes equity and exposure; decides nothing.
+
+    Amounts are in the quote asset, positions are marked at the touch.
+    """
 
     symbol_states: Mapping[str, SymbolState]
     name: str
-    """Whose it is: `paper`, or `VENUE:NUMBER` once the venue has told."""
+    """`paper`, or `VENUE:NUMBER` once the venue has sent the account's number."""
     capital: Decimal
-    """What was put in, less what was taken out: equity without profit."""
+    """Deposits less withdrawals: equity without profit."""
     is_capital_known: bool = True
-    """False until the venue has told: then nothing can be sized by it."""
+    """False until the venue has sent its balances: no entry can be sized before."""
     day: str = ""
-    """The market clock's UTC day that `day_capital` belongs to."""
+    """UTC day of the market clock that `day_capital` belongs to."""
     day_capital: Decimal = attrs.field(
         default=attrs.Factory(lambda self: self.capital, takes_self=True)
     )
-    """Of the equity at 00:00 UTC what was capital, scaled by what came and went since."""
+    """Capital at 00:00 UTC, scaled by deposits and withdrawals since."""
     slippage: Decimal = ZERO
-    """What a market order is expected to lose against the touch."""
+    """Fraction of the price that a market order is expected to lose against the touch."""
     trading_state: TradingState = TradingState.ACTIVE
     trading_reason: str = ""
     peak_equity: Decimal = ZERO
-    """The highest, scaled by the capital that came and went since."""
+    """Highest equity so far, scaled by deposits and withdrawals since."""
     _order_times: deque[float] = attrs.field(factory=deque)
 
     def equity(self) -> Decimal:
-        """Capital and every book's total PnL."""
+        """Capital and the total PnL of every position."""
         total = self.capital
         for state in self.symbol_states.values():
             total += state.position.valued(state.market.quote)[1]
         return total
 
     def day_start_equity(self) -> Decimal:
-        """Equity at the market clock's last 00:00 UTC."""
+        """Equity at the last 00:00 UTC of the market clock."""
         began = (state.position.day_start_pnl for state in self.symbol_states.values())
         return self.day_capital + sum(began, ZERO)
 
     def quote_moved(self) -> Decimal:
-        """What every fill of ours brought of the quote asset, and took."""
+        """Net change of the quote asset by all fills of the fleet."""
         return sum((state.position.quote_moved() for state in self.symbol_states.values()), ZERO)
 
     def begin_day(self, day: str) -> None:
-        """From now on the day's loss is measured against what is here now; once for each day."""
+        """Measure the day's loss from now on; only the first call of a day counts."""
         if self.day != day:
             self.day, self.day_capital = day, self.capital
 
     def move_capital(self, capital: Decimal) -> None:
-        """Capital came or went: neither a gain nor a loss.
+        """Set the capital after a deposit or withdrawal, which is neither gain nor loss.
 
-        What losses are measured against moves in proportion, as in a time-weighted return: who
-        is 2 % down stays 2 % down, however much was put in or taken out.
+        Day start and peak move in proportion, as in a time-weighted return: an account that is
+        2 % down stays 2 % down, however much was put in or taken out.
         """
         before, day_start = self.equity(), self.day_start_equity()
         change = capital - self.capital
@@ -73,43 +76,43 @@ class Account:
         if before > 0 and after > 0:
             self.day_capital += day_start * after / before - day_start
             self.peak_equity = self.peak_equity * after / before
-        else:  # nothing to be a fraction of
+        else:  # a ratio to zero or negative equity means nothing
             self.day_capital += change
             self.peak_equity = max(after, ZERO)
 
     def is_marked(self) -> bool:
-        """Every position has a quote to be marked at: equity can be trusted."""
+        """Whether every position has a quote to be marked at, so that equity can be trusted."""
         return all(
             state.position.is_flat or state.market.quote is not None
             for state in self.symbol_states.values()
         )
 
     def open_positions(self) -> int:
-        """Symbols that hold a position, or have an order under way that may give them one."""
+        """Number of symbols with a position, or with an order in flight that may open one."""
         return sum(state.holds for state in self.symbol_states.values())
 
     def gross_notional(self) -> Decimal:
-        """All positions, and all entries under way, without their signs."""
+        """Absolute worth of all positions and all entries in flight."""
         return sum((self._notional(state) for state in self.symbol_states.values()), ZERO)
 
     def expected_price(self, state: SymbolState, side: Side) -> Decimal:
-        """What a market order would get now; before the first quote, the last fill's price."""
+        """Price a market order would get now; before the first quote, the last fill's price."""
         quote = state.market.quote
         return (
             state.position.last_price if quote is None else touch_price(side, quote, self.slippage)
         )
 
     def price_of(self, state: SymbolState, order: Order) -> Decimal:
-        """What an order would be filled at: its limit, or what the market gives now."""
+        """Price an order would be filled at: its limit, or the market's price now."""
         return self.expected_price(state, order.side) if order.price is None else order.price
 
     def count_order(self, state: SymbolState, now: float) -> None:
-        """An order is about to leave, at `now` on trio's clock."""
+        """Count an order that is about to be sent, at `now` on trio's clock."""
         state.last_order_at = now
         self._order_times.append(now)
 
     def orders_last_minute(self, now: float) -> int:
-        """Orders of the whole fleet that left in the last 60 s."""
+        """Number of orders the whole fleet sent in the last 60 s."""
         while self._order_times and self._order_times[0] <= now - 60.0:
             self._order_times.popleft()
         return len(self._order_times)
@@ -117,16 +120,25 @@ class Account:
     def exposure(
         self, state: SymbolState, order: Order, *, now: float, data: DataState, is_flatten: bool
     ) -> Exposure:
-        """Everything risk wants to know about `order` at this moment."""
+        """Collect the facts by which risk judges `order`.
+
+        Args:
+            state: The order's symbol.
+            order: The order to be judged.
+            now: Seconds on trio's clock.
+            data: How far the symbol's data can be trusted.
+            is_flatten: Whether the operator asked for it.
+        """
         equity, held, gross, others_open = self.capital, ZERO, ZERO, 0
-        # One look at each book, and none for an exit, which no limit of money refuses.
+        # Each position is valued once per decision, and none for an exit: no exposure limit
+        # refuses one.
         for other in () if order.is_exit else self.symbol_states.values():
             worth, pnl = other.position.valued(other.market.quote)
             equity += pnl
             if other is state:
                 held = worth
             elif other.position.quantity or other.in_flight is not None:
-                others_open += other.holds  # dust is none, and still worth something
+                others_open += other.holds  # dust is no position, but has a worth
                 worth += self._entering(other)
             gross += worth
         return Exposure(
@@ -148,7 +160,7 @@ class Account:
         return state.position.notional(state.market.quote) + self._entering(state)
 
     def _entering(self, state: SymbolState) -> Decimal:
-        """What an entry that is under way may still add."""
+        """Notional that an entry in flight may still add."""
         order = state.in_flight
         if order is None or order.is_exit:
             return ZERO

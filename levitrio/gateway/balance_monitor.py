@@ -1,58 +1,59 @@
-"""What the account holds besides what the fleet traded: the venue's balances, read and compared.
+"""Reads the account's balances from the venue, and keeps the fleet's capital in step with them.
 
-    capital = the venue's balance of the quote asset - what the fills in our books moved of it
+    capital = the venue's balance of the quote asset - what the fleet's fills moved of it
 
-Capital moves when somebody deposits, withdraws, or trades what is not the fleet's. A difference
-counts once it was seen twice: the first time a fill may be on its way to us. Equity is capital
-and profit, so until the venue has told for the first time no entry can be sized, and none leaves.
-Coins that no fill of ours explains are not the fleet's, and not in its equity.
+Capital changes by deposits, withdrawals and trades of other users of the account. A difference
+counts when two readings agree on it: at the first a fill may still be on its way. Equity is
+capital and profit, so no entry can be sized or sent before the first reading. Coins that no fill
+of the fleet explains are not part of its equity.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from decimal import Decimal
 
 import attrs
 import trio
 
 from levitrio.gateway.account import ZERO, Account
-from levitrio.gateway.order_execution import Report
+from levitrio.gateway.context import Report
 from levitrio.gateway.symbol_state import Block, SymbolState
+from levitrio.gateway.trading_control import TradingControl
 from levitrio.trading.amounts import format_amount
 from levitrio.venues.base import Broker, BrokerUnavailable
 
 PERIOD = 60.0
-"""Seconds between two readings while nothing has changed."""
+"""Seconds between two readings while nothing changes."""
 
 CONFIRM = 5.0
-"""Seconds between the two readings that must agree: longer than a fill needs to reach us."""
+"""Seconds between the two readings that must agree: longer than a fill needs to arrive."""
 
 RETRY = 1.0
-"""Seconds until another try when a fill came in while the venue was asked."""
+"""Seconds until the next try when a fill came in during a reading."""
 
 RETRY_MAX = 30.0
-"""Seconds, at most, between two tries while the venue cannot be asked."""
+"""Longest pause in seconds between two tries while the venue cannot be asked."""
 
 PATIENCE = 30.0
-"""Seconds to wait for outcomes that are unknown and prices that are missing: one symbol that
-never gets them must not keep the others from trading."""
+"""Longest wait in seconds for unknown outcomes and missing prices: one symbol that never gets
+them must not keep the others from trading."""
 
 LOOK = 0.25
-"""Seconds between two looks whether they have come."""
+"""Seconds between two looks during that wait."""
 
 TOLERANCE = Decimal("0.000001")
-"""Of the capital: the venue rounds each fill to its own decimals."""
+"""Difference that is no change, as a fraction of the capital: the venue rounds each fill."""
 
 
 @attrs.frozen(kw_only=True)
 class BalanceReading:
-    """What one answer of the venue means."""
+    """Capital and missing positions, as one answer of the venue shows them."""
 
     capital: Decimal
     missing: frozenset[str] = frozenset()
-    """Symbols of which the venue holds less than we believe, by more than it takes orders for."""
+    """Symbols of which the venue holds less than the fleet's fills, by more than dust."""
 
     def agrees(self, other: "BalanceReading") -> bool:
-        """They say the same, but for rounding."""
+        """Whether both show the same, but for rounding."""
         apart = abs(self.capital - other.capital)
         return self.missing == other.missing and apart <= TOLERANCE * abs(other.capital)
 
@@ -65,16 +66,13 @@ class BalanceMonitor:
     broker: Broker
     quote_asset: str
     cash: Decimal
-    """The capital of paper: what fleet.toml says, which may be other than in the last run."""
-    record: Callable[[], Awaitable[None]]
-    """Makes durable whose account it is, its capital, and what losses are measured against."""
-    halt: Callable[[str], None]
-    """No order may leave, for a reason that an operator must look at."""
+    """Capital of a paper account: `[broker] cash`, which may have changed since the last run."""
+    control: TradingControl
     report: Report
     _wake: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self) -> None:
-        """Read at once, after each `look_soon`, and each minute. On paper there is one reading."""
+        """Read at once, each minute, and after each `look_soon`; on paper once, then return."""
         candidate: BalanceReading | None = None
         while True:
             self._wake = trio.Event()
@@ -97,10 +95,11 @@ class BalanceMonitor:
                 candidate, pause = reading, CONFIRM
             with trio.move_on_after(pause):
                 await self._wake.wait()
-                candidate = None  # seen twice is seen with the whole time between
+                # Woken early: the reading that confirms must come a whole `pause` later.
+                candidate = None
 
     def look_soon(self) -> None:
-        """Something may have been missed: do not wait for the minute to end."""
+        """Read now, because a change may have been missed."""
         self._wake.set()
 
     def _believed(self) -> BalanceReading:
@@ -110,7 +109,7 @@ class BalanceMonitor:
         return BalanceReading(capital=self.account.capital, missing=frozenset(missing))
 
     async def _read(self) -> BalanceReading | None:
-        """A reading during which no fill came in; None: the fleet's own cash is all there is."""
+        """Take a reading during which no fill came in; None for a paper account."""
         pause = RETRY
         while True:
             await self._until(self._is_settled)
@@ -141,24 +140,24 @@ class BalanceMonitor:
             await trio.sleep(RETRY)
 
     async def _recognise(self, name: str) -> bool:
-        """Whether this is the account that the journal is about; halts when it is another."""
+        """Whether this is the journal's account; halts the fleet when it is another."""
         account = self.account
         venue, _, number = account.name.partition(":")
         if number and name not in (account.name, venue):
-            self.halt(
+            self.control.halt_soon(
                 f"the key belongs to account {name}, the journal to {account.name}: "
                 "give each account its own [fleet] data_dir"
             )
             return False
         if not number and name != account.name:
             account.name = name
-            await self.record()
+            await self.control.record_equity()
         return True
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
-        """Returns when it is so, or patience has ended."""
+        """Wait for a condition, at most `PATIENCE` seconds."""
         with trio.move_on_after(PATIENCE):
-            while not is_so():  # noqa: ASYNC110  many tasks bring it about, none of them ours
+            while not is_so():  # noqa: ASYNC110  many tasks bring it about, none could set an event
                 await trio.sleep(LOOK)
 
     def _is_settled(self) -> bool:
@@ -169,7 +168,7 @@ class BalanceMonitor:
         before, was_known = account.capital, account.is_capital_known
         moved = abs(reading.capital - before) > TOLERANCE * abs(before)
         if moved:
-            # What is held must have its price: the capital moves in proportion to equity.
+            # Every position needs its price: day start and peak move in proportion to equity.
             await self._until(account.is_marked)
             account.move_capital(reading.capital)
         account.is_capital_known = True
@@ -186,14 +185,14 @@ class BalanceMonitor:
         else:
             text = f"read from the venue: {now} {self.quote_asset}"
         self.report("capital", text)
-        await self.record()
+        await self.control.record_equity()
 
     def _judge(self, state: SymbolState, *, is_missing: bool) -> None:
         if is_missing and Block.MISSING_BALANCE not in state.blocks:
             state.block(Block.MISSING_BALANCE)
             bought = format_amount(state.position.quantity)
             text = (
-                f"the venue holds less {state.position.base_asset} than our fills amount to "
+                f"the venue holds less {state.position.base_asset} than the fleet has bought "
                 f"({bought}), no order leaves until it is there again"
             )
             self.report("balance_missing", text, engine=state.symbol)
@@ -203,7 +202,7 @@ class BalanceMonitor:
 
 
 def _is_unsettled(state: SymbolState) -> bool:
-    """The venue may know of fills that the book has not."""
+    """Whether the venue may know of fills that the position does not include yet."""
     return bool(state.pending_reports) or not state.blocks.isdisjoint(
         (Block.RECONCILING, Block.UNKNOWN_OUTCOME)
     )

@@ -1,8 +1,8 @@
-"""The door to money: what engines and operators ask, and what the venue tells, for the whole fleet.
+"""The account's only way to the venue: takes signals and commands, sends orders, applies fills.
 
 The gateway outlives every engine and runs in a nursery of its own, so that cancelling an
-engine never cancels an order half sent. One order per symbol is under way at a time; a signal
-that arrives meanwhile replaces the one that waits, because a signal is a target, not an order.
+engine never cancels an order half sent. One order per symbol is in flight at a time; a signal
+that arrives meanwhile replaces the pending one, because a signal is a target, not an order.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,97 +10,78 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
-from levitrio.errors import JournalUnavailable
 from levitrio.gateway.account import Account
 from levitrio.gateway.balance_monitor import BalanceMonitor
+from levitrio.gateway.context import GatewayContext, OrderJournal
 from levitrio.gateway.loss_limit import LossLimiter
 from levitrio.gateway.order_decision import Rules
 from levitrio.gateway.order_dispatch import OrderDispatcher
-from levitrio.gateway.order_execution import OrderExecutor, OrderJournal, Report
+from levitrio.gateway.order_execution import OrderExecutor
 from levitrio.gateway.order_ids import OrderIds
 from levitrio.gateway.reconciliation import Reconciliation
 from levitrio.gateway.symbol_state import Block, SymbolState
-from levitrio.records.journal.entries import (
-    DayEntry,
-    Entry,
-    EquityEntry,
-    HaltEntry,
-    History,
-    OpenOrder,
-)
+from levitrio.gateway.trading_control import JournaledTradingControl
+from levitrio.records.journal.entries import EquityEntry, History, OpenOrder
 from levitrio.strategies.base import Signal
 from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import Fill, OrderStatus
-from levitrio.trading.risk import DataState, Permission, TradingState
+from levitrio.trading.risk import Permission, TradingState
 from levitrio.venues.base import Broker, OrderReport
 
 
 @attrs.define(eq=False, kw_only=True)
 class Gateway:
-    """One account's door. `run` in a nursery that outlives the engines'."""
+    """The gateway of one account. `run` it in a nursery that outlives the engines'."""
 
     account: Account
     rules: Rules
+    """Rules now in force; a reload replaces them."""
     journal: OrderJournal
     broker: Broker
     quote_asset: str
-    market_ms: Callable[[], int]
-    wall_ms: Callable[[], int]
-    data: Callable[[str], DataState]
-    """How far a symbol's data can be trusted now."""
-    report: Report
+    context: GatewayContext
+    ids: OrderIds = attrs.field(init=False)
     execution: OrderExecutor = attrs.field(init=False)
     dispatch: OrderDispatcher = attrs.field(init=False)
+    control: JournaledTradingControl = attrs.field(init=False)
     reconciliation: Reconciliation = attrs.field(init=False)
     loss_limiter: LossLimiter = attrs.field(init=False)
-    capital: BalanceMonitor = attrs.field(init=False)
-    ids: OrderIds = attrs.field(init=False)
+    balance_monitor: BalanceMonitor = attrs.field(init=False)
     _leftovers: dict[str, list[OpenOrder]] = attrs.field(factory=dict)
-    """Of the last run, by symbol, until they are closed."""
+    """Orders the last run left open, by symbol, until they have ended."""
     _nursery: trio.Nursery | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.ids = OrderIds(self.journal.token, lambda: self.journal.last_seq)
-        self.execution = OrderExecutor(
-            journal=self.journal, broker=self.broker, report=self.report, wall_ms=self.wall_ms
-        )
+        account, context, journal = self.account, self.context, self.journal
+        self.ids = OrderIds(journal.token, lambda: journal.last_seq)
+        self.execution = OrderExecutor(journal=journal, broker=self.broker, context=context)
         self.dispatch = OrderDispatcher(
-            account=self.account,
-            execution=self.execution,
-            ids=self.ids,
-            rules=lambda: self.rules,
-            market_ms=self.market_ms,
-            data=self.data,
+            account=account, execution=self.execution, ids=self.ids, rules=lambda: self.rules
         )
-        self.reconciliation = Reconciliation(execution=self.execution, is_ours=self.ids.is_ours)
-        self.loss_limiter = LossLimiter(
-            account=self.account,
-            market_ms=self.market_ms,
-            set_state=self._loss_limiter,
-            flatten_all=self.flatten_all,
-            record_day=self._record_day,
-            record_equity=self._record_equity,
-            report=self.report,
+        self.control = JournaledTradingControl(
+            account=account, dispatch=self.dispatch, journal=journal, context=context
         )
-        self.capital = BalanceMonitor(
-            account=self.account,
+        self.reconciliation = Reconciliation(execution=self.execution, ids=self.ids)
+        self.loss_limiter = LossLimiter(account=account, control=self.control, context=context)
+        self.balance_monitor = BalanceMonitor(
+            account=account,
             broker=self.broker,
             quote_asset=self.quote_asset,
-            cash=self.account.capital,
-            record=self._record_equity,
-            halt=self.halt_soon,
-            report=self.report,
+            cash=account.capital,
+            control=self.control,
+            report=context.report,
         )
-        self.broker.listen(self._heard, self.reconcile_all)
+        self.broker.listen(self._take_report, self.reconcile_all)
 
     @property
     def symbol_states(self) -> Mapping[str, SymbolState]:
+        """The account's symbols, those without an engine included."""
         return self.account.symbol_states
 
-    # Life
+    # Start and end
 
     def restore(self, history: History) -> None:
-        """Fold the journal: books from fills, days, and the trading state. Before `run`."""
+        """Fold the journal: positions from fills, day starts, trading state. Before `run`."""
         for fill in history.fills:
             if (state := self.symbol_states.get(fill.symbol)) is not None:
                 state.apply(fill)
@@ -114,7 +95,7 @@ class Gateway:
         self._restore_equity(history.equity)
 
     def _restore_equity(self, newest: EquityEntry | None) -> None:
-        """Go on measuring where the last run did."""
+        """Continue the last run's capital, day and peak."""
         account = self.account
         if newest is None:
             account.peak_equity = account.equity()
@@ -129,10 +110,12 @@ class Gateway:
         manual: bool = False,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until cancelled. `drain` first: cancelling cuts orders that are under way.
+        """Serve until cancelled. `drain` first: cancelling interrupts orders in flight.
 
-        `by_hand` is for replay, whose time only goes on when the caller says so: nobody watches
-        the losses but the caller, who lets `brake` look, and signals wait for `work_next`.
+        Args:
+            manual: For replay, whose time advances only by the caller: signals wait for
+                `work_next`, and the caller calls `loss_limiter.look`; balances are not read.
+            task_status: Started once the broker runs and reconciliation has begun.
         """
         self.dispatch.manual = manual
         async with trio.open_nursery() as nursery:
@@ -140,37 +123,37 @@ class Gateway:
             await nursery.start(self.broker.run)
             if not manual:
                 nursery.start_soon(self.loss_limiter.run, lambda: self.rules.risk)
-                nursery.start_soon(self.capital.run)
+                nursery.start_soon(self.balance_monitor.run)
             self.reconcile_all()
-            task_status.started()  # orders wait at their desks until these were compared
+            task_status.started()  # each symbol's orders wait until it has been reconciled
 
     def close(self) -> None:
-        """The fleet ends: no order leaves from this instant, not even the operator's."""
+        """Let no order leave any more, not even the operator's: the fleet ends."""
         self.dispatch.is_closed = True
         for state in self.symbol_states.values():
             state.target, state.flatten = None, False
             self.dispatch.cancel_resting(state, exits=True)
 
     async def drain(self) -> None:
-        """Returns once no order is under way; the caller bounds it."""
+        """Return once no order is in flight; the caller sets the deadline."""
         await self.dispatch.drain()
 
     @property
     def waiting(self) -> int:
-        """Desks that wait for `work_next`; always 0 unless run `by_hand`."""
+        """Number of symbols that wait for `work_next`; always 0 unless run with `manual`."""
         return self.dispatch.waiting
 
     async def work_next(self) -> None:
-        """Decide for the desk that waits longest, in the caller's own task."""
+        """Decide for the symbol that waits longest, in the caller's own task."""
         await self.dispatch.work_next()
 
-    # What the venue holds
+    # Reconciliation and reports of the venue
 
     def reconcile_all(self) -> None:
-        """Compare every symbol with the venue; until then none of them sends anything."""
+        """Compare every symbol with the venue; each sends nothing until it has been compared."""
         for symbol in self.symbol_states:
             self.reconcile(symbol)
-        self.capital.look_soon()
+        self.balance_monitor.look_soon()
 
     def reconcile(self, symbol: str) -> None:
         """Compare one symbol with the venue, in a task of the gateway."""
@@ -191,45 +174,49 @@ class Gateway:
         if state.has_work:
             self.dispatch.wake(state)
 
-    def _heard(self, symbol: str, report: OrderReport) -> None:
-        """The venue told something unasked: a fill, the end of an order, or a stranger's."""
+    def _take_report(self, symbol: str, report: OrderReport) -> None:
+        """Take a report that the venue pushed: a fill, an order's end, or a foreign order."""
         state = self.symbol_states.get(symbol)
         if state is None or self._nursery is None:
             return
         if not self.ids.is_ours(report.client_id):
             state.block(Block.FOREIGN_ORDER)
             text = f"order {report.client_id} is not ours, no order leaves"
-            self.report("foreign_order", text, engine=symbol)
+            self.context.report("foreign_order", text, engine=symbol)
             return
         if state.contradicts(report):
-            text = f"fills of order {report.client_id} that it cannot have: not booked, asked about"
-            self.report("quarantine", text, engine=symbol)
+            text = f"fills that order {report.client_id} cannot have: ignored, the venue is asked"
+            self.context.report("quarantine", text, engine=symbol)
             self.reconcile(symbol)
         elif report.fills:
             state.pending_reports.append(report)
             if len(state.pending_reports) == 1:
-                self._nursery.start_soon(self._settle_told, state)
+                self._nursery.start_soon(self._settle_pending, state)
         else:
             state.recheck.set()
 
-    async def _settle_told(self, state: SymbolState) -> None:
-        """Book what was told unasked, in the venue's order; then its order is looked at.
-
-        It proves fills, never an end: one of its fills may have been missed, and an order that
-        the journal calls ended is not asked about again.
-        """
+    async def _settle_pending(self, state: SymbolState) -> None:
+        """Apply pushed fills in the venue's order; then the order in flight is asked about."""
         while state.pending_reports:
-            heard = attrs.evolve(state.pending_reports[0], status=OrderStatus.PARTIALLY_FILLED)
-            await self.execution.settle(state, heard)
+            # A push proves fills, never an end: an earlier fill may have been missed, and an
+            # order that the journal calls ended is not asked about again.
+            report = attrs.evolve(state.pending_reports[0], status=OrderStatus.PARTIALLY_FILLED)
+            await self.execution.settle(state, report)
             state.pending_reports.popleft()
         state.recheck.set()
 
-    # What engines and operators ask
+    # Signals and commands
 
     def admit(
         self, symbol: str, incarnation: int, on_fill: Callable[[Fill], None]
     ) -> Callable[[Signal], None]:
-        """Give an incarnation its `submit(signal)`; worthless once the next one is admitted."""
+        """Return an incarnation's `submit(signal)`; it does nothing once the next is admitted.
+
+        Args:
+            symbol: The engine's symbol.
+            incarnation: Number of the incarnation; signals of earlier ones no longer count.
+            on_fill: Called with each fill of the symbol, the position after it included.
+        """
         state = self.symbol_states[symbol]
         state.incarnation = incarnation
         state.on_fill = on_fill
@@ -243,7 +230,7 @@ class Gateway:
         return submit
 
     def permit(self, symbol: str, permission: Permission) -> None:
-        """Set what an engine may do; losing all permission drops a signal that waits."""
+        """Set what an engine may do; without any permission its pending signal is dropped."""
         state = self.symbol_states[symbol]
         was, state.permission = state.permission, permission
         if permission is Permission.NONE:
@@ -257,22 +244,16 @@ class Gateway:
     def flatten(self, symbol: str) -> bool:
         """Close a symbol's position by the operator's wish, also while halted.
 
-        Returns False when there is nothing to close.
+        Returns:
+            False when there is nothing to close.
         """
-        state = self.symbol_states[symbol]
-        if not state.holds:
-            return False
-        state.flatten = True
-        state.target = None
-        if state.awaits_price:
-            self.dispatch.cancel_resting(state, exits=False)
-        self.dispatch.wake(state)
-        return True
+        return self.dispatch.flatten(self.symbol_states[symbol])
 
     def learn_market(self, symbol: str, filters: SymbolFilters, closed: str) -> None:
-        """What the venue says of a symbol: its filters, and why it takes no orders, or nothing.
+        """Take a symbol's filters and status from the venue; `closed` is empty while it trades.
 
-        A flatten that waits for the market goes when it opens; too late, it is told and forgotten.
+        A flatten that waits for the market goes when it opens; if that is too late, it is
+        reported and dropped.
         """
         state = self.symbol_states[symbol]
         state.rules, state.limit_rules = filters.rules(), filters.rules(is_market=False)
@@ -283,101 +264,42 @@ class Gateway:
         state.flatten_until = None
         if is_late:
             text = "the market opened too late for the flatten that waited; ask again"
-            self.report("flatten_forgotten", text, engine=symbol)
+            self.context.report("flatten_forgotten", text, engine=symbol)
         else:
             self.flatten(symbol)
 
-    def flatten_all(self) -> None:
-        """`flatten` for every symbol that holds something."""
-        for symbol in self.symbol_states:
-            self.flatten(symbol)
-
-    def halt_now(self, reason: str) -> None:
-        """No order leaves from this instant; `set_trading_state` then makes it durable."""
-        self.account.trading_state, self.account.trading_reason = TradingState.HALTED, reason
-        for state in self.symbol_states.values():
-            self.dispatch.cancel_resting(state, exits=True)
-
-    def halt_soon(self, reason: str) -> None:
-        """Halted from this instant, durable as soon as the journal can; once is enough."""
-        if self.account.trading_state is TradingState.HALTED:
-            return
-        self.halt_now(reason)
-        if self._nursery is not None:
-            self._nursery.start_soon(self._loss_limiter, TradingState.HALTED, reason)
-
-    async def set_trading_state(self, state: TradingState, reason: str) -> None:
-        """Change what the fleet may do: durable first, then visible.
-
-        A halt is in force before it is durable, because no order may slip through meanwhile;
-        if the journal cannot keep it, it stays in force and the caller gets JournalUnavailable.
-        """
-        if state is TradingState.HALTED:
-            self.halt_now(reason)
-        await self.journal.append(
-            HaltEntry(trading_state=state, reason=reason, wall_ms=self.wall_ms())
-        )
-        self._put_in_force(state, reason)
-        self.report("trading_state", f"trading is {state}" + (f": {reason}" if reason else ""))
-
-    async def unhalt(self) -> None:
-        """The operator lets the fleet trade again: a drawdown counts from here.
-
-        Raises JournalUnavailable, and the fleet stays halted.
-        """
-        await self.set_trading_state(TradingState.ACTIVE, "")
-        self.account.peak_equity = self.account.equity()
-        await self._record_equity()
-
     def forgive(self, symbol: str) -> None:
-        """The operator has looked at what was not ours; compare again, and trade."""
+        """Remove the block for a foreign order after the operator has looked; compare again."""
         self.symbol_states[symbol].unblock(Block.FOREIGN_ORDER)
         self.reconcile(symbol)
-        self.capital.look_soon()
+        self.balance_monitor.look_soon()
 
-    def _put_in_force(self, trading_state: TradingState, reason: str) -> None:
-        self.account.trading_state, self.account.trading_reason = trading_state, reason
-        if trading_state is TradingState.REDUCING:
-            for state in self.symbol_states.values():
-                self.dispatch.cancel_resting(state, exits=False)
+    # Trading state of the fleet
 
-    async def _loss_limiter(self, state: TradingState, reason: str) -> None:
-        try:
-            await self.set_trading_state(state, reason)
-        except JournalUnavailable as exc:
-            # Without a journal no order leaves anyway; the brake must not end the fleet.
-            self._put_in_force(state, reason)
-            self.report("journal_trouble", f"trading is {state}, but not journaled: {exc}")
+    def flatten_all(self) -> None:
+        """Close every position, also while halted."""
+        self.control.flatten_all()
 
-    async def _record_day(self, symbols: list[str], day: str) -> None:
-        entries = [
-            DayEntry(
-                symbol=symbol,
-                day=day,
-                total_pnl=self.symbol_states[symbol].position.day_start_pnl,
-                wall_ms=self.wall_ms(),
-            )
-            for symbol in symbols
-        ]
-        await self._keep(f"the day {day} is", *entries, self._equity())
+    def halt_now(self, reason: str) -> None:
+        """Halt in memory and cancel what rests; `set_trading_state` then makes it durable."""
+        self.control.halt_now(reason)
 
-    async def _record_equity(self) -> None:
-        await self._keep("the account's equity is", self._equity())
+    def halt_soon(self, reason: str) -> None:
+        """Halt at once; journaled by a task of the gateway. No effect while halted."""
+        self.control.halt_soon(reason)
 
-    def _equity(self) -> EquityEntry:
-        account = self.account
-        return EquityEntry(
-            account=account.name,
-            day=account.day,
-            capital=account.capital,
-            day_capital=account.day_capital,
-            peak_equity=account.peak_equity,
-            wall_ms=self.wall_ms(),
-        )
+    async def set_trading_state(self, state: TradingState, reason: str) -> None:
+        """Change what the fleet may do: journal it first, then put it in force.
 
-    async def _keep(self, what: str, *entries: Entry) -> None:
-        """Journal what only measures: without a journal no order leaves anyway."""
-        try:
-            await self.journal.append(*entries)
-        except JournalUnavailable as exc:
-            self.report("journal_trouble", f"{what} not journaled: {exc}")
+        Raises:
+            JournalUnavailable: The change cannot be kept. A halt stays in force all the same.
+        """
+        await self.control.set_trading_state(state, reason)
+
+    async def unhalt(self) -> None:
+        """Let the fleet trade again, by the operator's wish; the drawdown is measured from here.
+
+        Raises:
+            JournalUnavailable: The fleet stays halted.
+        """
+        await self.control.unhalt()

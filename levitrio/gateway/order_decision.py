@@ -1,5 +1,7 @@
-"""From a target to an order or a denial: size, then risk. Synchronous, so that nothing
-can change between the facts and the verdict."""
+"""Decides what a pending target or flatten leads to: size it, judge its risk.
+
+Synchronous, so that no fact can change between reading it and the decision.
+"""
 
 from collections.abc import Callable
 
@@ -15,23 +17,23 @@ from levitrio.trading.risk import DataState, Denial, RiskRules, judge
 from levitrio.trading.sizing import SizingRules, entry_notional
 
 FLATTEN_WAITS = 3600.0
-"""Seconds. A venue's halts and most of its maintenance end sooner; whoever wanted out at another
-price should say so again after that."""
+"""Seconds that a flatten waits for a closed market. A venue's halts and most of its maintenance
+end sooner; after that the price may be another, and the operator has to ask again."""
 
 
 @attrs.frozen(kw_only=True)
 class EntryRules:
-    """How positions are opened. They are closed at the market: getting out must not wait."""
+    """How positions are opened. They are closed at the market, because an exit must not wait."""
 
     type: OrderType = OrderType.MARKET
-    """Other than MARKET it rests at the best price of its own side."""
+    """Order type of entries; one other than MARKET rests at the best price of its own side."""
     timeout: float = 30.0
     """Seconds on trio's clock that an entry may rest."""
 
 
 @attrs.frozen(kw_only=True)
 class Rules:
-    """What every order of the fleet is decided by."""
+    """Rules by which every order of the fleet is decided; a reload replaces them."""
 
     risk: RiskRules
     sizing: SizingRules
@@ -47,14 +49,26 @@ def decide(
     now: float,
     data: DataState,
 ) -> Order | Denial | None:
-    """Take what waits at the desk and answer it: the order to send, a denial, or nothing to do.
+    """Take a symbol's pending flatten or target and decide it.
 
-    A target on the other side of a held position is reached in two orders: the exit now, and the
-    target stays for the next call. `client_id` is called once for an order that may leave.
+    A target on the other side of a position takes two orders: the exit now, while the target
+    stays for the next call.
+
+    Args:
+        state: The symbol; its `flatten` and `target` are consumed.
+        account: The account that risk is judged for.
+        rules: Risk, sizing and entry rules now in force.
+        client_id: Makes the client order id; called once, for an order that may leave.
+        now: Seconds on trio's clock.
+        data: How far the symbol's data can be trusted.
+
+    Returns:
+        The order to send, a denial, or None when there is nothing to do.
     """
     if state.blocks:
         state.flatten, state.target = False, None
-        return Denial(reason=min(state.blocks), detail="until it is known what the venue holds")
+        detail = "no order leaves until the venue's orders and balances are clear"
+        return Denial(reason=min(state.blocks), detail=detail)
     if state.closed:
         return _wait_for_market(state, now)
     is_flatten = state.flatten
@@ -78,8 +92,8 @@ def decide(
 
 
 def _wait_for_market(state: SymbolState, now: float) -> Denial:
-    """Nothing but the operator's `flatten` outlives a market that is closed."""
-    said = f"the venue says {state.closed[:40]}"
+    """Deny while the market is closed; only the operator's flatten goes on waiting."""
+    said = f"the venue's status is {state.closed[:40]}"
     is_flatten, state.flatten, state.target = state.flatten, False, None
     if not is_flatten:
         return Denial(reason="market_closed", detail=said)
@@ -110,7 +124,7 @@ def _towards(
 
 
 def _dust(state: SymbolState) -> Denial:
-    """Said once, never retried for ever: the venue takes no order this small."""
+    # The target is consumed, so it is not tried again: the venue takes no order this small.
     return Denial(
         reason="dust",
         detail=f"{format_amount(state.position.quantity)} is left; {_wants(state.rules)}",
@@ -122,7 +136,7 @@ def _wants(rules: SymbolRules) -> str:
         f"the venue wants at least {format_amount(rules.min_notional)} in steps of {rules.step:f}"
     )
     if rules.min_quantity > rules.step:
-        words += f", at least {format_amount(rules.min_quantity)} of them"
+        words += f", at least {format_amount(rules.min_quantity)} coins"
     if rules.max_quantity or rules.max_notional:
         most = [f"{format_amount(rules.max_quantity)} coins"] if rules.max_quantity else []
         most += [f"a worth of {format_amount(rules.max_notional)}"] if rules.max_notional else []
@@ -152,7 +166,8 @@ def _exit(state: SymbolState, *, is_flatten: bool = False) -> Order | Denial | N
 
 def _entry(state: SymbolState, account: Account, rules: Rules, signal: Signal) -> Order | Denial:
     if not account.is_capital_known:
-        return Denial(reason="equity_unknown", detail="the venue has not told its balances yet")
+        detail = "the account's balances have not been read from the venue yet"
+        return Denial(reason="equity_unknown", detail=detail)
     if state.market.quote is None:
         return Denial(reason="no_quote", detail="no quote of this symbol yet")
     kind, limit, fits = rules.entry.type, None, state.rules

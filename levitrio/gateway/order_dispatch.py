@@ -1,8 +1,8 @@
-"""The way of a target that waits at its desk: decided, journaled, sent, until nothing waits.
+"""Turns a symbol's pending target into orders, one at a time: decide, journal, send.
 
-    signal -> size -> risk -> journal (durable) -> broker -> journal -> book -> on_fill
+    signal -> size -> risk -> journal (durable) -> broker -> journal -> position -> on_fill
 
-One order per symbol at a time, each symbol in a task of its own.
+Each symbol with work has a task of its own in the gateway's nursery.
 """
 
 from collections import deque
@@ -29,26 +29,28 @@ from levitrio.venues.base import OrderReport
 
 @attrs.define(eq=False, kw_only=True)
 class OrderDispatcher:
-    """Lets orders out. `nursery` is the gateway's, from its `run` on."""
+    """Decides pending targets and sends the orders that follow."""
 
     account: Account
     execution: OrderExecutor
     ids: OrderIds
     rules: Callable[[], Rules]
-    market_ms: Callable[[], int]
-    data: Callable[[str], DataState]
-    """How far a symbol's data can be trusted now."""
+    """Returns the rules now in force; called for each decision, because a reload replaces them."""
     nursery: trio.Nursery | None = None
+    """The gateway's, from its `run` on; until then targets wait."""
     manual: bool = False
+    """Whether the caller works through `work_next` instead of tasks in the nursery."""
     is_closed: bool = False
-    """The fleet ends: nothing leaves any more."""
+    """Set when the fleet ends: no order leaves any more."""
     _waiting: deque[SymbolState] = attrs.field(factory=deque)
-    """Desks with work, when it is done by hand."""
+    """Symbols with work, if `manual`."""
     _idle: trio.Event = attrs.field(factory=trio.Event)
+    """Set when no symbol has a task any more."""
     _working: int = 0
+    """Number of symbols with a task, or waiting for `work_next`."""
 
     def set_target(self, state: SymbolState, target: Signal) -> None:
-        """An engine's newest target. An entry that rests for the same one is left in peace."""
+        """Take an engine's newest target; an entry that rests for the same one stays."""
         if state.awaits_price:
             if target.side == "long":
                 return
@@ -56,11 +58,19 @@ class OrderDispatcher:
         state.target = target
         self.wake(state)
 
-    def cancel_resting(self, state: SymbolState, *, exits: bool) -> None:
-        """Have the order under way cancelled at once if it rests, and not sent if it was not yet.
+    def flatten(self, state: SymbolState) -> bool:
+        """Close a position by the operator's wish; returns False when there is none to close."""
+        if not state.holds:
+            return False
+        state.flatten = True
+        state.target = None
+        if state.awaits_price:
+            self.cancel_resting(state, exits=False)
+        self.wake(state)
+        return True
 
-        `exits`: also one that closes.
-        """
+    def cancel_resting(self, state: SymbolState, *, exits: bool) -> None:
+        """Cancel the order in flight, or keep it from being sent; an exit only if `exits`."""
         order = state.in_flight
         if order is None or (order.is_exit and not exits):
             return
@@ -71,11 +81,11 @@ class OrderDispatcher:
             state.recheck.set()
 
     def wake(self, state: SymbolState) -> None:
-        """Something waits at the desk: decide it as soon as it may be decided."""
+        """Have a pending target or flatten decided as soon as it may be."""
         if self.is_closed:
             state.target, state.flatten = None, False
         if state.busy or self.nursery is None or Block.RECONCILING in state.blocks:
-            return  # it waits, and is looked at when that is over
+            return  # `_work` looks again after each order, reconciliation wakes when it is done
         if state.is_settled():
             state.target = None
             return
@@ -88,24 +98,24 @@ class OrderDispatcher:
 
     @property
     def waiting(self) -> int:
-        """How often `work_next` has something to do."""
+        """Number of calls of `work_next` that have something to do."""
         return len(self._waiting)
 
     async def work_next(self) -> None:
-        """Decide for the desk that waits longest, or have its order looked at.
+        """Decide for the symbol that waits longest, or have its order in flight looked at.
 
-        Returns when its order has ended, so a caller who must not wait for one that rests calls
-        it in a task.
+        Returns when the order has ended; a caller that must not wait for a resting order starts
+        this in a task.
         """
         state = self._waiting.popleft()
         if state.in_flight is not None:
             state.recheck.set()
-        elif state.busy:  # else its order had ended before it was called back
+        elif state.busy:  # otherwise its order ended before the cancel was worked on
             await self._work(state)
 
     @contextmanager
     def occupied(self, state: SymbolState) -> Iterator[None]:
-        """Nothing of the desk is decided meanwhile."""
+        """Let nothing of the symbol be decided inside the block."""
         state.busy = True
         self._working += 1
         try:
@@ -114,7 +124,7 @@ class OrderDispatcher:
             self._rest(state)
 
     async def drain(self) -> None:
-        """Returns once no order is under way; the caller bounds it."""
+        """Return once no order is in flight; the caller sets the deadline."""
         while self._working:
             self._idle = trio.Event()
             await self._idle.wait()
@@ -123,8 +133,8 @@ class OrderDispatcher:
         try:
             while state.has_work:
                 reason = "flatten" if state.flatten else "signal"
-                data = self.data(state.symbol)
-                verdict = decide(
+                data = self.execution.context.data_state(state.symbol)
+                decision = decide(
                     state,
                     self.account,
                     self.rules(),
@@ -132,14 +142,14 @@ class OrderDispatcher:
                     now=trio.current_time(),
                     data=data,
                 )
-                if isinstance(verdict, Order):
+                if isinstance(decision, Order):
                     if reason == "flatten":
-                        self._tell_flatten(verdict, data)
-                    await self._execute(state, verdict, reason)
+                        self._report_flatten(decision, data)
+                    await self._execute(state, decision, reason)
                     if not self.is_closed:
                         state.continue_exit()
-                elif verdict is not None:
-                    self.execution.deny(state, verdict)
+                elif decision is not None:
+                    self.execution.deny(state, decision)
         finally:
             self._rest(state)
 
@@ -150,10 +160,10 @@ class OrderDispatcher:
             self._idle.set()
 
     async def _execute(self, state: SymbolState, order: Order, reason: str) -> None:
-        # `under_way` is set before the first await, so that the next symbol's risk counts it.
+        # `in_flight` is set before the first await, so that the next symbol's risk counts it.
         state.begin(order)
         self.account.count_order(state, trio.current_time())
-        incarnation = state.incarnation
+        incarnation, context = state.incarnation, self.execution.context
         try:
             await self.execution.journal.append(
                 IntentEntry(
@@ -161,8 +171,8 @@ class OrderDispatcher:
                     order=order,
                     incarnation=incarnation,
                     reason=reason,
-                    wall_ms=self.execution.wall_ms(),
-                    market_ms=self.market_ms(),
+                    wall_ms=context.wall_ms(),
+                    market_ms=context.market_ms(),
                 )
             )
             is_flatten = reason == "flatten"
@@ -171,7 +181,7 @@ class OrderDispatcher:
                     state.expires_at = trio.current_time() + self.rules().entry.timeout
                 await self.execution.send(state, order)
                 if state.has_expired and state.entering:
-                    self._tell_expired(state, order)
+                    self._report_expired(state, order)
             else:
                 withdrawn = "withdrawn: the engine or the fleet stopped before the send"
                 answer = OrderReport(
@@ -186,7 +196,7 @@ class OrderDispatcher:
     def _may_still_send(
         self, state: SymbolState, order: Order, incarnation: int, *, is_flatten: bool
     ) -> bool:
-        """The world may have changed while the intent became durable."""
+        """Whether the order may still leave after the wait for its intent to become durable."""
         trading_state = self.account.trading_state
         if state.blocks or self.is_closed:
             return False
@@ -200,15 +210,17 @@ class OrderDispatcher:
             return state.permission is not Permission.NONE
         return state.permission is Permission.ALL and trading_state is TradingState.ACTIVE
 
-    def _tell_flatten(self, order: Order, data: DataState) -> None:
+    def _report_flatten(self, order: Order, data: DataState) -> None:
         text = f"{order.side} {format_amount(order.quantity)} at the market"
         if silence := overdue(self.rules().risk, data):
-            text += f", at whatever it is: {silence}"
-        self.execution.report("flatten", text, engine=order.symbol)
+            text += f", whatever its price: {silence}"
+        self.execution.context.report("flatten", text, engine=order.symbol)
 
-    def _tell_expired(self, state: SymbolState, order: Order) -> None:
+    def _report_expired(self, state: SymbolState, order: Order) -> None:
         got = f"{format_amount(state.filled)} of {format_amount(order.quantity)} bought"
         timeout = self.rules().entry.timeout
         price = format_amount(order.price or Decimal(0))
         text = f"{got} at {price} in {timeout:g} s, the rest cancelled"
-        self.execution.report("entry_expired", text, engine=state.symbol, client_id=order.client_id)
+        self.execution.context.report(
+            "entry_expired", text, engine=state.symbol, client_id=order.client_id
+        )

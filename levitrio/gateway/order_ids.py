@@ -1,7 +1,7 @@
-"""Our ids of orders, by which we know them again: `levi-TOKEN-SEQUENCE-ATTEMPT`, in hex.
+"""Makes and recognises the fleet's client order ids: `levi-TOKEN-SEQUENCE-ATTEMPT`, in hex.
 
-The token is the journal's, drawn when it was made: two fleets that trade on one account, or one
-that lost its journal, never take each other's orders for their own. The sequence is given once.
+The token is drawn when a journal is made: two fleets on one account, or a fleet that lost its
+journal, never take each other's orders for their own. A sequence is given out once.
 """
 
 import re
@@ -15,19 +15,19 @@ _ID = re.compile(rf"{PREFIX}-([0-9a-f]{{1,8}})-([0-9a-f]{{1,16}})-[0-9a-f]{{1,4}
 
 @attrs.frozen
 class OrderIds:
-    """Ids of one journal's orders; at most 36 characters of the venue's alphabet."""
+    """Client order ids of one journal: at most 36 characters, all allowed by the venue."""
 
     token: int
-    """32 bits; 0 of journals from before there were tokens."""
+    """32 bits; 0 for a journal made before there were tokens."""
     last: Callable[[], int]
-    """The highest sequence that was given so far."""
+    """Returns the highest sequence given out so far."""
 
     def make(self, seq: int, *, attempt: int = 0) -> str:
         """The id of the order whose intent has this sequence."""
         return f"{PREFIX}-{self.token:x}-{seq:x}-{attempt:x}"
 
     def is_ours(self, client_id: str) -> bool:
-        """Whether an id was made here: one with a sequence that was never given was not."""
+        """Whether this journal made the id: token and a sequence that was given out."""
         found = _ID.fullmatch(client_id)
         if found is None or int(found[1], 16) != self.token:
             return False
@@ -35,5 +35,5 @@ class OrderIds:
 
     @staticmethod
     def sequence(client_id: str) -> int:
-        """The sequence in an id that was made here."""
+        """The sequence in an id that `make` returned."""
         return int(client_id.split("-")[2], 16)

@@ -1,16 +1,17 @@
-"""What the venue holds of ours, compared with what we believe: before anything is sent.
+"""Reconciles each symbol with the venue's orders and trades before anything is sent.
 
-At start, after each reconnect, and on resume. Differences are journaled and told, never
-"fixed": a fill of ours that we missed is booked because the venue proves it; anything that is
-not ours blocks the symbol until the operator has looked.
+Done at start, after each reconnect and on resume. Differences are journaled and reported: a
+missed fill of ours is applied because the venue proves it; an order or trade that is not ours
+blocks the symbol until the operator has looked at it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import attrs
 import trio
 
 from levitrio.gateway.order_execution import OrderExecutor
+from levitrio.gateway.order_ids import OrderIds
 from levitrio.gateway.symbol_state import Block, SymbolState
 from levitrio.records.journal.entries import OpenOrder
 from levitrio.trading.orders import OrderStatus
@@ -23,24 +24,24 @@ RETRY_MAX = 30.0
 
 @attrs.define(eq=False, kw_only=True)
 class Reconciliation:
-    """Compares one symbol after the other; each in its own task of the gateway."""
+    """Compares a symbol with the venue; one task of the gateway for each symbol."""
 
     execution: OrderExecutor
-    is_ours: Callable[[str], bool]
-    """Whether a client order id was made by this fleet."""
+    ids: OrderIds
 
     async def close(self, state: SymbolState, leftovers: Iterable[OpenOrder]) -> None:
-        """Find the end of every intent that the last run left open. Returns when all have one.
+        """Ask until every order that the last run left open has ended.
 
-        Their sends cannot have been later than now, so the proof counts from here.
+        Cancelled, it leaves the rest open in the journal for the next start.
         """
+        # No send of the last run can be later than this: `proof_after` counts from here.
         started_at = trio.current_time()
         broker = self.execution.broker
         for leftover in leftovers:
             order = leftover.order
             state.begin(order)
             if broker.proof_after == 0 and await broker.query(order) is None:
-                # On paper an order died with the process that held it.
+                # A paper order existed only in the process that has ended.
                 gone = OrderReport(
                     client_id=order.client_id,
                     status=OrderStatus.CANCELED,
@@ -51,14 +52,15 @@ class Reconciliation:
                 state.cancel_wanted = True
                 await self.execution.follow(state, order, None, sent_at=started_at)
             state.in_flight = None
-            text = f"order {order.client_id} of the last run has found its end"
-            self.execution.report("order_closed", text, engine=state.symbol)
+            text = f"order {order.client_id} of the last run has ended"
+            self.execution.context.report("order_closed", text, engine=state.symbol)
 
     async def compare(self, state: SymbolState) -> None:
-        """Ask until the venue answers, book what was missed, and let orders out again.
+        """Ask until the venue answers, apply missed fills, and let orders out again.
 
-        One task at a time for each desk. What is missed meanwhile (`desk.missed`) is asked for at
-        once: an answer to a question that was put before it proves nothing.
+        At most one task at a time calls it for a symbol. `state.missed` set meanwhile means
+        asking again at once: an answer to an earlier question proves nothing about a later gap.
+        Cancelled, it leaves the symbol blocked.
         """
         pause = RETRY_FIRST
         while True:
@@ -70,7 +72,7 @@ class Reconciliation:
                 )
             except BrokerUnavailable as exc:
                 text = f"the venue cannot be asked, no order leaves: {exc}"
-                self.execution.report("unreconciled", text, engine=state.symbol)
+                self.execution.context.report("unreconciled", text, engine=state.symbol)
                 with trio.move_on_after(pause):
                     await state.missed.wait()
                 pause = min(RETRY_MAX, pause * 2)
@@ -82,15 +84,15 @@ class Reconciliation:
                 return
 
     async def _adopt(self, state: SymbolState, mass_status: MassStatus) -> None:
-        report = self.execution.report
-        foreign = [o.client_id for o in mass_status.open_orders if not self.is_ours(o.client_id)]
+        report, is_ours = self.execution.context.report, self.ids.is_ours
+        foreign = [o.client_id for o in mass_status.open_orders if not is_ours(o.client_id)]
         for fill in mass_status.trades:
-            if state.has_booked(fill):
+            if state.has_applied(fill):
                 continue
-            if not self.is_ours(fill.client_id):
+            if not is_ours(fill.client_id):
                 foreign.append(f"trade {fill.trade_id}")
                 continue
-            text = f"missed fill {fill.trade_id} of {fill.client_id}: booked"
+            text = f"missed fill {fill.trade_id} of {fill.client_id}: now in the position"
             report("reconciled", text, engine=state.symbol)
             missed = OrderReport(
                 client_id=fill.client_id, status=OrderStatus.PARTIALLY_FILLED, fills=(fill,)
@@ -98,5 +100,6 @@ class Reconciliation:
             await self.execution.settle(state, missed)
         if foreign:
             state.block(Block.FOREIGN_ORDER)
-            text = f"somebody else trades here, no order leaves: {', '.join(foreign)[:500]}"
+            names = ", ".join(foreign)[:500]
+            text = f"not sent by this fleet: {names}; no order leaves until `levi ctl reset`"
             report("foreign_order", text, engine=state.symbol)

@@ -48,10 +48,11 @@ def assemble(
     market.append(assembly)
     gateway = assembly.gateway
     # The ledger is the journal, and remembers besides what the report will tell.
-    gateway.journal = gateway.execution.journal = replay_journal
-    # Nobody follows what the gateway tells of a replay.
-    gateway.report = gateway.execution.report = _tell_nobody
-    gateway.execution.tells_fills = False
+    gateway.journal = gateway.execution.journal = gateway.control.journal = replay_journal
+    # No reader follows the events of a replay's gateway.
+    context = attrs.evolve(gateway.context, report=_tell_nobody, report_fills=False)
+    gateway.context = gateway.execution.context = gateway.control.context = context
+    gateway.loss_limiter.context = context
     return assembly
 
 

@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from levitrio.gateway.account import Account
+from levitrio.gateway.context import GatewayContext
 from levitrio.gateway.gateway import Gateway
 from levitrio.gateway.order_decision import EntryRules, Rules
 from levitrio.gateway.symbol_state import SymbolState
@@ -55,10 +56,12 @@ class Harness:
             journal=self.journal,
             broker=self.venue or self.broker,
             quote_asset="USDT",
-            market_ms=lambda: self.market_ms,
-            wall_ms=lambda: 0,
-            data=lambda symbol: DataState(age=self.data_age),
-            report=self.report,
+            context=GatewayContext(
+                market_ms=lambda: self.market_ms,
+                wall_ms=lambda: 0,
+                data_state=lambda symbol: DataState(age=self.data_age),
+                report=self.report,
+            ),
         )
 
     def admit(self, symbol: str = "BTCUSDT", incarnation: int = 1) -> Callable[[Signal], None]:

@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from levitrio.gateway.account import Account
+from levitrio.gateway.context import GatewayContext
 from levitrio.gateway.gateway import Gateway
 from levitrio.gateway.order_decision import Rules
 from levitrio.gateway.symbol_state import SymbolState
@@ -123,10 +124,12 @@ async def running(
         journal=journal,
         broker=broker,
         quote_asset="USDT",
-        market_ms=lambda: 1_000,
-        wall_ms=lambda: 0,
-        data=lambda symbol: DataState(age=0.0),
-        report=FakeReport(),
+        context=GatewayContext(
+            market_ms=lambda: 1_000,
+            wall_ms=lambda: 0,
+            data_state=lambda symbol: DataState(age=0.0),
+            report=FakeReport(),
+        ),
     )
     gateway.restore(history)
     try:

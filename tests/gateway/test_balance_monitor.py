@@ -1,6 +1,6 @@
 """What the account holds besides what was traded: read, seen twice, and no gain or loss."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ from levitrio.trading.market import Quote
 from levitrio.trading.market_view import MarketView
 from levitrio.trading.orders import Side
 from levitrio.trading.position import Position
+from levitrio.trading.risk import TradingState
 from tests.factories import make_fill
 from tests.fakes import FakeBroker, FakeReport
 
@@ -63,12 +64,20 @@ class Harness:
             broker=self.broker,
             quote_asset="USDT",
             cash=self.known,
-            record=self.record,
-            halt=self.halts.append,
+            control=self,
             report=self.report,
         )
 
-    async def record(self) -> None:
+    def halt_soon(self, reason: str) -> None:
+        self.halts.append(reason)
+
+    async def force_trading_state(self, state: TradingState, reason: str) -> None:
+        raise NotImplementedError
+
+    def flatten_all(self) -> None:
+        raise NotImplementedError
+
+    async def record_equity(self, rolled: Sequence[SymbolState] = ()) -> None:
         self.recorded += 1
 
     @asynccontextmanager

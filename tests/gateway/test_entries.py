@@ -331,7 +331,7 @@ async def reduce(harness: Harness) -> None:
 
 async def reduce_without_a_journal(harness: Harness) -> None:
     harness.journal.broken = "disk full"
-    await harness.gateway._loss_limiter(TradingState.REDUCING, "drill")
+    await harness.gateway.control.force_trading_state(TradingState.REDUCING, "drill")
     harness.journal.broken = None
 
 

@@ -409,7 +409,7 @@ async def test_a_flatten_waits_for_the_market(
         harness.gateway.flatten("BTCUSDT")
         await harness.gateway.drain()
         assert harness.symbol_state.denials == {"market_closed": 1, "flatten_waits": 1}
-        assert "the venue says HALT" in harness.report.of("denied")[-1][0]
+        assert "the venue's status is HALT" in harness.report.of("denied")[-1][0]
         await trio.sleep(opens_after)
         assert len(harness.broker.placed) == 1
         for _ in range(2):

@@ -12,7 +12,7 @@ from levitrio.app.wiring import brokers
 from levitrio.app.wiring.environment import Environment
 from levitrio.config.sections import FleetConfig
 from levitrio.errors import JournalUnavailable
-from levitrio.gateway.order_execution import Report
+from levitrio.gateway.context import Report
 from levitrio.gateway.symbol_state import SymbolState
 from levitrio.records.journal.entries import MarketTimeEntry
 from levitrio.records.journal.journal import Journal
