@@ -1,4 +1,4 @@
-"""Candles: from trades to the open candle of an interval, and to the closed ones.
+"""Builds candles from trades: the open candle of an interval, and the closed ones.
 
 The rules, those of the venue:
 
@@ -55,7 +55,8 @@ MAX_FILLERS = 1_440
 def open_time(interval: str, time_ms: int) -> int:
     """Open time, ms since 1970, of the candle that `time_ms` belongs to.
 
-    Raises KeyError for an interval that is not in `INTERVALS`.
+    Raises:
+        KeyError: The interval is not in `INTERVALS`.
     """
     if interval == MONTH:
         return _month_start(time_ms, months_on=0)
@@ -80,7 +81,7 @@ def _month_start(time_ms: int, *, months_on: int) -> int:
 
 @attrs.frozen(kw_only=True)
 class Candle:
-    """What one interval of one symbol looked like at some moment, or when it closed."""
+    """One interval of one symbol, as it stood at some moment or when it closed."""
 
     symbol: str
     interval: str
@@ -97,9 +98,9 @@ class Candle:
     quote_volume: Decimal
     """In the quote asset."""
     taker_volume: Decimal
-    """Of `volume`, what the taker bought."""
+    """The part of `volume` that takers bought."""
     taker_quote_volume: Decimal
-    """Of `quote_volume`, what the taker bought."""
+    """The part of `quote_volume` that takers bought."""
     trades: int
     """0 marks a filler."""
     first_trade_id: int
@@ -108,7 +109,7 @@ class Candle:
     """-1 in a filler."""
 
     def bar(self) -> Bar:
-        """The same as strategies get it; only right for a closed candle."""
+        """The candle as a strategy receives it; meaningful for a closed candle only."""
         return Bar(
             symbol=self.symbol,
             interval=self.interval,
@@ -130,13 +131,13 @@ _ZERO = Decimal(0)
 class CandleBuilder:
     """Builds the candles of one symbol and interval, trade by trade, in trade order.
 
-    Pure: it knows no clock; `advance` is told how far the market's time has come.
+    It knows no clock; the caller passes the market time to `advance`.
     """
 
     symbol: str
     interval: str
     late: int = attrs.field(default=0, init=False)
-    """Trades refused because their candle had closed already."""
+    """Trades ignored because their candle had closed already."""
     _open_time: int = attrs.field(default=0, init=False)
     # Nothing can close before the first trade: `advance` compares with this on every event.
     _next_open_time: int = attrs.field(default=2**63, init=False)
@@ -155,11 +156,11 @@ class CandleBuilder:
 
     @property
     def next_open_time_ms(self) -> int:
-        """When the open candle will be over, ms since 1970; far away before the first trade."""
+        """Open time of the next candle, ms since 1970; 2**63 before the first trade."""
         return self._next_open_time
 
     def add(self, trade: Trade) -> list[Candle]:
-        """Take a trade in; returns the candles that were over before it, oldest first."""
+        """Add a trade; returns the candles that ended before it, oldest first."""
         time_ms = trade.time_ms
         closed = self.advance(time_ms) if time_ms >= self._next_open_time else []
         if not self._started:
@@ -188,10 +189,10 @@ class CandleBuilder:
         return closed
 
     def advance(self, time_ms: int) -> list[Candle]:
-        """The market's time is `time_ms`: returns the candles that are over, oldest first.
+        """Close the candles that end by market time `time_ms`; returns them, oldest first.
 
-        After a silence of more than `MAX_FILLERS` intervals only the first of them is closed,
-        without fillers.
+        After a silence of more than `MAX_FILLERS` intervals it closes only the first candle and
+        makes no fillers.
         """
         closed: list[Candle] = []
         while time_ms >= self._next_open_time:

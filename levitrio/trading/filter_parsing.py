@@ -1,4 +1,4 @@
-"""From the `filters` array of exchangeInfo to `SymbolFilters`. Pure."""
+"""Parses the `filters` array of exchangeInfo into `SymbolFilters`. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -8,10 +8,12 @@ from levitrio.trading.filters import NotionalBounds, PriceBand, Range, SymbolFil
 
 
 def parse_filters(filters: Sequence[Mapping[str, Any]]) -> SymbolFilters:
-    """The filters of one symbol; kinds nobody knows are passed over.
+    """Parse the filters of one symbol; unknown kinds are skipped.
 
-    Raises KeyError, ValueError or decimal.InvalidOperation where a known filter lacks a field or
-    carries no number.
+    Raises:
+        KeyError: A known filter lacks a field.
+        ValueError: A field is negative or not finite.
+        decimal.InvalidOperation: A field is no number.
     """
     found: dict[str, Any] = {}
     counts: dict[str, int] = {}
@@ -33,14 +35,14 @@ _COUNTED = {
     "MAX_NUM_ORDER_LISTS": "maxNumOrderLists",
     "MAX_NUM_ORDER_AMENDS": "maxNumOrderAmends",
 }
-"""Filter -> the field that carries its limit."""
+"""Filter type -> the field with its limit."""
 
 
 def _number(text: str) -> Decimal:
-    """An amount that can be compared with others."""
+    """Parse a finite number of at least 0."""
     number = Decimal(text)
     if not number.is_finite() or number < 0:
-        raise ValueError(f"expected a number from 0, got {text!r}"[:100])
+        raise ValueError(f"expected a number of at least 0, got {text!r}"[:100])
     return number
 
 
@@ -101,4 +103,4 @@ _PARSERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], object]]] = {
     "TRAILING_DELTA": ("trailing", _trailing),
     "MAX_POSITION": ("max_position", lambda item: _number(item["maxPosition"])),
 }
-"""Filter -> field of `SymbolFilters`, and how it is read."""
+"""Filter type -> field of `SymbolFilters`, and its parser."""

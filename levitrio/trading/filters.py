@@ -1,9 +1,9 @@
-"""The venue's rules on numbers, in Decimal on the venue's own strings. Pure.
+"""The venue's filters: tick and step sizes, minimum notional, price bands. Pure.
 
-`SymbolFilters` is what exchangeInfo says of a symbol (`filter_parsing` reads it), `failed_filters`
-the venue's verdict on an order, `SymbolRules` the little that sizing needs. A bound of 0 is
-disabled. The arithmetic has room for every digit the venue accepts: `%` on floats refuses good
-orders, and so does the usual Decimal context on large ones.
+`SymbolFilters` holds what exchangeInfo says of a symbol (`filter_parsing` reads it),
+`failed_filters` checks an order as the venue does, `SymbolRules` is the part that sizing needs.
+A bound of 0 is disabled. The arithmetic has room for every digit the venue accepts: `%` on floats
+refuses good orders, and so does the default Decimal context on large ones.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,12 +18,12 @@ from levitrio.trading.orders import Side
 ZERO = Decimal(0)
 
 _EXACT = Context(prec=60, rounding=ROUND_DOWN)
-"""20 digits before the point and as many after it, and their products with room to spare."""
+"""Exact for products of two numbers with 20 digits before the point and 10 after it."""
 
 
 @attrs.frozen(kw_only=True)
 class SymbolRules:
-    """What the venue wants of the orders of one kind in one symbol. 0 disables a rule."""
+    """The venue's rules for orders of one kind in one symbol; 0 disables a rule."""
 
     tick: Decimal = Decimal("0.00000001")
     """Smallest price step, in the quote asset."""
@@ -37,16 +37,16 @@ class SymbolRules:
     """Price x quantity, in the quote asset."""
 
     def fitting(self, quantity: Decimal, price: Decimal) -> Decimal:
-        """The largest quantity the venue takes that is not above `quantity`; 0: it takes none."""
+        """Largest quantity up to `quantity` that the venue takes; 0 when it takes none."""
         fits = round_down(min(quantity, self._most(quantity, price)), self.step)
         notional = _EXACT.multiply(fits, price)
         return fits if fits >= self.min_quantity and notional >= self.min_notional else ZERO
 
     def portion(self, quantity: Decimal, price: Decimal) -> Decimal:
-        """The next order of those that close `quantity` one after the other; 0: it is dust.
+        """Quantity of the next order when `quantity` is closed in several; 0 when it is dust.
 
-        As few as the venue's maximum allows, and all of about one size: a last one of what the
-        others left may be too small to be sold.
+        There are as few orders as the venue's maximum allows, all of about one size: a small
+        last one might be below the minimum.
         """
         whole = round_down(quantity, self.step)
         most = round_down(self._most(whole, price), self.step)
@@ -63,20 +63,20 @@ class SymbolRules:
 
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
-    """The largest multiple of `step` that is not above `value` (for value >= 0)."""
+    """Largest multiple of `step` that is not above `value`, for `value` >= 0."""
     if not step:
         return value
     return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
 
 
 def _common_step(steps: Iterable[Decimal]) -> Decimal:
-    """The smallest step that is a multiple of each of them; those of 0 are no steps."""
+    """Smallest step that is a multiple of each of `steps`; steps of 0 are ignored."""
     common = Fraction(0)
     for step in map(Fraction, steps):
         if not step or not common:
             common = common or step
             continue
-        # Of two fractions in lowest terms: lcm of the numerators over gcd of the denominators.
+        # lcm of two fractions in lowest terms: lcm of numerators over gcd of denominators.
         common = Fraction(
             lcm(common.numerator, step.numerator), gcd(common.denominator, step.denominator)
         )
@@ -84,7 +84,7 @@ def _common_step(steps: Iterable[Decimal]) -> Decimal:
 
 
 def passive_price(side: Side, price: Decimal, tick: Decimal) -> Decimal:
-    """The nearest multiple of `tick` that is no better for the other side: buys down, sells up."""
+    """Round a price to `tick` so that it rests: buys round down, sells up."""
     if not tick:
         return price
     rounding = ROUND_DOWN if side is Side.BUY else ROUND_CEILING
@@ -117,10 +117,10 @@ class NotionalBounds:
     least_applies_to_market: bool = False
     most_applies_to_market: bool = False
     average_minutes: int = 0
-    """Over which a MARKET order is valued; 0 means at the last price."""
+    """Minutes of the average price that values a MARKET order; 0 means the last price."""
 
     def admits(self, notional: Decimal, *, is_market: bool) -> bool:
-        """Whether an order of that worth is neither too small nor too large."""
+        """Whether an order of this worth is neither too small nor too large."""
         if (self.least_applies_to_market or not is_market) and notional < self.least:
             return False
         checks_most = bool(self.most) and (self.most_applies_to_market or not is_market)
@@ -136,7 +136,7 @@ class PriceBand:
     sell_up: Decimal
     sell_down: Decimal
     average_minutes: int = 0
-    """0 means the last price stands for the average."""
+    """Minutes of the average price; 0 means the last price."""
 
     def admits(self, side: Side, price: Decimal, average: Decimal) -> bool:
         """Whether the price lies within the side's multiples of the average."""
@@ -173,12 +173,12 @@ class SymbolFilters:
 
     @property
     def average_minutes(self) -> int:
-        """The longest average any filter asks for, in minutes; 0: the last price will do."""
+        """Longest average that a filter asks for, in minutes; 0 when the last price is enough."""
         bounds = (self.min_notional, self.notional, self.percent_price, self.percent_price_by_side)
         return max((each.average_minutes for each in bounds if each is not None), default=0)
 
     def rules(self, *, is_market: bool = True) -> SymbolRules:
-        """What an order must keep to that is to pass: of every pair of rules the stricter."""
+        """Rules an order must keep to pass every filter: the stricter of each pair."""
         lots = [self.lot, self.market_lot if is_market else None]
         ranges = [each for each in lots if each is not None]
         bounds = [each for each in (self.min_notional, self.notional) if each is not None]
@@ -204,11 +204,11 @@ class SymbolFilters:
 
 @attrs.frozen(kw_only=True)
 class ProposedOrder:
-    """The numbers of an order, as the filters see it."""
+    """The numbers of an order that filters check."""
 
     side: Side
     is_market: bool
-    """Its price is the market's: MARKET, STOP_LOSS, TAKE_PROFIT."""
+    """Whether it trades at the market's price: MARKET, STOP_LOSS, TAKE_PROFIT."""
     quantity: Decimal | None
     """In the base asset; None for a MARKET order by quote amount."""
     quote_quantity: Decimal | None = None
@@ -219,29 +219,29 @@ class ProposedOrder:
     trailing_delta: int | None = None
     """Basis points."""
     trails_above: bool = False
-    """It triggers above the market: a STOP_LOSS that buys, a TAKE_PROFIT that sells."""
+    """Whether it triggers above the market: a STOP_LOSS that buys, a TAKE_PROFIT that sells."""
     is_algo: bool = False
-    """It waits for a trigger."""
+    """Whether it waits for a trigger."""
 
 
 @attrs.frozen(kw_only=True)
 class FilterFacts:
-    """What the verdict depends on besides the order."""
+    """What the filters check an order against."""
 
     reference_price: Decimal
-    """The average over the filters' minutes, or the last price where they say 0 minutes."""
+    """Average price over the filters' minutes, or the last price for 0 minutes."""
     open_orders: int = 0
-    """Of this account and symbol, the new one not counted."""
+    """Open orders of this account and symbol, without the new one."""
     open_algo_orders: int = 0
     open_iceberg_orders: int = 0
     position: Decimal = ZERO
-    """Free and locked base asset and the quantity of open buys, in the base asset."""
+    """Free and locked balance plus the quantity of open buys, in the base asset."""
 
 
 def failed_filters(
     filters: SymbolFilters, order: ProposedOrder, facts: FilterFacts
 ) -> tuple[str, ...]:
-    """The names of the filters the order fails, in the venue's order; empty: it passes."""
+    """Names of the filters an order fails, in the venue's order; empty when it passes."""
     return tuple(_failures(filters, order, facts))
 
 

@@ -1,9 +1,8 @@
-"""Market events: what a venue says happened. Immutable, in the order the venue said it.
+"""Market events: trades, quotes and bars. Immutable, in the venue's order.
 
-The JSON names on the fields are those of the Binance market streams, so that a frame is
-decoded straight into the value a strategy receives, without a copy on the hot path. Prices
-and quantities stay text until somebody asks: most quotes are replaced before anybody reads
-them, and a Decimal made from text is exact.
+The JSON names of the fields are those of the Binance market streams, so that a frame is decoded
+straight into the value a strategy receives, without a copy on the hot path. Prices and quantities
+stay text until they are read: most quotes are superseded unread, and a Decimal from text is exact.
 """
 
 import re
@@ -17,9 +16,10 @@ SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,31}\Z")
 
 
 def normalize_symbol(text: str) -> str:
-    """`BTC/USDT`, `BTC-USDT` or `btcusdt` as `BTCUSDT`.
+    """Turn `BTC/USDT`, `BTC-USDT` or `btcusdt` into `BTCUSDT`.
 
-    Raises ValueError for anything that could not be a symbol, also as a file name.
+    Raises:
+        ValueError: The text cannot be a symbol, or is not safe as a file name.
     """
     symbol = text.replace("/", "").replace("-", "").upper()
     if not SYMBOL.match(symbol) or not text.isascii() or ".." in symbol:
@@ -48,9 +48,9 @@ class Trade(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     raw_quantity: str = msgspec.field(name="q")
     time_ms: int = msgspec.field(name="T")
     buyer_is_maker: bool = msgspec.field(name="m")
-    """True: the taker sold."""
+    """True when the taker sold."""
     is_late: bool = msgspec.field(name="is_late", default=False)
-    """True: it was missed at first, and fetched from the venue's history a moment later."""
+    """True when it was missed on the stream and fetched from the venue's history later."""
 
     @classmethod
     def of(
@@ -63,7 +63,16 @@ class Trade(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         trade_id: int,
         buyer_is_maker: bool = False,
     ) -> Self:
-        """A trade from plain values; `time` is a datetime or ms since 1970."""
+        """Make a trade from plain values.
+
+        Args:
+            symbol: The venue's symbol.
+            price: In the quote asset.
+            quantity: In the base asset.
+            time: An aware datetime, or ms since 1970.
+            trade_id: The venue's, ascending by one for each trade of the symbol.
+            buyer_is_maker: True when the taker sold.
+        """
         return cls(
             symbol=symbol,
             trade_id=trade_id,
@@ -112,7 +121,16 @@ class Quote(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         ask_quantity: Decimal | str | float = "1",
         update_id: int = 0,
     ) -> Self:
-        """A quote from plain values."""
+        """Make a quote from plain values.
+
+        Args:
+            symbol: The venue's symbol.
+            bid: Best bid price, in the quote asset.
+            ask: Best ask price, in the quote asset.
+            bid_quantity: Quantity at the bid, in the base asset.
+            ask_quantity: Quantity at the ask, in the base asset.
+            update_id: The venue's id of the order book's update.
+        """
         return cls(
             symbol=symbol,
             update_id=update_id,
@@ -124,27 +142,27 @@ class Quote(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def bid(self) -> Decimal:
-        """Best price somebody pays, in the quote asset."""
+        """Best price of a buyer, in the quote asset."""
         return Decimal(self.raw_bid)
 
     @property
     def bid_quantity(self) -> Decimal:
-        """Wanted at the bid, in the base asset."""
+        """Quantity at the bid, in the base asset."""
         return Decimal(self.raw_bid_quantity)
 
     @property
     def ask(self) -> Decimal:
-        """Best price somebody sells at, in the quote asset."""
+        """Best price of a seller, in the quote asset."""
         return Decimal(self.raw_ask)
 
     @property
     def ask_quantity(self) -> Decimal:
-        """Offered at the ask, in the base asset."""
+        """Quantity at the ask, in the base asset."""
         return Decimal(self.raw_ask_quantity)
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A closed candle. Field names of JSON are those of a kline's `k` object."""
+    """A closed candle. The JSON names of the fields are those of a kline's `k` object."""
 
     kind: ClassVar[str] = "bar"
 
@@ -159,7 +177,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     raw_close: str = msgspec.field(name="c")
     raw_volume: str = msgspec.field(name="v")
     trades: int = msgspec.field(name="n")
-    """How many trades made the bar; 0 marks a filler of a quiet interval."""
+    """Number of trades in the bar; 0 marks a filler of a quiet interval."""
 
     @classmethod
     def of(
@@ -176,7 +194,20 @@ class Bar(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         interval_ms: int = 60_000,
         trades: int = 1,
     ) -> Self:
-        """A bar from plain values; what is not given equals `close`."""
+        """Make a bar from plain values; prices that are not given equal `close`.
+
+        Args:
+            symbol: The venue's symbol.
+            close: Last price, in the quote asset.
+            open_time: Start of the interval, an aware datetime or ms since 1970.
+            open: First price.
+            high: Highest price.
+            low: Lowest price.
+            volume: In the base asset.
+            interval: The venue's name of the interval.
+            interval_ms: Its length in milliseconds.
+            trades: Number of trades; 0 for a filler.
+        """
         start = to_ms(open_time)
         return cls(
             symbol=symbol,

@@ -1,6 +1,6 @@
-"""What the fleet knows of each market right now: newest quote, last trade, volatility.
+"""The newest state of one symbol's market: quote, last trade, order book, volatility.
 
-Written by the feed before an engine sees the event, read by the gateway and the status.
+The feed writes it before an engine sees the event; the gateway and the status read it.
 """
 
 from decimal import Decimal
@@ -14,17 +14,17 @@ from levitrio.trading.volatility import Volatility
 
 @attrs.define(eq=False, kw_only=True)
 class MarketView:
-    """One symbol's market."""
+    """The newest state of one symbol's market."""
 
     symbol: str
     quote: Quote | None = None
     trade: Trade | None = None
     depth: OrderBook | None = None
-    """The local order book, where a depth stream is subscribed. Live or waiting."""
+    """The local order book, live or waiting; None unless a depth stream is subscribed."""
     volatility: Volatility = attrs.field(factory=Volatility)
 
     def see(self, event: MarketEvent) -> None:
-        """Take in an event; constant time, called for every message of the feed."""
+        """Take an event; constant time, called for every message of the feed."""
         if type(event) is Quote:
             self.quote = event
         elif type(event) is Trade:

@@ -1,18 +1,18 @@
-"""Matching: what an order gets of a market, at once and while it rests. Pure.
+"""The matching engine: what an order fills against a market, at once and while it rests. Pure.
 
-One core for the paper broker, replay and the simulator, so that they cannot disagree. The market
-is somebody else's: its levels and trades come from a tape and do not move because of us, but what
-we took of a level is gone until the level is told anew. The rules:
+One core for the paper broker, replay and the simulator, so that they cannot disagree. The
+market's levels and trades come from a tape and do not react to our orders, but a quantity we
+took of a level is gone until the tape updates the level. The rules:
 
 * An order takes the best price first; at one price the market's level comes before our own
-  resting orders, and those go by the time of their arrival.
-* A fill happens at the price of whoever stood there first.
-* A resting order fills when a trade goes through its price, or happens at its price once what
-  stood there first has traded, by at most the trade's quantity; and when the market's other side
-  comes to its price, by at most the level's.
-* What stood there first is known of the levels that are told, and never grows. It shrinks with
-  the trades at that price and with the level: who left is taken to have stood before us.
-* An order with a stop price sleeps until a trade at the price or beyond it wakes it.
+  resting orders, and those fill in the order of their arrival.
+* A fill happens at the price of the order that rested first.
+* A resting order fills when a trade goes through its price, or when a trade happens at its price
+  after the quantity ahead of it has traded, by at most the trade's quantity; and when the
+  market's other side reaches its price, by at most the level's quantity.
+* The quantity ahead is known for the levels on the tape, and never grows. It shrinks with the
+  trades at that price and with the level: a cancelled order is taken to have been ahead of ours.
+* An order with a stop price sleeps until a trade at or beyond that price triggers it.
 """
 
 from bisect import insort
@@ -39,7 +39,7 @@ ONE = Decimal(1)
 
 
 def touch_price(side: Side, quote: Quote, slippage: Decimal) -> Decimal:
-    """Buys pay ask x (1 + slippage), sells get bid x (1 - slippage) (contracts.md, "Numbers")."""
+    """Price of a market order: ask x (1 + slippage) for buys, bid x (1 - slippage) for sells."""
     if side is Side.BUY:
         return quote.ask * (ONE + slippage)
     return quote.bid * (ONE - slippage)
@@ -47,24 +47,25 @@ def touch_price(side: Side, quote: Quote, slippage: Decimal) -> Decimal:
 
 @attrs.define(eq=False)
 class MatchingEngine:
-    """The resting and sleeping orders of one symbol, by price and time."""
+    """Matches orders of one symbol and keeps those that rest or sleep, by price and time."""
 
     step: Decimal = ZERO
-    """The quantity step a MARKET order by quote amount is rounded down to."""
+    """Quantity step to which a MARKET order by quote amount is rounded down."""
     _resting: dict[Side, list[RestingOrder]] = attrs.field(
         factory=lambda: {Side.BUY: [], Side.SELL: []}, init=False
     )
     """Best first, then by order id, which grows with time."""
     _sleeping: list[RestingOrder] = attrs.field(factory=list, init=False)
     _taken: dict[tuple[Side, Decimal], Decimal] = attrs.field(factory=dict, init=False)
-    """What we took of the levels of `_taken_from`, by our side and price."""
+    """Quantity we took of the levels of update `_taken_from`, by our side and price."""
     _taken_from: int = attrs.field(default=-1, init=False)
+    """Update id of the depth that `_taken` belongs to."""
 
     def __len__(self) -> int:
         return len(self._resting[Side.BUY]) + len(self._resting[Side.SELL]) + len(self._sleeping)
 
     def plan(self, order: RestingOrder, depth: Depth) -> Plan:
-        """What the order would get if it arrived now; changes nothing."""
+        """Work out what an order would fill if it arrived now; changes no order."""
         self._see(depth)
         if order.type is OrderType.LIMIT_MAKER:
             if any(order.crosses(match.price) for match in self._offers(order.side, depth)):
@@ -72,7 +73,7 @@ class MatchingEngine:
             return Plan(matches=(), ending=Ending.RESTS, ahead=_resting_at(order, depth))
         matches = tuple(self._matches(order, depth))
         if order.quote_quantity is not None:
-            # Whether it got all it could is a question of one step, which cannot be had.
+            # Less than one step of money is left over: the order counts as filled.
             left = order.quote_quantity - sum(
                 (each.price * each.quantity for each in matches), ZERO
             )
@@ -90,7 +91,7 @@ class MatchingEngine:
         return Plan(matches=matches, ending=Ending.RESTS, ahead=_resting_at(order, depth))
 
     def carry_out(self, order: RestingOrder, plan: Plan) -> list[Execution]:
-        """Let the plan happen; must be called before anything else changed the book."""
+        """Execute a plan; must be called before another order or depth changes the market."""
         if order.quote_quantity is not None:
             order.quantity = plan.quantity
         executions = []
@@ -106,26 +107,27 @@ class MatchingEngine:
         return executions
 
     def sleep(self, order: RestingOrder) -> None:
-        """Keep an order until a trade wakes it."""
+        """Keep an order with a stop price until a trade triggers it."""
         self._sleeping.append(order)
 
     def remove(self, order: RestingOrder) -> None:
-        """Take out an order that rests or sleeps; unknown ones are ignored."""
+        """Remove an order that rests or sleeps; unknown ones are ignored."""
         for orders in (*self._resting.values(), self._sleeping):
             if order in orders:
                 orders.remove(order)
 
     def woken(self, price: Decimal) -> list[RestingOrder]:
-        """A trade happened at that price: take out the sleeping orders that it wakes."""
+        """Remove and return the sleeping orders that a trade at this price triggers."""
         awake = [order for order in self._sleeping if order.wakes_at(price)]
         for order in awake:
             self._sleeping.remove(order)
         return awake
 
     def traded(self, price: Decimal, quantity: Decimal, taker: Side) -> list[Execution]:
-        """A trade of the market: our resting orders at its price or better fill with it."""
+        """Fill our resting orders at a market trade's price or better."""
         executions = []
-        left, ours = quantity, ZERO  # what reached this price, and what of it we got there
+        # `left` is the trade's quantity that reaches this price, `ours` what we filled of it.
+        left, ours = quantity, ZERO
         for order in list(self._resting[_other(taker)]):
             if order.price is None or not order.crosses(price):
                 break
@@ -134,7 +136,7 @@ class MatchingEngine:
                 order.ahead -= passed
                 size = min(left - passed - ours, order.remaining)
                 ours += size
-            else:  # it went through the order's price: nobody is left there
+            else:  # the trade went through the order's price: all that rested there has traded
                 order.ahead = ZERO
                 size = min(left, order.remaining)
                 left -= size
@@ -143,7 +145,7 @@ class MatchingEngine:
         return executions
 
     def moved(self, depth: Depth) -> list[Execution]:
-        """The market's levels changed: resting orders they came to fill as makers."""
+        """Take new market levels: resting orders that they cross fill as makers."""
         self._see(depth)
         executions = []
         for side, orders in self._resting.items():
@@ -182,7 +184,7 @@ class MatchingEngine:
             yield attrs.evolve(offer, quantity=size)
 
     def _offers(self, side: Side, depth: Depth) -> Iterator[Match]:
-        """What stands against an order of that side: the market's levels and our own, merged."""
+        """Offers against an order of `side`, best first: market levels and our own orders."""
         ours = list(self._resting[_other(side)])
         sign = side.sign
         for level in self._levels(side, depth):
@@ -193,7 +195,7 @@ class MatchingEngine:
             yield _own(order)
 
     def _levels(self, side: Side, depth: Depth) -> Iterator[Match]:
-        """The market's levels against that side, without what we took of them already."""
+        """Market levels against an order of `side`, less what we took of them already."""
         for price, quantity in depth.asks if side is Side.BUY else depth.bids:
             left = quantity - self._taken.get((side, price), ZERO)
             if left > 0:
@@ -222,12 +224,12 @@ def _other(side: Side) -> Side:
 
 
 def _resting_at(order: RestingOrder, depth: Depth, *, unknown: Decimal = ZERO) -> Decimal:
-    """What the market holds at the order's price on its own side; `unknown` beyond what is told."""
+    """Market's quantity at the order's price on its own side; `unknown` beyond the known levels."""
     levels = depth.bids if order.side is Side.BUY else depth.asks
     for price, quantity in levels:
         if price == order.price:
             return quantity
-        if order.crosses(price):  # this level is worse: nothing stands at the order's price
+        if order.crosses(price):  # this level is worse: nothing rests at the order's price
             return ZERO
     return unknown
 

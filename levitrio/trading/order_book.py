@@ -1,16 +1,17 @@
-"""The local order book of one symbol: a snapshot, and the differences since. Pure.
+"""The local order book of one symbol: a snapshot and the updates since. Pure.
 
 The rules, those of the venue:
 
-1. Updates are kept until a snapshot is there; it must not be older than the first of them.
-2. Updates that end at or before the snapshot's id say nothing new and are dropped.
+1. Updates are kept until a snapshot arrives, which must not be older than the first of them.
+2. Updates that end at or before the snapshot's id are dropped.
 3. The first one applied must overlap the snapshot: `first_id <= last_id + 1 <= final_id`.
-4. From then on each begins at the last id plus one. One that begins later proves a loss: the book
-   is worth nothing until the next snapshot.
+4. From then on each begins at the last id plus one. One that begins later proves a loss: the
+   order book is invalid until the next snapshot.
 5. An update carries absolute quantities; zero removes the level. Levels beyond the snapshot's
    depth are unknown until an update names them.
-6. A book whose best bid reaches its best ask is wrong, however it came about.
-7. Ids that lie below the last one a minute later are no repetition: they began anew.
+6. An order book whose best bid reaches its best ask is invalid.
+7. An id below the last one is a repetition, unless its event time is a minute later: then the
+   venue's ids have restarted.
 """
 
 from bisect import bisect_left, insort
@@ -22,20 +23,20 @@ import attrs
 import msgspec
 
 MAX_WAITING = 3_000
-"""Updates kept for a snapshot: five minutes at ten a second. More, and the oldest goes."""
+"""Updates kept for a snapshot, five minutes at ten a second; beyond that the oldest is dropped."""
 
 MAX_LEVELS = 20_000
-"""Per side. The venue's snapshot has at most 5,000; a book that only grows is an attack."""
+"""Levels per side. The venue's snapshot has at most 5,000; only faulty input grows beyond this."""
 
 RESTART_MARGIN_MS = 60_000
-"""A repeated update carries the time it first had; a low id this much later begins a new count."""
+"""A repeated update keeps its first event time; a low id this much later means restarted ids."""
 
 Level = tuple[str, str]
 """Price and quantity, as text."""
 
 
 class DepthUpdate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What changed in a book. Names of JSON are those of the venue's diff stream."""
+    """Changed levels. The JSON names of the fields are those of the venue's diff stream."""
 
     symbol: str = msgspec.field(name="s")
     first_id: int = msgspec.field(name="U")
@@ -46,7 +47,7 @@ class DepthUpdate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class DepthSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A whole book at one moment, best levels first. Names of JSON are those of the venue."""
+    """A whole order book at one moment, best levels first, with the venue's JSON names."""
 
     last_id: int = msgspec.field(name="lastUpdateId")
     bids: list[Level]
@@ -54,15 +55,15 @@ class DepthSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class OrderBookState(Enum):
-    """How far a book can be trusted."""
+    """Whether an order book can be used."""
 
     WAITING = "waiting"
-    """For a snapshot that fits."""
+    """Waits for a snapshot that overlaps the updates."""
     LIVE = "live"
 
 
 class OrderBookFault(Enum):
-    """Why a book was thrown away."""
+    """Why an order book was discarded."""
 
     GAP = "gap"
     CROSSED = "crossed"
@@ -71,12 +72,11 @@ class OrderBookFault(Enum):
 
 
 class _Side:
-    """Prices of one side in order, with their quantities."""
+    """Prices of one side in ascending order, with their quantities."""
 
     def __init__(self) -> None:
         self._quantities: dict[Decimal, str] = {}
         self._prices: list[Decimal] = []
-        """Ascending."""
 
     def __len__(self) -> int:
         return len(self._prices)
@@ -105,44 +105,49 @@ class _Side:
 
 @attrs.define(eq=False)
 class OrderBook:
-    """One symbol's book, kept by the rules above. It starts `WAITING`."""
+    """One symbol's order book, kept by the rules above. It starts `WAITING`."""
 
     symbol: str
     state: OrderBookState = attrs.field(default=OrderBookState.WAITING, init=False)
     last_id: int = attrs.field(default=-1, init=False)
-    """Of the last update or snapshot in the book; -1 while waiting."""
+    """Final id of the last update or snapshot applied; -1 while waiting."""
     resyncs: int = attrs.field(default=0, init=False)
-    """How often it was thrown away."""
+    """Number of times it was discarded."""
     _time_ms: int = attrs.field(default=0, init=False)
-    """Of the last update that said something new, or waited, or else of the first."""
+    """Event time of the last update applied or kept, or of the first one seen."""
     _bids: _Side = attrs.field(factory=_Side, init=False)
     _asks: _Side = attrs.field(factory=_Side, init=False)
     _waiting: list[DepthUpdate] = attrs.field(factory=list, init=False)
 
     @property
     def is_live(self) -> bool:
+        """Whether a snapshot is loaded and no update was lost since."""
         return self.state is OrderBookState.LIVE
 
     @property
     def best_bid(self) -> tuple[Decimal, Decimal] | None:
-        """Price and quantity; None while waiting, or with an empty side."""
+        """Price and quantity of the best bid; None while waiting or without bids."""
         return self._bids.best(-1)
 
     @property
     def best_ask(self) -> tuple[Decimal, Decimal] | None:
-        """Price and quantity; None while waiting, or with an empty side."""
+        """Price and quantity of the best ask; None while waiting or without asks."""
         return self._asks.best(0)
 
     def bids(self, limit: int = 20) -> list[tuple[Decimal, Decimal]]:
-        """Price and quantity, the best first."""
+        """Price and quantity of the best `limit` bids, best first."""
         return self._bids.levels(highest_first=True, limit=limit)
 
     def asks(self, limit: int = 20) -> list[tuple[Decimal, Decimal]]:
-        """Price and quantity, the best first."""
+        """Price and quantity of the best `limit` asks, best first."""
         return self._asks.levels(highest_first=False, limit=limit)
 
     def update(self, update: DepthUpdate) -> OrderBookFault | None:
-        """Apply an update, or keep it for the snapshot. A fault means: fetch a snapshot."""
+        """Apply an update, or keep it for the snapshot.
+
+        Returns:
+            A fault when a new snapshot is needed, else None.
+        """
         if self.state is OrderBookState.WAITING:
             self._waiting.append(update)
             if len(self._waiting) > MAX_WAITING:
@@ -160,9 +165,12 @@ class OrderBook:
         return self._apply(update)
 
     def load(self, snapshot: DepthSnapshot) -> bool:
-        """Start from a snapshot and what waited. False: it is too old, fetch another.
+        """Start from a snapshot and the updates kept for it.
 
-        Without anything waiting any snapshot will do: the next update decides whether it fits.
+        Without such updates any snapshot is taken: the next update decides whether it fits.
+
+        Returns:
+            False when the snapshot is too old or faulty: fetch another.
         """
         waiting = self._waiting
         if waiting and snapshot.last_id + 1 < waiting[0].first_id:
@@ -180,7 +188,7 @@ class OrderBook:
         return all(self.update(update) is None for update in news)
 
     def restart(self) -> None:
-        """Throw the book away: whoever spoke may have missed something."""
+        """Discard the order book, because an update may have been missed."""
         self._discard([])
 
     def _apply(self, update: DepthUpdate) -> OrderBookFault | None:
@@ -190,7 +198,7 @@ class OrderBook:
         return self._check()
 
     def _check(self) -> OrderBookFault | None:
-        """Throw away a book that cannot be one."""
+        """Discard an order book that is crossed or too large."""
         bid, ask = self._bids.best(-1), self._asks.best(0)
         if bid is not None and ask is not None and bid[0] >= ask[0]:
             fault = OrderBookFault.CROSSED

@@ -1,8 +1,7 @@
-"""Orders and fills, and the one automaton of an order's status.
+"""Orders, fills, and the transitions of an order's status.
 
-An order's status moves only along `NEXT`; anything else the venue may say is a lookup that
-fails, and the caller treats it as an outcome unknown. `LOST` and `CANCELED` before a send
-are ours: the intent was journaled, and the order never came to be.
+A status moves only along `NEXT`; the caller treats any other status a venue sends as an unknown
+outcome. The gateway itself sets `LOST`, and `CANCELED` for an order it did not send.
 """
 
 from decimal import Decimal
@@ -12,26 +11,32 @@ import attrs
 
 
 class Side(StrEnum):
+    """Side of an order or fill."""
+
     BUY = "BUY"
     SELL = "SELL"
 
     @property
     def sign(self) -> int:
-        """+1 for a buy, -1 for a sell: what a fill adds to the position."""
+        """+1 for a buy, -1 for a sell: the sign of a fill's change of the position."""
         return 1 if self is Side.BUY else -1
 
 
 class OrderType(StrEnum):
+    """Type of an order, in the venue's words."""
+
     MARKET = "MARKET"
     LIMIT = "LIMIT"
     LIMIT_MAKER = "LIMIT_MAKER"
 
 
 class OrderStatus(StrEnum):
+    """Status of an order: the venue's, and three of our own."""
+
     INTENDED = "INTENDED"
     """Journaled, not known to have been sent."""
     UNKNOWN = "UNKNOWN"
-    """Sent, no trustworthy answer: the symbol is blocked until the venue has told."""
+    """Sent without a trustworthy answer: the symbol is blocked until the outcome is known."""
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
@@ -57,14 +62,15 @@ NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.REJECTED: frozenset(),
     OrderStatus.LOST: frozenset(),
 }
+"""Status -> the statuses that may follow it; an order without any has ended."""
 
 
 @attrs.frozen(kw_only=True)
 class Order:
-    """What we want of the venue; never changed once it is journaled."""
+    """An order to the venue; never changed once it is journaled."""
 
     client_id: str
-    """Ours, at most 36 characters, derived from the journal's sequence, never reused."""
+    """At most 36 characters, derived from the journal's sequence, never reused."""
     symbol: str
     side: Side
     type: OrderType = OrderType.MARKET
@@ -73,10 +79,10 @@ class Order:
     price: Decimal | None = None
     """In the quote asset; None for MARKET."""
     is_exit: bool = False
-    """It only brings the position nearer to flat."""
+    """Whether it only brings the position nearer to flat."""
 
     def named(self, client_id: str) -> "Order":
-        """The same order under its id."""
+        """A copy with its client order id."""
         return Order(
             client_id=client_id,
             symbol=self.symbol,
@@ -90,10 +96,7 @@ class Order:
 
 @attrs.frozen(kw_only=True)
 class Fill:
-    """One execution of one of our orders.
-
-    As a strategy gets it in `on_fill`, `position` and `average_entry` tell the book after it.
-    """
+    """One execution of one of our orders."""
 
     client_id: str
     symbol: str
@@ -110,10 +113,13 @@ class Fill:
     trade_id: int | None = None
     """The venue's; None from the paper broker, whose fills are keyed by the journal's sequence."""
     position: Decimal = Decimal(0)
+    """Position after the fill, in the base asset; set once the gateway has applied it."""
     average_entry: Decimal = Decimal(0)
+    """Average entry price after the fill; set once the gateway has applied it."""
 
-    def booked(self, position: Decimal, average_entry: Decimal) -> "Fill":
-        """The same fill, telling the book after it; `attrs.evolve` takes three times as long."""
+    def applied(self, position: Decimal, average_entry: Decimal) -> "Fill":
+        """A copy with the position and average entry after it."""
+        # `attrs.evolve` takes three times as long.
         return Fill(
             client_id=self.client_id,
             symbol=self.symbol,

@@ -1,8 +1,8 @@
-"""The book of one symbol: position, average cost and profit, folded from fills.
+"""The position in one symbol: quantity, average entry and PnL, folded from fills.
 
-Average-cost accounting: what adds to a position moves the average entry, what reduces it
-realizes against the average entry, and a fill through zero does both. Fees are realized at
-once. A book is never loaded, only rebuilt: the same fills in the same order give the same book.
+Average-cost accounting: a fill that adds to a position moves the average entry, one that reduces
+it realizes profit against the average entry, and one through zero does both. Fees are realized at
+once. A position is never loaded, only rebuilt: the same fills in the same order give the same one.
 """
 
 from decimal import Decimal
@@ -17,44 +17,47 @@ ZERO = Decimal(0)
 
 @attrs.define(eq=False, kw_only=True)
 class Position:
-    """Money in one symbol. Every amount without a unit is in the quote asset."""
+    """One symbol's position. Amounts are in the quote asset unless said otherwise."""
 
     symbol: str
     quote_asset: str
     quantity: Decimal = ZERO
     """In the base asset; negative is short."""
     average_entry: Decimal = ZERO
-    """0 while flat."""
+    """Average entry price; 0 while flat."""
     realized_pnl: Decimal = ZERO
-    """Net of every fee paid in the base or quote asset."""
+    """Realized profit, net of fees paid in the base or quote asset."""
     foreign_fees: dict[str, Decimal] = attrs.field(factory=dict)
-    """Fees paid in a third asset, by asset; not in any PnL, because they have no price here."""
+    """Fees paid in a third asset, by asset; in no PnL, because that asset has no price here."""
     trade_count: int = 0
-    """Orders with at least one fill."""
+    """Number of orders with at least one fill."""
     last_price: Decimal = ZERO
-    """Of the newest fill: the mark until the first quote."""
+    """Price of the newest fill: the mark until the first quote."""
     day: str = ""
-    """The market clock's UTC day that `daily_pnl` counts from."""
+    """UTC day of the market clock that `daily_pnl` counts from."""
     day_start_pnl: Decimal = ZERO
+    """Total PnL at the start of `day`."""
     _last_client_id: str = ""
 
     @property
     def base_asset(self) -> str:
+        """The symbol without its quote asset."""
         return self.symbol.removesuffix(self.quote_asset)
 
     @property
     def is_flat(self) -> bool:
+        """Whether the quantity is exactly 0; dust is not flat."""
         return self.quantity == ZERO
 
     def apply(self, fill: Fill) -> Fill:
-        """Add one fill; returns it with the position and average entry after it."""
+        """Apply one fill; returns it with the position and average entry after it."""
         self._move(fill.quantity * fill.side.sign, fill.price)
         self._pay(fill)
         if fill.client_id != self._last_client_id:
             self._last_client_id = fill.client_id
             self.trade_count += 1
         self.last_price = fill.price
-        return fill.booked(self.quantity, self.average_entry)
+        return fill.applied(self.quantity, self.average_entry)
 
     def _move(self, signed: Decimal, price: Decimal) -> None:
         before = self.quantity
@@ -77,7 +80,7 @@ class Position:
         if fill.fee_asset == self.quote_asset:
             self.realized_pnl -= fill.fee
         elif fill.fee_asset == self.base_asset:
-            # As if so much was sold at the price of the fill, and the fee paid with it.
+            # As if the fee's quantity was sold at the fill's price to pay the fee.
             self._move(-fill.fee, fill.price)
             self.realized_pnl -= fill.fee * fill.price
         else:
@@ -85,19 +88,19 @@ class Position:
             self.foreign_fees[fill.fee_asset] = paid + fill.fee
 
     def mark(self, quote: Quote | None) -> Decimal:
-        """The price the position could be closed at: longs at the bid, shorts at the ask."""
+        """Price the position can be closed at: longs at the bid, shorts at the ask."""
         if quote is None:
             return self.last_price
         return quote.bid if self.quantity >= ZERO else quote.ask
 
     def unrealized_pnl(self, quote: Quote | None) -> Decimal:
-        """What closing at the touch would realize, before fees."""
+        """Profit that closing at the touch would realize, before fees."""
         if self.quantity == ZERO:
             return ZERO
         return (self.mark(quote) - self.average_entry) * self.quantity
 
     def valued(self, quote: Quote | None) -> tuple[Decimal, Decimal]:
-        """`notional` and `total_pnl` of the same mark, which is read once."""
+        """`notional` and `total_pnl` at the same mark."""
         if not self.quantity:
             return ZERO, self.realized_pnl
         mark = self.mark(quote)
@@ -113,9 +116,9 @@ class Position:
         return self.total_pnl(quote) - self.day_start_pnl
 
     def quote_moved(self) -> Decimal:
-        """What its fills brought of the quote asset, and took, fees in it included.
+        """Net change of the quote asset by all fills, fees in it included.
 
-        Follows from average cost: profit was realized, and the position was paid at its average.
+        Follows from average cost: profit was realized, the position was paid at its average.
         """
         return self.realized_pnl - self.average_entry * self.quantity
 
@@ -124,6 +127,6 @@ class Position:
         return abs(self.quantity) * self.mark(quote) if self.quantity else ZERO
 
     def roll_day(self, day: str, quote: Quote | None) -> None:
-        """Begin a new UTC day: from now on `daily_pnl` counts from here."""
+        """Begin a new UTC day: `daily_pnl` counts from here."""
         self.day = day
         self.day_start_pnl = self.total_pnl(quote)

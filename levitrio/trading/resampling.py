@@ -1,9 +1,9 @@
-"""Bars of a coarser interval from closed bars of a finer one, and the holes between bars.
+"""Makes bars of a coarser interval from closed bars of a finer one; finds holes between bars.
 
 The rules, those of the venue:
 
-* A coarse bar is the sum of the fine bars in it: first open, highest high, lowest low, last
-  close, volumes added exactly.
+* A coarse bar combines the fine bars in it: first open, highest high, lowest low, last close,
+  volumes added exactly.
 * A filler (no trades) has no price of its own: it adds nothing, unless the whole coarse interval
   is made of fillers.
 * A coarse bar with a hole in it would be wrong, so it is not made at all.
@@ -21,7 +21,8 @@ from levitrio.trading.market import Bar
 def is_multiple(coarse: str, fine: str) -> bool:
     """Whether whole bars of `fine` make up bars of `coarse`; an interval is no multiple of itself.
 
-    Raises KeyError for what is no interval.
+    Raises:
+        KeyError: One of them is no interval of the venue.
     """
     if fine == MONTH:
         return False
@@ -36,24 +37,27 @@ def is_multiple(coarse: str, fine: str) -> bool:
 
 @attrs.define(eq=False)
 class Resampler:
-    """Makes the bars of one coarser interval, of one symbol, bar by bar."""
+    """Makes one symbol's bars of one coarser interval, bar by bar."""
 
     interval: str = attrs.field(validator=attrs.validators.in_(INTERVALS))
     incomplete: int = attrs.field(default=0, init=False)
-    """Coarse bars that were not made, because a bar in them was missing."""
+    """Number of coarse bars that were not made because a bar in them was missing."""
     late: int = attrs.field(default=0, init=False)
-    """Bars ignored: given before, or older than the last."""
+    """Number of bars ignored: repeated, or older than the last."""
     _bars: list[Bar] = attrs.field(factory=list, init=False)
-    """Of the coarse interval that is being made."""
+    """Bars of the current coarse interval."""
     _is_whole: bool = attrs.field(default=True, init=False)
+    """Whether no bar of the current coarse interval is missing so far."""
     _start_ms: int | None = attrs.field(default=None, init=False)
-    """Of the coarse interval under way; None: the last one is done."""
+    """Open time of the current coarse interval; None when the last one is complete."""
     _next_ms: int = attrs.field(default=0, init=False)
+    """Open time of the next bar expected."""
 
     def add(self, bar: Bar) -> Bar | None:
-        """Take the next closed bar; returns the coarse bar it completes.
+        """Add the next closed bar; returns the coarse bar it completes, if any.
 
-        Raises ValueError for a bar whose interval does not make up ours.
+        Raises:
+            ValueError: The bar's interval does not make up the coarse one.
         """
         if not is_multiple(self.interval, bar.interval):
             raise ValueError(f"expected bars that make up {self.interval}, got {bar.interval}")
@@ -80,7 +84,7 @@ class Resampler:
 
 
 def resample(bars: Iterable[Bar], interval: str) -> list[Bar]:
-    """The bars of `interval` that `bars`, ascending and of one symbol, wholly make up."""
+    """Bars of `interval` that are complete in `bars`, which are ascending and of one symbol."""
     resampler = Resampler(interval)
     return [coarse for bar in bars if (coarse := resampler.add(bar)) is not None]
 
@@ -104,21 +108,23 @@ def _sum(bars: list[Bar], interval: str, open_time_ms: int, close_time_ms: int) 
 
 @attrs.frozen(kw_only=True)
 class Hole:
-    """Bars in a row that are missing, between two that are there."""
+    """Consecutive missing bars between two that are present."""
 
     first_open_ms: int
     """Open time of the first missing bar, ms since 1970."""
     last_open_ms: int
-    """Open time of the last missing bar; the same when one is missing."""
+    """Open time of the last missing bar, ms since 1970."""
     missing: int
-    """How many bars."""
+    """Number of missing bars."""
 
 
 def find_holes(open_times_ms: Iterable[int], interval: str) -> list[Hole]:
-    """Every hole between bars of one symbol and interval, oldest first.
+    """Find every hole between bars of one symbol and interval, oldest first.
 
-    `open_times_ms` may come in any order and repeat. Raises ValueError for a time that opens no
-    bar of the interval: such data has worse faults than holes.
+    `open_times_ms` may come in any order and repeat.
+
+    Raises:
+        ValueError: A time opens no bar of the interval: the data is worse than incomplete.
     """
     holes: list[Hole] = []
     expected: int | None = None

@@ -1,7 +1,7 @@
-"""Fleet-wide risk: may this order leave, and may the fleet still open positions.
+"""Fleet-wide risk: whether an order may leave, and whether a loss limit is reached.
 
-Pure: the gateway gathers the facts, these functions judge them. A refusal is a `Denial`, a
-value with its reason, never an exception.
+Pure: the gateway collects the facts, these functions judge them. A refusal is a `Denial`, never
+an exception.
 """
 
 from decimal import Decimal
@@ -14,7 +14,7 @@ from levitrio.trading.orders import Order
 
 
 class TradingState(StrEnum):
-    """What the whole fleet may do (contracts.md, "What the words of control do")."""
+    """What the whole fleet may do."""
 
     ACTIVE = "active"
     REDUCING = "reducing"
@@ -33,80 +33,84 @@ class Permission(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class RiskRules:
-    """Limits of the whole fleet; fractions, not percents."""
+    """Limits of the whole fleet; `[risk]` of fleet.toml. Fractions, not percents."""
 
     max_daily_loss: Decimal = Decimal("0.03")
-    """Of the equity at 00:00 UTC, unrealized loss included."""
+    """Fraction of the equity at 00:00 UTC, unrealized loss included."""
     max_drawdown: Decimal = Decimal("0.10")
-    """Of the highest equity, unrealized loss included."""
+    """Fraction of the highest equity, unrealized loss included."""
     on_loss: Literal["reduce", "halt", "flatten"] = "reduce"
     max_symbol_exposure: Decimal = Decimal("0.20")
-    """Of equity."""
+    """Largest position of one symbol, as a fraction of equity."""
     max_gross_exposure: Decimal = Decimal("1.0")
-    """Of equity, all symbols together."""
+    """Largest sum of all positions, as a fraction of equity."""
     max_open_positions: int = 5
     max_orders_per_minute: int = 120
-    """Entries of the whole fleet; an exit is never refused for its rate, but counts."""
+    """Limit for entries of the whole fleet; exits count towards it, but are never refused."""
     cooldown: float = 0.0
-    """Seconds of rest for a symbol after an order, before its next entry."""
+    """Seconds between an order of a symbol and its next entry."""
     price_band: Decimal = Decimal("0.05")
-    """How far the touch may be from the last trade."""
+    """Largest distance of the order's price from the last trade, as a fraction."""
     stale_after: float = 30.0
     """Seconds without data after which no order leaves but the operator's `flatten`."""
 
 
 @attrs.frozen(kw_only=True)
 class Denial:
-    """Refused by our own risk."""
+    """An order refused by our own risk."""
 
     reason: str
-    """A short closed set: `halted`, `max_open_positions`, ..."""
+    """One of a closed set, listed in docs/orders.md: `halted`, `max_open_positions`, ..."""
     detail: str = ""
+    """The numbers behind it, for people; may be empty."""
 
 
 @attrs.frozen(kw_only=True)
 class DataState:
-    """How far the data of a symbol can be trusted at one moment."""
+    """How far a symbol's market data can be trusted at one moment."""
 
     age: float | None
-    """Seconds since its most overdue stream spoke; None: none ever did, or the tape ended."""
+    """Seconds since the last event of its most overdue stream; None before the first event and
+    after the tape's end."""
     allowed: float = 0.0
     """Seconds of silence that are usual for that stream; `stale_after` is allowed in any case."""
     is_suspended: bool = False
-    """Too much of its input was absurd: nothing of it is believed for now."""
+    """Whether too much of its recent input was implausible."""
 
 
 @attrs.frozen(kw_only=True)
 class Exposure:
-    """The facts of one moment, orders under way included. Amounts in the quote asset.
+    """The facts by which risk judges an order, orders in flight included.
 
-    Of an exit `equity`, `symbol_notional`, `gross_notional` and `open_positions` are not looked up:
-    no limit of money refuses one.
+    Amounts are in the quote asset. For an exit `equity`, `symbol_notional`, `gross_notional` and
+    `open_positions` are not computed: no exposure limit refuses one.
     """
 
     trading_state: TradingState
     permission: Permission
     equity: Decimal
     symbol_notional: Decimal
-    """Of the order's symbol, without the order."""
+    """Worth of the symbol's position, without the order."""
     gross_notional: Decimal
-    """Of all symbols, without the order."""
+    """Worth of all positions, without the order."""
     open_positions: int
-    """Symbols other than the order's that hold, or are about to hold, a position."""
+    """Number of other symbols that hold, or are about to hold, a position."""
     orders_last_minute: int
+    """Orders of the whole fleet in the last 60 s."""
     since_last_order: float | None
-    """Seconds, of this symbol; None: none yet."""
+    """Seconds since the symbol's last order; None before the first."""
     data: DataState
-    """Of this symbol."""
+    """The symbol's market data."""
     price: Decimal
-    """What the order would be filled at."""
+    """Price the order would be filled at."""
     last_trade: Decimal | None
+    """Price of the symbol's last trade; None before the first."""
     is_flatten: bool = False
-    """The operator's own `flatten`."""
+    """Whether the operator asked for the order with `flatten`."""
 
 
 def judge(rules: RiskRules, order: Order, facts: Exposure) -> Denial | None:
-    """None lets the order pass."""
+    """Judge an order; None lets it pass."""
     return (
         _judge_resting(order, facts)
         or _judge_data(rules, facts)
@@ -131,9 +135,9 @@ def _judge_resting(order: Order, facts: Exposure) -> Denial | None:
 
 def _judge_data(rules: RiskRules, facts: Exposure) -> Denial | None:
     if facts.is_flatten:
-        return None  # who wants out knows that the price is unknown: the venue decides
+        return None  # the operator wants out at any price, and the venue knows the price
     if facts.data.is_suspended:
-        return Denial(reason="data_suspended", detail="its market data is not believed for now")
+        return Denial(reason="data_suspended", detail="too much of its market data was implausible")
     if silence := overdue(rules, facts.data):
         return Denial(reason="stale_data", detail=silence)
     if facts.last_trade:
@@ -145,7 +149,7 @@ def _judge_data(rules: RiskRules, facts: Exposure) -> Denial | None:
 
 
 def overdue(rules: RiskRules, data: DataState) -> str:
-    """For how long a symbol's data is missing, in words; empty while it is as fresh as usual."""
+    """Describe how long a symbol's data has been missing; empty while it is fresh."""
     allowed = max(rules.stale_after, data.allowed)
     if data.age is None or data.age <= allowed:
         return ""
@@ -177,7 +181,14 @@ def _judge_entry(rules: RiskRules, order: Order, facts: Exposure) -> Denial | No
 def loss_limit_reached(
     rules: RiskRules, *, equity: Decimal, day_start: Decimal, peak: Decimal
 ) -> str | None:
-    """The loss limit that `equity` breaks, in words; None when none."""
+    """Describe the loss limit that is reached; None when none is.
+
+    Args:
+        rules: The limits.
+        equity: Equity now.
+        day_start: Equity at 00:00 UTC.
+        peak: Highest equity so far.
+    """
     if day_start > 0 and day_start - equity >= rules.max_daily_loss * day_start:
         return f"daily loss {(day_start - equity) / day_start:.2%} of {day_start:.2f}"
     if peak > 0 and peak - equity >= rules.max_drawdown * peak:

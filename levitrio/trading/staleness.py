@@ -1,16 +1,16 @@
-"""How old may data be before it counts as stale: learnt from each stream's own cadence. Pure.
+"""Decides when market data is stale, from each stream's own cadence. Pure.
 
 A pair that trades once a minute is not dead after thirty seconds of silence, one that trades
-fifty times a second is. So each stream of a symbol has an expectation: the silence a random
-moment falls into, on average (the sum of the squared gaps over the sum of the gaps, old gaps
-fading with time). Bursts do not shorten it: a hundred trades in a second, then none for a
-minute, is a cadence of a minute.
+fifty times a second is. So each stream of a symbol has an expectation: the average gap that a
+random moment falls into (the sum of the squared gaps over the sum of the gaps, with older gaps
+weighing less). Bursts do not shorten it: a hundred trades in a second, then none for a minute, is
+a cadence of a minute.
 
 * A silence is usual up to `PATIENCE` times the expectation, never less than the floor
   (`[feed] stale_after`) nor more than `CEILING` floors.
-* A gap teaches at most what was usual until then: an outage does not make the next one look
-  usual, and a pair that really is quiet is believed after a few gaps.
-* Time without a connection teaches nothing.
+* A gap counts for at most what was usual until then: an outage does not make the next one look
+  usual, and a pair that really is quiet is accepted after a few gaps.
+* Time without a connection does not count.
 """
 
 import math
@@ -19,16 +19,16 @@ from collections.abc import Iterable
 import attrs
 
 PATIENCE = 5.0
-"""Ten mean gaps of a steady random stream: one silence in twenty thousand is longer."""
+"""Ten mean gaps of a Poisson stream: one gap in twenty thousand is longer."""
 
 CEILING = 20.0
-"""Times the floor. A market silent for longer has no price to trade at, quiet or dead."""
+"""Multiple of the floor. A market silent for longer has no price to trade at, quiet or dead."""
 
 MEMORY = 600.0
-"""Seconds in which a gap loses two thirds of its weight."""
+"""Seconds in which a gap's weight falls to 1/e."""
 
 LITTLE = 0.1
-"""Seconds: shorter gaps count as time without silence. The floor is a second or more."""
+"""Shorter gaps, in seconds, count as time without silence. The floor is a second or more."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,25 +43,27 @@ class Silence:
 
     @property
     def is_stale(self) -> bool:
+        """Whether the silence is longer than usual."""
         return self.age > self.allowed
 
 
 @attrs.define(eq=False)
 class Cadence:
-    """The rhythm of one stream, from receive times on a monotonic clock, in seconds."""
+    """Usual gap of one stream, from receive times on a monotonic clock, in seconds."""
 
     floor: float
-    """Silence that is always allowed, seconds."""
+    """Seconds of silence that are always allowed."""
     received: float | None = None
-    """When the last event came; None: nothing to wait for yet."""
+    """When the last event arrived; None before the first."""
     _interrupted: bool = False
-    # Up to `_mark` every gap is in the sums; after it there were only little ones.
+    """The connection broke: the next gap does not count."""
     _mark: float = 0.0
+    """Up to here every gap is in the sums; later gaps were all shorter than `LITTLE`."""
     _seconds: float = 0.0
     _squares: float = 0.0
 
     def hear(self, now: float) -> None:
-        """An event came. Called for every message, so little gaps cost a comparison."""
+        """Note an event; called for every message, so short gaps cost only a comparison."""
         before = self.received
         if before is None or self._interrupted:
             self._interrupted = False
@@ -71,7 +73,7 @@ class Cadence:
         self.received = now
 
     def interrupt(self) -> None:
-        """The connection broke: the gap until the next event is not the market's."""
+        """Leave out the gap until the next event, because the connection broke."""
         self._interrupted = True
 
     @property
@@ -95,32 +97,33 @@ class Cadence:
 
 @attrs.define(eq=False)
 class StalenessMonitor:
-    """All streams of one symbol, and whether an alarm is on: one for each episode."""
+    """Watches all streams of one symbol; one alarm for each episode of silence."""
 
     streams: dict[str, Cadence]
     since: float
     """When data was first expected, on the same monotonic clock."""
     is_stale: bool = attrs.field(default=False, init=False)
+    """Whether an alarm is on."""
 
     @classmethod
     def over(cls, streams: Iterable[str], *, floor: float, now: float) -> "StalenessMonitor":
-        """A watch over streams that were subscribed just now."""
+        """Watch streams that were subscribed at `now`."""
         return cls({stream: Cadence(floor) for stream in streams}, now)
 
     def interrupt(self) -> None:
-        """Their connection broke."""
+        """Leave out the current gap of every stream, because their connection broke."""
         for cadence in self.streams.values():
             cadence.interrupt()
 
     @property
     def received(self) -> float | None:
-        """When the newest event of any stream came; None before the first."""
+        """When the newest event of any stream arrived; None before the first."""
         return max(
             (c.received for c in self.streams.values() if c.received is not None), default=None
         )
 
     def worst(self, now: float) -> Silence | None:
-        """Of the streams that ever spoke, the one most overdue; None when none did."""
+        """Silence of the most overdue stream; None before the first event of any."""
         worst: Silence | None = None
         ratio = -1.0
         for stream, cadence in self.streams.items():
@@ -133,9 +136,9 @@ class StalenessMonitor:
         return worst
 
     def check(self, now: float) -> Silence | None:
-        """Look at the clock; returns what changed: an alarm that begins or ends, or None.
+        """Return the silence when an alarm begins or ends at `now`, else None.
 
-        `is_stale` says which. A symbol that never spoke is stale once the floor is over.
+        `is_stale` says which. A symbol without any event is stale once the floor is over.
         """
         silence = self.worst(now) or Silence(
             stream="any stream",

@@ -1,4 +1,4 @@
-"""Orders as a venue's book sees them: what `matching` takes and answers. Pure."""
+"""Orders, plans and executions as the matching engine takes and returns them. Pure."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,21 +13,23 @@ ZERO = Decimal(0)
 
 
 class TimeInForce(StrEnum):
+    """How long a limit order stays valid."""
+
     GTC = "GTC"
-    """What does not fill at once rests until it is cancelled."""
+    """The part that does not fill at once rests until it is cancelled."""
     IOC = "IOC"
-    """What does not fill at once expires."""
+    """The part that does not fill at once expires."""
     FOK = "FOK"
-    """All of it at once, or nothing."""
+    """All of it fills at once, or nothing does."""
 
 
 class Ending(StrEnum):
-    """What becomes of the part of an order that did not fill at once."""
+    """What happens to the part of an order that did not fill at once."""
 
     NOTHING_LEFT = "NOTHING_LEFT"
     RESTS = "RESTS"
     WOULD_TAKE = "WOULD_TAKE"
-    """A LIMIT_MAKER that would not be a maker: the order is refused."""
+    """A LIMIT_MAKER order that would trade at once: the order is rejected."""
     IOC_EXPIRES = "UNFILLED_IOC_QUANTITY_EXPIRED"
     FOK_EXPIRES = "UNFILLED_FOK_ORDER_EXPIRED"
     NO_LIQUIDITY = "INSUFFICIENT_LIQUIDITY"
@@ -35,12 +37,12 @@ class Ending(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Depth:
-    """The market's standing orders at one moment, best first, as (price, quantity)."""
+    """The market's levels at one moment, best first, as (price, quantity)."""
 
     bids: Sequence[tuple[Decimal, Decimal]]
     asks: Sequence[tuple[Decimal, Decimal]]
     update_id: int
-    """A level we took from is whole again once this has changed."""
+    """Changes with the levels; a level we took from is whole again once it has changed."""
 
     @classmethod
     def of(cls, quote: Quote) -> "Depth":
@@ -54,43 +56,43 @@ class Depth:
 
 @attrs.define(eq=False, kw_only=True)
 class RestingOrder:
-    """One order as the book knows it."""
+    """One order in the matching engine; it changes with each fill."""
 
     order_id: int
     side: Side
     type: OrderType
-    """What it is once it is awake."""
+    """Type after its stop price, if any, was triggered."""
     quantity: Decimal
-    """In the base asset; of a MARKET order by quote amount what was filled."""
+    """In the base asset; for a MARKET order by quote amount the quantity filled."""
     price: Decimal | None = None
-    """None for MARKET."""
+    """Limit price; None for MARKET."""
     quote_quantity: Decimal | None = None
-    """A MARKET order by amount, in the quote asset."""
+    """Amount of a MARKET order by quote amount, in the quote asset."""
     time_in_force: TimeInForce = TimeInForce.GTC
     stop_price: Decimal | None = None
-    """It sleeps until a trade at this price."""
+    """The order sleeps until a trade at or beyond this price."""
     wakes_rising: bool = False
-    """The stop price is above the market."""
+    """Whether the stop price is above the market."""
     filled: Decimal = ZERO
     """In the base asset."""
     quote_filled: Decimal = ZERO
     """Price x quantity of every fill, in the quote asset."""
     ahead: Decimal = ZERO
-    """While it rests: what the market holds at its price and came first, in the base asset."""
+    """Market quantity at its price that came first, while it rests; in the base asset."""
 
     @property
     def remaining(self) -> Decimal:
-        """In the base asset."""
+        """Quantity not filled yet, in the base asset."""
         return self.quantity - self.filled
 
     def crosses(self, price: Decimal) -> bool:
-        """Whether the order accepts that price from the other side."""
+        """Whether the order accepts this price from the other side."""
         if self.price is None:
             return True
         return price <= self.price if self.side is Side.BUY else price >= self.price
 
     def wakes_at(self, price: Decimal) -> bool:
-        """Whether a trade at that price wakes it."""
+        """Whether a trade at this price triggers its stop price."""
         if self.stop_price is None:
             return False
         return price >= self.stop_price if self.wakes_rising else price <= self.stop_price
@@ -98,7 +100,7 @@ class RestingOrder:
 
 @attrs.frozen(kw_only=True)
 class Match:
-    """Part of a plan: so much at that price, from the market or from a resting order."""
+    """Part of a plan: a quantity at a price, from the market or from a resting order."""
 
     price: Decimal
     quantity: Decimal
@@ -107,27 +109,27 @@ class Match:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What an order would get; nothing has changed yet."""
+    """What an order would fill; nothing has changed yet."""
 
     matches: tuple[Match, ...]
     ending: Ending
     ahead: Decimal = ZERO
-    """What the market holds already at the price where the order will rest, in the base asset."""
+    """Market quantity at the price where the order will rest, in the base asset."""
 
     @property
     def quantity(self) -> Decimal:
-        """In the base asset."""
+        """Quantity of all matches, in the base asset."""
         return sum((match.quantity for match in self.matches), ZERO)
 
     @property
     def notional(self) -> Decimal:
-        """In the quote asset."""
+        """Worth of all matches, in the quote asset."""
         return sum((match.price * match.quantity for match in self.matches), ZERO)
 
 
 @attrs.frozen(kw_only=True)
 class Execution:
-    """One fill of one of our orders; a match of two of ours is two of them."""
+    """One fill of one of our orders; a match between two of ours gives two executions."""
 
     order: RestingOrder
     price: Decimal

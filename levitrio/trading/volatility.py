@@ -1,4 +1,4 @@
-"""Realized volatility of one symbol, from its one-minute bars."""
+"""Computes realized volatility of one symbol from its one-minute bars."""
 
 import math
 from collections import deque
@@ -8,7 +8,7 @@ import attrs
 from levitrio.trading.market import Bar
 
 RETURNS = 60
-"""contracts.md, "Numbers": sigma comes from the last 60 one-minute returns."""
+"""Number of one-minute returns that sigma is computed from."""
 
 MINUTES_PER_YEAR = 365 * 24 * 60
 """Crypto trades around the clock."""
@@ -20,7 +20,7 @@ class Volatility:
 
     The sample standard deviation (n - 1), times the square root of the minutes in a year. A hole
     in the bars gives no return: a return over two minutes is not a one-minute return. A filler
-    (no trades) is a hole here: its flat price is nobody's, and would calm the figure.
+    (no trades) counts as a hole: its unchanged price is no trade's, and would lower the figure.
     """
 
     _returns: deque[float] = attrs.field(factory=lambda: deque(maxlen=RETURNS))
@@ -38,7 +38,7 @@ class Volatility:
         self._last_open_ms = bar.open_time_ms
 
     def sigma(self) -> float | None:
-        """None until 60 returns are known."""
+        """Annualised volatility; None until 60 returns are known."""
         if len(self._returns) < RETURNS:
             return None
         mean = math.fsum(self._returns) / RETURNS
