@@ -20,8 +20,8 @@ import trio.testing
 
 from levitrio.engine.engine import Engine
 from levitrio.engine.inbox import Inbox
-from levitrio.records.snapshots.snapshot import plain_state
 from levitrio.strategies.base import Signal, Strategy
+from levitrio.strategies.state import plain_state
 from levitrio.trading.candles import FIXED_INTERVALS
 from levitrio.trading.clock import TapeClock
 from levitrio.trading.market import Bar, MarketEvent, Quote, Trade

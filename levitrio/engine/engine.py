@@ -20,8 +20,8 @@ import attrs
 import trio
 
 from levitrio.engine.inbox import Inbox
-from levitrio.records.snapshots.snapshot import plain_state
 from levitrio.strategies.base import Reply, Signal, Strategy
+from levitrio.strategies.state import plain_state
 from levitrio.trading.clock import MarketClock
 from levitrio.trading.market import Bar, Quote, Trade, utc
 from levitrio.trading.orders import Fill

@@ -15,9 +15,6 @@ from cattrs import BaseValidationError, Converter, transform_error
 
 from levitrio.errors import DamagedRecord
 
-STATE_LIMIT = 256 * 1024
-"""Bytes of JSON one strategy may keep: 1,000 engines must still fit a snapshot."""
-
 
 @attrs.frozen(kw_only=True)
 class EngineSnapshot:
@@ -54,23 +51,6 @@ class RegistrySnapshot:
     """Market time, ms since 1970."""
     trading_state: str
     engines: tuple[EngineSnapshot, ...]
-
-
-def plain_state(value: object) -> Any:
-    """A strategy's state as plain JSON data: a copy, so that the strategy may go on changing it.
-
-    As in JSON tuples become lists, keys text, and NaN None.
-
-    Raises ValueError, fit for the engine's log, for what cannot be kept.
-    """
-    try:
-        data = msgspec.json.encode(value)
-        copy = msgspec.json.decode(data)
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise ValueError(f"state(): expected plain data, got: {error}") from None
-    if len(data) > STATE_LIMIT:
-        raise ValueError(f"state(): expected at most {STATE_LIMIT} bytes of JSON, got {len(data)}")
-    return copy
 
 
 def _exactly(kind: type) -> Any:

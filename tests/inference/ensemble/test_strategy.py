@@ -12,9 +12,9 @@ from levitrio.inference.ensemble.strategy import Ensemble
 from levitrio.inference.interface import Answers, Missing, ModelCall
 from levitrio.inference.models.feature_schema import CANDLES
 from levitrio.inference.models.model_file import ModelFile
-from levitrio.records.snapshots.snapshot import plain_state
 from levitrio.strategies import catalog
 from levitrio.strategies.base import Signal, Strategy
+from levitrio.strategies.state import plain_state
 from levitrio.trading.market import Bar, Trade
 from tests.inference.model_files import MINUTE, model_file, needs_ml, pretended_onnx
 

@@ -10,12 +10,10 @@ import pytest
 
 from levitrio.errors import DamagedRecord
 from levitrio.records.snapshots.snapshot import (
-    STATE_LIMIT,
     EngineSnapshot,
     RegistrySnapshot,
     encode,
     encode_engines,
-    plain_state,
     structure,
     unstructure,
 )
@@ -110,27 +108,3 @@ def test_a_naive_time_is_refused() -> None:
     """A time without its zone is nobody's."""
     with pytest.raises(DamagedRecord, match="saved_at"):
         structure({**unstructure(SNAPSHOT), "saved_at": "2026-11-22T10:15:00"})
-
-
-def test_strategy_state_is_copied() -> None:
-    """What the strategy changes afterwards does not change the snapshot."""
-    state = {"seen": [1, 2]}
-
-    kept = plain_state(state)
-    state["seen"].append(3)
-
-    assert kept == {"seen": [1, 2]}
-
-
-def deep() -> list[Any]:
-    nested: list[Any] = []
-    for _ in range(100_000):
-        nested = [nested]
-    return nested
-
-
-@pytest.mark.parametrize("value", [object(), {"a": object()}, "x" * STATE_LIMIT, deep()])
-def test_state_that_cannot_be_kept_is_refused(value: object) -> None:
-    """The error is of that engine alone, before it could spoil the snapshot of all."""
-    with pytest.raises(ValueError, match=r"state\(\)"):
-        plain_state(value)
