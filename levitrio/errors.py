@@ -1,22 +1,22 @@
-"""Every error levitrio raises on purpose.
+"""Every exception levitrio raises on purpose.
 
 Each text says what was expected and what came. A refusal that is part of normal work
-(an order denied by risk, a command refused in this state) is a value, not one of these.
+(an order denied by risk, a command refused in this state) is a value, not an exception.
 """
 
 
 class LevitrioError(Exception):
-    """Root of the tree: catching it catches what levitrio foresaw, never a bug."""
+    """Base class of every exception levitrio foresees; a bug is none of them."""
 
 
 class UsageError(LevitrioError):
-    """The user asked for something that cannot be: exit code 2, one clear message."""
+    """The user asked for something impossible: exit code 2 and one clear message."""
 
 
 class ConfigError(UsageError):
     """fleet.toml was refused.
 
-    `problems` holds every finding of the one pass, as `file:line: key: expected, came`.
+    `problems` holds every problem found, as `file:line: key: expected ..., came ...`.
     """
 
     def __init__(self, problems: tuple[str, ...]) -> None:
@@ -33,7 +33,7 @@ class DamagedRecord(LevitrioError):
 
 
 class JournalUnavailable(LevitrioError):
-    """The journal cannot make a record durable: no order may leave until it can."""
+    """The journal cannot make an entry durable: no order may leave until it can."""
 
 
 class VenueError(LevitrioError):
@@ -43,7 +43,7 @@ class VenueError(LevitrioError):
 class ControlError(LevitrioError):
     """A control request failed.
 
-    `code` is the JSON-RPC code of contracts.md, `hint` the next command to type (may be empty).
+    `code` is the JSON-RPC error code, `hint` the next command to type (may be empty).
     """
 
     def __init__(self, code: int, message: str, hint: str = "") -> None:

@@ -1,4 +1,4 @@
-"""A test kit for strategies: events in, signals out, without a fleet, a clock or a network.
+"""Tests strategies without a fleet, a clock or a network: events in, signals out.
 
     from levitrio.testing import run_strategy, trades
 
@@ -7,7 +7,7 @@
         assert outcome.sides == ["long"]
 
 The strategy runs in the same `Engine` code as in a fleet: cycles come when they are due, a
-wrong answer is refused, plain and async methods are the same to it.
+return value that is no signal is refused, methods may be plain or async.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,14 +28,15 @@ from levitrio.trading.market import Bar, MarketEvent, Quote, Trade
 from levitrio.trading.orders import Fill, Side
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-"""Where the factories begin when nobody says otherwise."""
+"""Time of the first event that a factory makes, unless the caller gives one."""
 
 Price = Decimal | str | float
+"""A price or quantity; text is exact."""
 
 __all__ = [
     "START",
     "Outcome",
-    "Told",
+    "TimedSignal",
     "bar",
     "bars",
     "fill",
@@ -48,11 +49,11 @@ __all__ = [
 
 
 @attrs.frozen
-class Told:
-    """One signal, and when it came."""
+class TimedSignal:
+    """One signal, and the event and time it followed."""
 
     number: int
-    """Position of the event it answered, from 0."""
+    """Index of the event that it answers, from 0."""
     time_ms: int
     """Market time, ms since 1970."""
     signal: Signal
@@ -60,24 +61,24 @@ class Told:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a strategy made of the events."""
+    """What a strategy returned for the events."""
 
-    told: tuple[Told, ...]
+    timed_signals: tuple[TimedSignal, ...]
     """Every signal, also one that repeats the side before."""
     state: object
-    """What `state()` says at the end, as a snapshot would keep it."""
+    """What `state()` returned at the end, as a snapshot would keep it."""
     cycles: int
-    """How often `on_cycle` was called."""
+    """Number of calls of `on_cycle`."""
 
     @property
     def signals(self) -> list[Signal]:
-        """The signals alone."""
-        return [each.signal for each in self.told]
+        """The signals without their times."""
+        return [each.signal for each in self.timed_signals]
 
     @property
     def sides(self) -> list[str]:
-        """The sides of the signals."""
-        return [each.signal.side for each in self.told]
+        """The side of each signal."""
+        return [each.signal.side for each in self.timed_signals]
 
 
 def run_strategy(
@@ -89,14 +90,16 @@ def run_strategy(
 ) -> Outcome:
     """Run a strategy over events, in virtual time.
 
-    Args:
-        strategy: one, or what makes one.
-        events: trades, quotes, bars and fills, in order. Fills go to `on_fill`.
-        state: given back with `restore` first, unless None.
-        cycle_interval: seconds of market time between two `on_cycle`.
+    Inside a trio run (an async test) use `play_strategy`. What the strategy raises is raised here.
 
-    Raises whatever the strategy raises, and TypeError for an answer that is no signal. Inside a
-    trio run (an async test) use `play_strategy`.
+    Args:
+        strategy: An instance, or a callable that makes one.
+        events: Trades, quotes, bars and fills, in order; fills go to `on_fill`.
+        state: Given back with `restore` first, unless None.
+        cycle_interval: Seconds of market time between two `on_cycle`.
+
+    Raises:
+        TypeError: A method returned neither a signal nor None.
     """
     return trio.run(
         lambda: play_strategy(strategy, events, state=state, cycle_interval=cycle_interval),
@@ -111,14 +114,24 @@ async def play_strategy(
     state: object = None,
     cycle_interval: float = 1.0,
 ) -> Outcome:
-    """`run_strategy` for an async test, which brings its own clock."""
-    told: list[Told] = []
+    """Run a strategy over events inside a trio run; otherwise like `run_strategy`.
+
+    Args:
+        strategy: An instance, or a callable that makes one.
+        events: Trades, quotes, bars and fills, in order; fills go to `on_fill`.
+        state: Given back with `restore` first, unless None.
+        cycle_interval: Seconds of market time between two `on_cycle`.
+
+    Raises:
+        TypeError: A method returned neither a signal nor None.
+    """
+    timed: list[TimedSignal] = []
     cycles = 0
     number = 0
     clock = TapeClock()
 
     def submit(signal: Signal) -> None:
-        told.append(Told(number, clock.now_ms(), signal))
+        timed.append(TimedSignal(number, clock.now_ms(), signal))
 
     made = strategy if isinstance(strategy, Strategy) else strategy()
     engine = Engine(
@@ -145,7 +158,7 @@ async def play_strategy(
         if handler is not None and (reply := handler(event)) is not None:
             await engine.take(reply, handler)
     engine.save()
-    return Outcome(told=tuple(told), state=engine.saved_state, cycles=cycles)
+    return Outcome(timed_signals=tuple(timed), state=engine.saved_state, cycles=cycles)
 
 
 def trade(
@@ -157,7 +170,16 @@ def trade(
     trade_id: int = 1,
     buyer_is_maker: bool = False,
 ) -> Trade:
-    """One trade."""
+    """Make one trade.
+
+    Args:
+        price: In the quote asset.
+        quantity: In the base asset.
+        symbol: The venue's symbol.
+        time: Aware; the venue's trade time.
+        trade_id: The venue's trade id.
+        buyer_is_maker: True when the taker sold.
+    """
     return Trade.of(
         symbol, price, quantity, time=time, trade_id=trade_id, buyer_is_maker=buyer_is_maker
     )
@@ -171,7 +193,15 @@ def trades(
     every: float = 0.5,
     first_id: int = 1,
 ) -> list[Trade]:
-    """Trades at these prices, one every so many seconds, of one unit each."""
+    """Make trades of one unit each at these prices.
+
+    Args:
+        prices: One for each trade, in the quote asset.
+        symbol: The venue's symbol.
+        start: Time of the first trade, aware.
+        every: Seconds between two trades.
+        first_id: Trade id of the first; the others follow.
+    """
     return [
         trade(
             price,
@@ -186,7 +216,15 @@ def trades(
 def quote(
     bid: Price, ask: Price, *, symbol: str = "BTCUSDT", size: Price = "1", update_id: int = 1
 ) -> Quote:
-    """One quote, the same size on both sides."""
+    """Make one quote with the same size on both sides.
+
+    Args:
+        bid: Best bid price, in the quote asset.
+        ask: Best ask price, in the quote asset.
+        symbol: The venue's symbol.
+        size: Quantity on each side, in the base asset.
+        update_id: The venue's id of the order book's update.
+    """
     return Quote.of(symbol, bid, ask, bid_quantity=size, ask_quantity=size, update_id=update_id)
 
 
@@ -202,7 +240,19 @@ def bar(
     volume: Price = "1",
     trades: int = 1,
 ) -> Bar:
-    """One closed bar; prices that are not given equal `close`."""
+    """Make one closed bar; prices that are not given equal `close`.
+
+    Args:
+        close: Last price, in the quote asset.
+        symbol: The venue's symbol.
+        open_time: Start of the interval, aware.
+        interval: The venue's name of the interval, not `1M`.
+        open: First price.
+        high: Highest price.
+        low: Lowest price.
+        volume: In the base asset.
+        trades: Number of trades; 0 for a filler.
+    """
     return Bar.of(
         symbol,
         close,
@@ -224,7 +274,14 @@ def bars(
     start: datetime = START,
     interval: str = "1m",
 ) -> list[Bar]:
-    """Bars with these closes, one after the other; each opens at the close before it."""
+    """Make consecutive bars with these closes; each opens at the close before it.
+
+    Args:
+        closes: One for each bar, in the quote asset.
+        symbol: The venue's symbol.
+        start: Start of the first bar, aware.
+        interval: The venue's name of the interval, not `1M`.
+    """
     step = timedelta(milliseconds=FIXED_INTERVALS[interval])
     made = []
     before = closes[0] if closes else 0
@@ -255,7 +312,17 @@ def fill(
     position: Price = "0",
     average_entry: Price = "0",
 ) -> Fill:
-    """One fill as `on_fill` gets it; `side` is `buy` or `sell`."""
+    """Make one fill as `on_fill` receives it.
+
+    Args:
+        side: `buy` or `sell`.
+        price: In the quote asset.
+        quantity: In the base asset.
+        symbol: The venue's symbol.
+        time: Market time, aware.
+        position: Position after the fill, in the base asset.
+        average_entry: Average entry price after the fill.
+    """
     return Fill(
         client_id="levi-0-1-0",
         symbol=symbol,

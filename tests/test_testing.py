@@ -33,19 +33,19 @@ class Everything(Strategy):
 
     async def on_trade(self, trade: Trade) -> None:
         await trio.sleep(10)
-        self.told.append(f"trade {trade.price}")
+        self.timed.append(f"trade {trade.price}")
 
     def on_quote(self, quote: Quote) -> None:
-        self.told.append(f"quote {quote.bid}")
+        self.timed.append(f"quote {quote.bid}")
 
     def on_bar(self, bar: Bar) -> None:
-        self.told.append(f"bar {bar.close}")
+        self.timed.append(f"bar {bar.close}")
 
     def on_cycle(self, now: datetime) -> None:
-        self.told.append(f"cycle {(now - START).total_seconds():g}")
+        self.timed.append(f"cycle {(now - START).total_seconds():g}")
 
     def on_fill(self, fill: Fill) -> Signal:
-        self.told.append(f"fill {fill.position}")
+        self.timed.append(f"fill {fill.position}")
         return Signal(side="long", prob_up=0.7)
 
     def state(self) -> list[str]:
@@ -78,9 +78,9 @@ def test_everything_is_told_in_order() -> None:
     ]
     assert outcome.cycles == 2
     assert outcome.sides == ["long"]
-    (told,) = outcome.told
-    assert (told.number, told.signal.prob_up) == (3, 0.7)
-    assert told.time_ms == round((START + timedelta(seconds=2.5)).timestamp() * 1000)
+    (timed,) = outcome.timed_signals
+    assert (timed.number, timed.signal.prob_up) == (3, 0.7)
+    assert timed.time_ms == round((START + timedelta(seconds=2.5)).timestamp() * 1000)
 
 
 def test_a_built_in_strategy() -> None:

@@ -1,12 +1,12 @@
 """One incarnation of one symbol: inbox -> strategy -> signal.
 
-An engine is disposable. It owns nothing that must survive it: the inbox, the book and the
-counters belong to its symbol, the money to the gateway. It is given `submit(signal)` and does
-not know what becomes of it. Whatever the strategy raises leaves `run` and is the supervisor's.
+An engine is disposable. It owns nothing that must survive it: inbox, position and counters belong
+to its symbol, money to the gateway. It passes signals to `submit` and does not see what follows.
+What the strategy raises leaves `run`, for the supervisor.
 
-Live it is driven by `run`. Replay has no inbox and no task for each engine: it calls `prepare`,
-then for each event of the tape the `handlers`, `cycle`, `take` and `hand_over_fills` that `run`
-is made of.
+A live fleet calls `run`. Replay has no inbox and no task for each engine: it calls `prepare`, then
+for each event of the tape the `handlers`, `cycle`, `take` and `hand_over_fills` that `run` is made
+of.
 """
 
 import inspect
@@ -27,13 +27,13 @@ from levitrio.trading.market import Bar, Quote, Trade, utc
 from levitrio.trading.orders import Fill
 
 BATCH = 64
-"""Events handled before the other engines get a turn: at 10 us an event, under a millisecond."""
+"""Events handled before other engines get a turn: at 10 us an event, under a millisecond."""
 
 SHORTEST_NAP = 0.05
-"""Seconds: a tape that stands still must not turn its cycles into a busy loop."""
+"""Shortest wait in seconds: a tape that stands still must not cause a busy loop of cycles."""
 
 SAVE_PERIOD = 1.0
-"""Seconds between two asks for a strategy's `state()`: the snapshot is not written more often."""
+"""Seconds between two calls of a strategy's `state()`; the snapshot is written no more often."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -42,30 +42,30 @@ class Engine:
 
     symbol: str
     make_strategy: Callable[[], Strategy]
-    """Called on the engine's own task: what it raises is a crash while starting."""
+    """Called in the engine's task; what it raises is a crash while starting."""
     inbox: Inbox
     submit: Callable[[Signal], None]
     market_clock: MarketClock
     cycle_interval: float
     """Seconds of market time."""
     longest_nap: float
-    """Seconds after which an engine without data shows that it is alive."""
+    """Longest wait in seconds, after which an engine without data renews its heartbeat."""
     saved_state: Any = None
     """What the strategy's `state()` returned last; handed to the next incarnation."""
     wait_ready: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
-    """Returns when the engine may start: its symbol was compared with the venue."""
+    """Returns when the engine may start: its symbol has been reconciled with the venue."""
     past_bars: Callable[[], Awaitable[Sequence[Bar]]] | None = None
-    """Asks the venue for the bars to warm up with, oldest first; None: it starts cold."""
+    """Asks the venue for the bars to warm up with, oldest first; None for no warm-up."""
     absorbed_errors: Callable[[], int] = int
-    """Consecutive errors somebody else absorbed for this engine: refused orders."""
+    """Returns the consecutive errors absorbed for this engine: rejected orders, failed models."""
     fills: deque[Fill] = attrs.field(factory=deque)
-    """Waiting for `on_fill`; never dropped."""
+    """Fills that wait for `on_fill`; never dropped."""
     heartbeat: float = attrs.field(factory=trio.current_time)
-    """trio's clock at the last finished drain or cycle."""
+    """When the last batch and cycle were finished, on trio's clock."""
     handlers: dict[type, Callable[[Any], Reply]] = attrs.field(factory=dict, init=False)
-    """What the strategy wants to be told, by type of event; after `prepare`."""
+    """The methods that the strategy overrides, by type of event; filled by `prepare`."""
     on_cycle: Callable[[datetime], Reply] | None = attrs.field(default=None, init=False)
-    """None: the strategy has no cycles."""
+    """The strategy's `on_cycle`; None when it does not override it."""
     next_cycle_ms: int = attrs.field(default=0, init=False)
     """Market time of the next cycle, ms since 1970; 0 before the first."""
     _state: Callable[[], Any] | None = None
@@ -73,20 +73,20 @@ class Engine:
 
     @property
     def error_count(self) -> int:
-        """Consecutive absorbed errors; zero after a clean one."""
+        """Consecutive absorbed errors; 0 after a success."""
         return self.absorbed_errors()
 
     def take_fill(self, fill: Fill) -> None:
-        """Queue a fill for the strategy, on the engine's own task."""
+        """Queue a fill for the strategy, which handles it in the engine's own task."""
         self.fills.append(fill)
         self.inbox.wake()
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Feed the strategy until cancelled; never returns by itself.
+        """Pass events to the strategy until cancelled; never returns by itself.
 
-        `started` is called once the strategy exists, has its state back, and its symbol was
-        compared with the venue. Cancelled between
-        two events, so that no event is lost: what was not handled stays in the inbox.
+        `started` is called once the strategy exists, has its state back, and its symbol has been
+        reconciled with the venue. Cancelled, it leaves unhandled events in the inbox; only the
+        event whose async handler was interrupted is lost.
         """
         self.prepare()
         await self._warm_up()
@@ -101,7 +101,7 @@ class Engine:
             self.heartbeat = trio.current_time()
 
     def prepare(self) -> None:
-        """Make the strategy, give it its state back, and look up once what it overrides."""
+        """Make the strategy, restore its state, and look up once which methods it overrides."""
         strategy = self.make_strategy()
         if self.saved_state is not None:
             strategy.restore(self.saved_state)
@@ -122,7 +122,7 @@ class Engine:
             self._state = strategy.state
 
     async def _warm_up(self) -> None:
-        """Show a strategy without a past the bars before it was born; what it answers is void."""
+        """Pass past bars to a strategy without saved state; its signals are ignored."""
         handler = self.handlers.get(Bar)
         if self.past_bars is None or handler is None or self.saved_state is not None:
             return
@@ -133,7 +133,7 @@ class Engine:
                 await reply
 
         def only_new(bar: Bar) -> Reply:
-            # A bar that closed while the past was asked for comes from the feed as well.
+            # A bar that closed during the request comes from the feed as well.
             return handler(bar) if bar.open_time_ms > newest.get(bar.interval, 0) else None
 
         only_new.__name__ = "on_bar"
@@ -163,7 +163,7 @@ class Engine:
         await self.hand_over_fills()
 
     async def hand_over_fills(self) -> None:
-        """Call `on_fill` for every fill that waits."""
+        """Call `on_fill` for every queued fill."""
         handler = self.handlers.get(Fill)
         while self.fills:
             fill = self.fills.popleft()
@@ -173,8 +173,8 @@ class Engine:
     async def cycle(self, now_ms: int) -> None:
         """Run a cycle that is due at market time `now_ms`; missed ones are not repeated.
 
-        The strategy is told the time the cycle was due, so that the same tape gives the same
-        cycles however late the engine reads it.
+        The strategy gets the time at which the cycle was due, so that the same tape gives the
+        same cycles however late the engine reads it.
         """
         if self.on_cycle is None or now_ms == 0 or now_ms < self.next_cycle_ms:
             return
@@ -186,23 +186,27 @@ class Engine:
             await self.take(reply, self.on_cycle)
 
     async def take(self, reply: Signal | Awaitable[Signal | None], source: object) -> None:
-        """Submit what a method of the strategy answered, once it is there.
+        """Await a method's reply if it is async, and submit the signal in it.
 
-        Raises TypeError when it is no signal; `source` is the method, to be named.
+        Raises:
+            TypeError: The reply is neither a signal nor None; the text names the method `source`.
         """
-        answer: object = reply
+        result: object = reply
         if not isinstance(reply, Signal) and inspect.isawaitable(reply):
-            answer = await reply
-        if isinstance(answer, Signal):
-            self.submit(answer)
-        elif answer is not None:
+            result = await reply
+        if isinstance(result, Signal):
+            self.submit(result)
+        elif result is not None:
             name = getattr(source, "__name__", repr(source))
-            raise TypeError(f"{name}: expected a Signal or None, got {type(answer).__name__}")
+            raise TypeError(f"{name}: expected a Signal or None, got {type(result).__name__}")
 
     def save(self) -> None:
-        """Ask the strategy for its state now."""
+        """Save a copy of the strategy's state now.
+
+        Raises:
+            ValueError: `state()` returned no plain data, or too much of it.
+        """
         if self._state is not None:
-            # A copy, so that the strategy may go on changing what it returned.
             self.saved_state = plain_state(self._state())
 
     def _save_in_time(self) -> None:

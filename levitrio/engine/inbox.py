@@ -1,12 +1,12 @@
-"""Between the feed and one engine: bounded, and a slow engine harms nobody but itself.
+"""The bounded, conflating queue between the feed and one engine: a slow engine harms no other.
 
 Rules:
 - trades and bars queue in arrival order; beyond `capacity` the oldest is dropped and counted;
-- of quotes only the latest is kept: a newer one supersedes the one nobody has read yet and takes
-  its own place at the tail, so what remains is always in arrival order;
-- an event leaves the inbox when it is popped, one at a time: a consumer that dies in the middle
-  of a batch loses the event that killed it and no other;
-- nothing is lost uncounted: put = delivered + dropped + conflated + discarded + queued.
+- of quotes only the latest is kept: a newer one supersedes the unread one and goes to the tail,
+  so the queue is always in arrival order;
+- an event leaves the inbox when it is popped, one at a time: a consumer that crashes in the middle
+  of a batch loses the event that crashed it and no other;
+- every event is counted: put = delivered + dropped + conflated + discarded + queued.
 """
 
 from collections import deque
@@ -18,21 +18,21 @@ import trio
 from levitrio.trading.market import MarketEvent, Quote, Trade
 
 CAPACITY = 65_536
-"""Half a minute of the busiest second ever recorded for one symbol, about 10 MB."""
+"""Half a minute at the rate of the busiest second recorded for one symbol; about 10 MB."""
 
 _NOWHERE = -1
 
 
 @attrs.frozen(kw_only=True)
 class InboxStatistics:
-    """What went through an inbox since it was made."""
+    """Counts of events since the inbox was made."""
 
     delivered: int
     """Events popped."""
     delivered_trades: int
     """Trades among them: the `ticks` of the status."""
     dropped: int
-    """Trades and bars that had to make room."""
+    """Trades and bars dropped because the inbox was full."""
     conflated: int
     """Quotes superseded before they were read."""
     discarded: int
@@ -42,10 +42,10 @@ class InboxStatistics:
 
 
 class Inbox:
-    """A conflating queue with one consumer; `put` is called by the feed and never blocks.
+    """A conflating queue with one consumer; the feed calls `put`, which never blocks.
 
     A new inbox is open. Memory is bounded by twice the capacity: a superseded quote keeps its
-    slot until it comes to the head, and there is at least one trade or bar behind each of them.
+    slot until it reaches the head, and at least one trade or bar is queued behind each of them.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -54,9 +54,9 @@ class Inbox:
         self._capacity = capacity
         self._queue: deque[MarketEvent] = deque()
         self._removed = 0
-        """Slots taken from the left so far: slot i of the queue has position `_removed` + i."""
+        """Slots removed at the head so far: slot i of the queue has position `_removed` + i."""
         self._quote_position = _NOWHERE
-        """Of the quote that counts; any other quote in the queue is superseded."""
+        """Position of the latest quote; any other quote in the queue is superseded."""
         self._pending = 0
         """Trades and bars in the queue."""
         self._open = True
@@ -68,11 +68,11 @@ class Inbox:
         self._discarded = 0
 
     def __len__(self) -> int:
-        """How many events a consumer would get now."""
+        """Number of events a consumer would get now."""
         return self._pending + (self._quote_position != _NOWHERE)
 
     def put(self, event: MarketEvent) -> None:
-        """Take an event in; the oldest trade or bar makes room when the inbox is full."""
+        """Queue an event; when the inbox is full, the oldest trade or bar is dropped."""
         if not self._open:
             self._discarded += 1
             return
@@ -91,17 +91,21 @@ class Inbox:
                 self._drop_oldest()
             self._pending += 1
         queue.append(event)
-        if self._consumer is not None:  # mostly not: a batch is being worked on
+        if self._consumer is not None:  # mostly None: the consumer works on a batch
             self.wake()
 
     def wake(self) -> None:
-        """Let `wait` return although nothing was put: something else wants the consumer."""
+        """Let `wait` return without an event, because the consumer has a fill to handle."""
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             trio.lowlevel.reschedule(consumer)
 
     def pop(self) -> MarketEvent:
-        """The oldest event. Raises `trio.WouldBlock` when there is none."""
+        """Remove and return the oldest event.
+
+        Raises:
+            trio.WouldBlock: The inbox is empty.
+        """
         queue = self._queue
         while queue:
             event = queue.popleft()
@@ -120,21 +124,23 @@ class Inbox:
         raise trio.WouldBlock
 
     def drain(self) -> Iterator[MarketEvent]:
-        """Pop, one by one, as many events as were waiting at the start: one batch.
+        """Pop one batch: as many events as were queued at the start, one by one.
 
-        What was not yet reached stays in the inbox when the consumer stops in the middle. What
-        arrives meanwhile belongs to the next batch, so a batch always ends.
+        Events not reached stay in the inbox when the consumer stops in the middle. Events that
+        arrive meanwhile belong to the next batch, so a batch always ends.
         """
         for _ in range(len(self)):
-            if not len(self):  # conflated or closed while the consumer awaited something
+            if not len(self):  # conflated or closed while the consumer awaited a reply
                 return
             yield self.pop()
 
     async def wait(self) -> None:
-        """Park until something is waiting or `wake`; a checkpoint always, so one for each batch.
+        """Wait for an event or `wake`; always a checkpoint, so one for each batch.
 
-        Cancelled, it leaves every event where it is. A second waiter at the same time is a bug:
-        `trio.BusyResourceError`.
+        Cancelled, it leaves every event in the inbox.
+
+        Raises:
+            trio.BusyResourceError: Another task waits already, which is a bug.
         """
         if len(self):
             await trio.lowlevel.checkpoint()
@@ -150,13 +156,13 @@ class Inbox:
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def open(self) -> None:
-        """Take events in again; does nothing when it is open."""
+        """Accept events again; does nothing when the inbox is open."""
         self._open = True
 
     def close(self) -> None:
-        """Empty it and refuse what comes, silently but counted: its engine has stopped.
+        """Discard and count what is queued and what comes, because the engine has stopped.
 
-        A task in `wait` stays parked.
+        A task in `wait` keeps waiting.
         """
         self._open = False
         self._discarded += len(self)
@@ -166,13 +172,17 @@ class Inbox:
         self._quote_position = _NOWHERE
 
     def resize(self, capacity: int) -> None:
-        """Change the capacity; what is too much already goes when the next event comes."""
+        """Change the capacity; surplus events are dropped when the next event comes.
+
+        Raises:
+            ValueError: The capacity is less than 1.
+        """
         if capacity < 1:
             raise ValueError(f"capacity: expected at least 1, got {capacity}")
         self._capacity = capacity
 
     def statistics(self) -> InboxStatistics:
-        """A frozen view, cheap."""
+        """Counts since the inbox was made; cheap."""
         return InboxStatistics(
             delivered=self._delivered,
             delivered_trades=self._delivered_trades,
@@ -183,7 +193,7 @@ class Inbox:
         )
 
     def _drop_oldest(self) -> None:
-        """Remove the oldest trade or bar; a quote that counts and stands before it stays first."""
+        """Remove the oldest trade or bar; the latest quote, if queued before it, stays first."""
         queue = self._queue
         quote: MarketEvent | None = None
         while True:

@@ -1,4 +1,4 @@
-"""What users write against: market events in, signals out.
+"""The base class of strategies: market events in, signals out.
 
 A strategy has no clock, no I/O and no order of its own. It says what it wants to hold; the
 gateway decides how much of it, and whether at all.
@@ -21,26 +21,27 @@ def _in_unit_interval(_: object, attribute: "attrs.Attribute[float]", value: flo
 
 @attrs.frozen(kw_only=True)
 class Signal:
-    """The target a strategy wants. Repeating the current side does nothing."""
+    """The target a strategy wants. Repeating the side that is held does nothing."""
 
     side: Literal["long", "short", "flat"] = attrs.field(
         validator=attrs.validators.in_(("long", "short", "flat"))
     )
     """On a spot venue `short` means flat."""
     prob_up: float | None = attrs.field(default=None, validator=_in_unit_interval)
-    """Probability that the price rises; None when the strategy has no opinion on it."""
+    """Probability that the price rises, 0 to 1; None when the strategy gives none."""
     confidence: float = attrs.field(default=1.0, validator=_in_unit_interval)
-    """Scales the size, 0 to 1."""
+    """Scale of the entry's size, 0 to 1."""
 
 
 Reply = Signal | None | Awaitable[Signal | None]
+"""What a method of a strategy may return."""
 
 
 class Strategy:
-    """Base of every strategy; each method is optional, plain or async.
+    """Base class of every strategy; each method is optional, plain or async.
 
-    Whatever leaves a method as an exception is a crash of this engine and of no other.
-    `super().__init__` need not be called.
+    An exception that leaves a method crashes this engine and no other. `super().__init__` need
+    not be called.
     """
 
     def __init__(self, symbol: str, **params: Any) -> None:
@@ -52,7 +53,7 @@ class Strategy:
         return None
 
     def on_quote(self, quote: Quote) -> Reply:
-        """Called with the latest quote; quotes that came and went unread are skipped."""
+        """Called with the latest quote; quotes that it superseded unread are skipped."""
         return None
 
     def on_bar(self, bar: Bar) -> Reply:
@@ -64,12 +65,12 @@ class Strategy:
         return None
 
     def on_fill(self, fill: Fill) -> Reply:
-        """Called for each fill; the position after it is on the fill."""
+        """Called for each fill, which carries the position after it."""
         return None
 
     def state(self) -> Any:
-        """Plain data to keep in the snapshot; None keeps nothing."""
+        """Return plain data to keep in the snapshot; None keeps nothing."""
         return None
 
     def restore(self, state: Any) -> None:
-        """Called once after `__init__` with what `state()` returned before the last end."""
+        """Called once after `__init__` with what the last incarnation's `state()` returned."""

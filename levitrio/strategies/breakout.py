@@ -21,17 +21,21 @@ class Breakout(Strategy):
         self._side: str | None = None
 
     def on_trade(self, trade: Trade) -> Signal | None:
+        """Compare a trade's price with the channel, if `source` is `trade`."""
         return self._step(price_of(trade)) if self._source == "trade" else None
 
     def on_bar(self, bar: Bar) -> Signal | None:
+        """Compare a bar's close with the channel, if `source` is `bar`."""
         if self._source != "bar" or not bar.trades:
-            return None  # the price of a filler is nobody's: a quiet interval tells nothing
+            return None  # a filler repeats the last close: it is no new price
         return self._step(price_of(bar))
 
     def state(self) -> list[float]:
+        """The prices of the channel, oldest first."""
         return list(self._prices)
 
     def restore(self, state: list[float]) -> None:
+        """Take back the prices of the channel."""
         self._prices.extend(float(price) for price in state)
 
     def _step(self, price: float) -> Signal | None:

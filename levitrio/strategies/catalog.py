@@ -1,7 +1,7 @@
-"""From the name in fleet.toml to a strategy class, and what it may be given.
+"""Finds the strategy class that fleet.toml names, and checks its parameters.
 
-A built-in goes by its short name, a strategy of one's own by `package.module:Class`. What is
-named must be a Strategy: `os:system` is refused before anything of it is called.
+A built-in strategy has a short name, a user's own is named `package.module:Class`. The name must
+lead to a Strategy: `os:system` is refused before anything of it is called.
 """
 
 import difflib
@@ -15,15 +15,16 @@ from levitrio.strategies.base import Strategy
 BUILT_IN: Mapping[str, str] = {
     "ema_cross": "levitrio.strategies.ema_cross:EmaCross",
     "breakout": "levitrio.strategies.breakout:Breakout",
-    # Named, not imported: it stands above this room, and is only loaded when it is wanted.
+    # A name, not an import: inference is a layer above, and is loaded only when it is used.
     "ensemble": "levitrio.inference.ensemble.strategy:Ensemble",
 }
 
 
 def resolve(name: str) -> type[Strategy]:
-    """The class behind a name; imports its module.
+    """Import a strategy's module and return its class.
 
-    Raises UsageError, in one line, whatever is wrong with the name or the module behind it.
+    Raises:
+        UsageError: The name or its module is wrong; one line, whatever the module does.
     """
     target = BUILT_IN.get(name, name)
     module_name, separator, class_name = target.partition(":")
@@ -37,7 +38,7 @@ def resolve(name: str) -> type[Strategy]:
         module = importlib.import_module(module_name)
     except KeyboardInterrupt:
         raise
-    except BaseException as exc:  # importing runs somebody's code: it may even call sys.exit
+    except BaseException as exc:  # importing runs user code, which may even call sys.exit
         if isinstance(exc, ModuleNotFoundError) and exc.name and target.startswith(exc.name):
             raise UsageError(
                 f"no module {exc.name!r}: expected a file beside fleet.toml or an installed package"
@@ -47,7 +48,7 @@ def resolve(name: str) -> type[Strategy]:
         ) from exc
     found = getattr(module, class_name, None)
     if found is None:
-        raise UsageError(f"module {module_name!r} has no {class_name!r}")
+        raise UsageError(f"expected a class {class_name!r} in module {module_name!r}, found none")
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise UsageError(
             f"{name!r}: expected a class derived from levitrio.strategies.Strategy, "
@@ -57,7 +58,7 @@ def resolve(name: str) -> type[Strategy]:
 
 
 def parameters(strategy: type[Strategy]) -> dict[str, inspect.Parameter]:
-    """The keyword parameters `[engines.X.params]` may set, in the order they are declared."""
+    """Keyword parameters that `[engines.X.params]` may set, in the order of their declaration."""
     found = inspect.signature(strategy).parameters.values()
     return {
         p.name: p
@@ -67,10 +68,10 @@ def parameters(strategy: type[Strategy]) -> dict[str, inspect.Parameter]:
 
 
 def check(name: str, params: Mapping[str, object]) -> str | None:
-    """What is wrong with this strategy and its parameters, in words; None when nothing is.
+    """Describe what is wrong with a strategy's name or parameters; None when nothing is.
 
-    Builds one instance of a built-in, to let it check its own values; code of one's own is
-    imported but not run before its engine starts.
+    Makes one instance of a built-in strategy, so that it checks its own values. A user's own
+    strategy is imported, but no instance is made before its engine starts.
     """
     try:
         strategy = resolve(name)

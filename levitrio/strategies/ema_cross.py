@@ -8,8 +8,8 @@ from levitrio.trading.market import Bar, Trade
 class EmaCross(Strategy):
     """Long while the fast average is above the slow one, flat while it is below.
 
-    EMA_t = EMA_{t-1} + (price - EMA_{t-1}) * 2 / (n + 1), started at the first price. Silent
-    until `slow` prices were seen, then it speaks only when the side changes.
+    EMA_t = EMA_{t-1} + (price - EMA_{t-1}) * 2 / (n + 1), started at the first price. Gives no
+    signal before `slow` prices, then one whenever the side changes.
     """
 
     def __init__(
@@ -29,17 +29,21 @@ class EmaCross(Strategy):
         self._side: str | None = None
 
     def on_trade(self, trade: Trade) -> Signal | None:
+        """Add a trade's price to the averages, if `source` is `trade`."""
         return self._step(float(trade.raw_price)) if self._source == "trade" else None
 
     def on_bar(self, bar: Bar) -> Signal | None:
+        """Add a bar's close to the averages, if `source` is `bar`."""
         if self._source != "bar" or not bar.trades:
-            return None  # the price of a filler is nobody's: a quiet interval tells nothing
+            return None  # a filler repeats the last close: it is no new price
         return self._step(price_of(bar))
 
     def state(self) -> dict[str, float | int]:
+        """Both averages and the number of prices in them."""
         return {"fast": self._fast, "slow": self._slow, "seen": self._seen}
 
     def restore(self, state: dict[str, float | int]) -> None:
+        """Take back both averages."""
         self._fast, self._slow = float(state["fast"]), float(state["slow"])
         self._seen = int(state["seen"])
 
