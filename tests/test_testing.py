@@ -26,36 +26,36 @@ from levitrio.trading.orders import Fill
 
 
 class Everything(Strategy):
-    """Notes what it is told, and buys on a fill."""
+    """Notes each event, and buys on a fill."""
 
     def __init__(self, symbol: str) -> None:
-        self.told: list[str] = []
+        self.events: list[str] = []
 
     async def on_trade(self, trade: Trade) -> None:
         await trio.sleep(10)
-        self.timed.append(f"trade {trade.price}")
+        self.events.append(f"trade {trade.price}")
 
     def on_quote(self, quote: Quote) -> None:
-        self.timed.append(f"quote {quote.bid}")
+        self.events.append(f"quote {quote.bid}")
 
     def on_bar(self, bar: Bar) -> None:
-        self.timed.append(f"bar {bar.close}")
+        self.events.append(f"bar {bar.close}")
 
     def on_cycle(self, now: datetime) -> None:
-        self.timed.append(f"cycle {(now - START).total_seconds():g}")
+        self.events.append(f"cycle {(now - START).total_seconds():g}")
 
     def on_fill(self, fill: Fill) -> Signal:
-        self.timed.append(f"fill {fill.position}")
+        self.events.append(f"fill {fill.position}")
         return Signal(side="long", prob_up=0.7)
 
     def state(self) -> list[str]:
-        return self.told
+        return self.events
 
     def restore(self, state: Any) -> None:
-        self.told = [*state, "restored"]
+        self.events = [*state, "restored"]
 
 
-def test_everything_is_told_in_order() -> None:
+def test_every_event_arrives_in_order() -> None:
     """Plain and async methods, cycles when they are due, fills, and the state at the end."""
     events: list[MarketEvent | Fill] = [
         trade("1.5"),

@@ -1,7 +1,7 @@
-"""What is wrong with a fleet.toml, as values; and how it reads.
+"""Problems of a fleet.toml as values, and their text: `file:line: key: expected ..., came ...`.
 
 A problem knows its key, not its line: lines are looked up once, at the end, and only when
-there is a problem at all.
+there is a problem.
 """
 
 import json
@@ -13,16 +13,16 @@ from decimal import Decimal
 import attrs
 
 KeyPath = tuple[str | int, ...]
-"""Names of tables and keys from the top of the file; an int is a place in an array, from 0."""
+"""Names of tables and keys from the top of the file; an int is an index in an array, from 0."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_LONGEST = 64  # of a value quoted back: enough to recognise it, never a screenful
+_LONGEST = 64  # characters of a quoted value: enough to recognise it, never a screenful
 
 
 class InvalidValue(ValueError):
-    """One value is not what its key takes.
+    """A value that its key does not take.
 
-    `inside` leads from the key to the part of its value that is wrong.
+    `inside` is the path from the key to the wrong part of its value.
     """
 
     def __init__(self, expected: str, came: str, inside: KeyPath = ()) -> None:
@@ -32,23 +32,23 @@ class InvalidValue(ValueError):
 
 @attrs.frozen
 class Problem:
-    """One finding."""
+    """One problem of the file."""
 
     path: KeyPath
     text: str
     about: tuple[KeyPath, ...] = ()
-    """Other keys the finding rests on. Where one of them is itself refused, it is dropped:
-    it would blame a default that nobody wrote."""
+    """Other keys the problem depends on. When one of them is refused itself, this problem is
+    dropped: it would blame a default that is not in the file."""
 
 
 def quoted(text: str) -> str:
-    """Text as TOML would quote it, in plain ASCII: no terminal escape survives."""
+    """Quote text as TOML does, in plain ASCII: no terminal escape survives."""
     short = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
     return json.dumps(short.replace("\x7f", "\\x7f"))
 
 
 def came(value: object) -> str:
-    """A value of the file, named the way its author wrote it."""
+    """Describe a value of the file as its author wrote it."""
     match value:
         case str():
             return quoted(value)
@@ -69,12 +69,12 @@ def came(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """One line of text that somebody else wrote, safe to show."""
+    """Turn foreign text into one line that is safe to show on a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
 
 
 def dotted(path: KeyPath) -> str:
-    """`engines."BTC/USDT".after[0]`."""
+    """Write a path as TOML does, for example `engines."BTC/USDT".after[0]`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -85,14 +85,14 @@ def dotted(path: KeyPath) -> str:
 
 
 def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
-    """The line of a key; of the nearest table around it where the key is not written."""
+    """Line of a key, or of the nearest table around it when the key is not in the file."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
 
 
 def render(file: str, problems: Iterable[Problem], lines: Mapping[KeyPath, int]) -> tuple[str, ...]:
-    """`file:line: key: text`, in the order of the file, each once."""
+    """Write problems as `file:line: key: text`, in the order of the file, each once."""
     placed = sorted((line_of(p.path, lines), dotted(p.path), p.text) for p in problems)
     return tuple(
         dict.fromkeys(f"{printable(file)}:{line}: {key}: {text}" for line, key, text in placed)

@@ -1,14 +1,14 @@
-"""What a new fleet.toml would change in a fleet that runs. Pure."""
+"""Compares two fleet.toml files: what a reload would change in a running fleet. Pure."""
 
 import attrs
 
 from levitrio.config.sections import FleetConfig
 
 APPLIED = ("risk", "recovery", "health", "alerts")
-"""Sections a reload puts in force."""
+"""Sections that a reload puts in force."""
 
 NEEDS_RESTART = ("fleet", "simulator", "feed", "broker", "control", "http", "models", "groups")
-"""Sections that are read at start only: sockets, files and money already depend on them."""
+"""Sections that are read at start only, because open sockets, files and money depend on them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -18,24 +18,24 @@ class ConfigDiff:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    """Their next incarnation runs with the new settings, at once."""
+    """Engines with new settings: each is restarted at once."""
     unchanged: tuple[str, ...] = ()
-    """They keep their incarnation."""
+    """Engines that go on running."""
     sections: tuple[str, ...] = ()
-    """Put in force without touching an engine."""
+    """Changed sections that are put in force without restarting an engine."""
     restart_needed: tuple[str, ...] = ()
-    """Changed in the file, and kept as they were."""
+    """Changed sections that stay as they were until the fleet is started again."""
 
     @property
     def is_empty(self) -> bool:
-        """The two files mean the same."""
+        """Whether the two files mean the same."""
         return not (
             self.added or self.removed or self.changed or self.sections or self.restart_needed
         )
 
 
 def difference(old: FleetConfig, new: FleetConfig) -> ConfigDiff:
-    """Compare what two files mean, not how they are written. Symbols in the order of the files."""
+    """Compare the values of two files, not their spelling; symbols in the order of the files."""
     common = [symbol for symbol in old.engines if symbol in new.engines]
     changed = [symbol for symbol in common if old.engines[symbol] != new.engines[symbol]]
     return ConfigDiff(

@@ -1,4 +1,4 @@
-"""From `[defaults]` and `[engines.X]` to one EngineConfig for each symbol."""
+"""Merges `[defaults]` and `[engines.X]` into one EngineConfig for each symbol, and checks it."""
 
 import difflib
 import graphlib
@@ -13,33 +13,34 @@ from levitrio.config.sections import MAX_ENGINES, EngineConfig, EngineSettings, 
 from levitrio.trading.market import normalize_symbol
 
 CheckStrategy = Callable[[str, Mapping[str, object]], str | None]
-"""A strategy's name and params; answers with what is wrong with them, or None."""
+"""Takes a strategy's name and params; returns what is wrong with them, or None."""
 
 CYCLES = 3
-"""A heartbeat may be late twice before it counts as lost: one slow cycle is no hang."""
+"""Cycles a heartbeat may take before it counts as lost: one slow cycle is no hang."""
 
 
 @attrs.frozen
 class NamedEngine:
-    """An engine of the file: the key it is written under, and its symbol."""
+    """An engine of the file: its key there, and its symbol."""
 
     key: str
     symbol: str
 
     @property
     def path(self) -> KeyPath:
+        """Path of its table."""
         return ("engines", self.key)
 
 
 def name_engines(
     file: FleetFile, written: Mapping[str, Any], lines: Callable[[], Mapping[KeyPath, int]]
 ) -> tuple[list[NamedEngine], list[Problem]]:
-    """The engines under their normalised symbols, each once, and what is wrong with the names.
+    """Find the engines by normalised symbol, each once, and the problems of their names.
 
     Args:
-        file: what was right of the file.
-        written: the tables with everything that was wrong as well.
-        lines: only asked when a symbol comes twice: the second names the line of the first.
+        file: The valid part of the file.
+        written: The tables as written, with invalid parts.
+        lines: Line of each key; called only for a symbol that is there twice, to name the first.
     """
     named: dict[str, NamedEngine] = {}
     problems = []
@@ -75,17 +76,22 @@ def name_engines(
     tables = written.get("engines", {})
     came = len(tables) if isinstance(tables, dict) else 1
     if not came:
-        problems.append(Problem(("engines",), "expected at least one [engines.SYMBOL], came none"))
+        problems.append(
+            Problem(
+                ("engines",),
+                "expected at least one [engines.SYMBOL], came none; add [engines.BTCUSDT]",
+            )
+        )
     if came > MAX_ENGINES:
         problems.append(Problem(("engines",), f"expected at most {MAX_ENGINES}, came {came}"))
     return list(named.values()), problems
 
 
 def merge(file: FleetFile, tables: Mapping[str, Any], engine: NamedEngine) -> EngineConfig:
-    """The defaults under the engine's own keys; params key by key.
+    """Merge the defaults with an engine's own keys; params are merged key by key.
 
-    An engine that names another strategy than `[defaults]` does takes none of its params: they
-    were meant for the other one.
+    An engine with another strategy than `[defaults]` takes none of its params: they belong to
+    the other strategy.
     """
     own, defaults = file.engines[engine.key], file.defaults
     written = tables["engines"][engine.key]
@@ -98,7 +104,7 @@ def merge(file: FleetFile, tables: Mapping[str, Any], engine: NamedEngine) -> En
     else:
         merged["params"] = dict(own.params)
     if "after" not in written:
-        # "everybody after BTCUSDT" is meant for everybody else
+        # A default `after = ["BTCUSDT"]` must not make BTCUSDT wait for itself.
         merged["after"] = tuple(s for s in defaults.after if s != engine.symbol)
     return EngineConfig(symbol=engine.symbol, **merged)
 
@@ -109,7 +115,14 @@ def check_engines(
     engines: Mapping[NamedEngine, EngineConfig],
     check_strategy: CheckStrategy | None,
 ) -> Iterator[Problem]:
-    """What is wrong with the engines once they are merged."""
+    """Check the merged engines.
+
+    Args:
+        file: The valid part of the file.
+        tables: The tables it was made from.
+        engines: Each engine with its merged settings.
+        check_strategy: Called once for each distinct strategy with params; None skips it.
+    """
     yield from _cycles_and_heartbeat(file, tables, engines)
     yield from _after(tables, engines)
     if check_strategy is not None:
@@ -125,7 +138,7 @@ def _takes_default_params(file: FleetFile, tables: Mapping[str, Any], engine: Na
 
 
 def _origin(tables: Mapping[str, Any], engine: NamedEngine, name: str) -> KeyPath | None:
-    """Where an engine's key is written; None when it is nowhere."""
+    """Path where an engine's key is written; None when the file does not have it."""
     if name in tables["engines"][engine.key]:
         return (*engine.path, name)
     return ("defaults", name) if name in tables.get("defaults", {}) else None
@@ -145,7 +158,8 @@ def _cycles_and_heartbeat(
         said.add(path)
         yield Problem(
             path,
-            f"expected a heartbeat_timeout of at least {CYCLES} cycles, came "
+            f"expected a heartbeat_timeout of at least {CYCLES} cycles "
+            f"({format_duration(config.cycle_interval * CYCLES)}), came "
             f"{format_duration(timeout)} with a cycle_interval of "
             f"{format_duration(config.cycle_interval)}",
             (
@@ -185,7 +199,8 @@ def _after(
         circle = list(reversed(error.args[1]))
         yield Problem(
             paths[circle[0]],
-            f"expected an order to start in, came a circle: {' after '.join(circle)}",
+            f"expected engines that can start one after another, came a circle: "
+            f"{' after '.join(circle)}",
         )
 
 
@@ -220,11 +235,11 @@ def _blamed(
     config: EngineConfig,
     trouble: str,
 ) -> KeyPath:
-    """The key the trouble comes from: a param it quotes, else where the strategy is named."""
+    """Path of the key at fault: a param that the text quotes, else the strategy's name."""
     own: Mapping[str, Any] = tables["engines"][engine.key].get("params", {})
     quoted_names = [name for name in config.params if repr(name) in trouble]
     if quoted_names:
-        # The first one is meant; a later one may be what is suggested instead.
+        # The first one is at fault; a later one may be the suggestion.
         name = min(quoted_names, key=lambda name: trouble.index(repr(name)))
         home = engine.path if name in own else ("defaults",)
         return (*home, "params", name)

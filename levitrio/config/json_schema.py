@@ -1,7 +1,7 @@
-"""The JSON Schema of fleet.toml, made from the classes that read it.
+"""Makes the JSON Schema of fleet.toml from the classes that read it.
 
-An editor that knows the schema completes keys and shows their meaning while the file is being
-written. `python -m levitrio.config.json_schema` prints it; config/fleet.schema.json holds it.
+An editor with the schema completes keys and shows their meaning while the file is edited.
+`python -m levitrio.config.json_schema` prints it; config/fleet.schema.json holds it.
 """
 
 import ast
@@ -21,12 +21,12 @@ from levitrio.config.value_types import Schema
 
 
 def json_schema() -> Schema:
-    """The whole schema, plain data."""
+    """The whole schema as plain data."""
     schema = _object(FleetFile)
     engines = schema["properties"]["engines"]
     engines |= {"minProperties": 1, "maxProperties": MAX_ENGINES}
     for setting in engines["additionalProperties"]["properties"].values():
-        setting.pop("default", None)  # what an engine does not say, [defaults] says
+        setting.pop("default", None)  # an engine's default is what [defaults] says
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "fleet.toml of levitrio",
@@ -36,7 +36,7 @@ def json_schema() -> Schema:
 
 
 def descriptions(cls: type[Any]) -> dict[str, str]:
-    """The docstring under each field of a class, inherited ones included."""
+    """Read the docstring under each field of a class, inherited fields included."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if not attrs.has(base):
@@ -93,7 +93,7 @@ def _of(annotation: Any) -> Schema:
 
 
 def _plain(value: Any) -> Any:
-    """A default as JSON has it; None where it says nothing."""
+    """Convert a default to JSON data; None when there is nothing to show."""
     match value:
         case Decimal():
             return int(value) if value == int(value) else float(value)

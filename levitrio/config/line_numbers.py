@@ -1,8 +1,8 @@
-"""On which line of a TOML text each key stands.
+"""Finds the line of each key in a TOML text.
 
-tomllib gives values without positions, so a refused file is read a second time, by this. It
-only ever sees text that tomllib has accepted: it finds its way, it judges nothing. No step
-recurses, so no depth of nesting can hurt it.
+tomllib gives values without positions, so a refused file is scanned a second time here. The text
+is one that tomllib has accepted, so nothing is validated. No step recurses, so no depth of
+nesting can exhaust the stack.
 """
 
 import bisect
@@ -23,15 +23,15 @@ _STRING = re.compile(
     r"|'[^']*'",
     re.DOTALL,
 )
-# Numbers, booleans and dates; a date may hold a space, so only what ends a value ends it.
+# Numbers, booleans and dates; a date may contain a space, so only a delimiter ends the value.
 _SCALAR = re.compile(r"[^,\]}\r\n#]*")
 
 
 def locate(text: str) -> dict[KeyPath, int]:
-    """Each key, table and array item with its line, from 1.
+    """Map each key, table and array item to its line, from 1.
 
-    Args:
-        text: valid TOML; anything else may raise ValueError.
+    Raises:
+        ValueError: Possibly, when the text is no valid TOML.
     """
     scanner = _Scanner(text=text)
     scanner.document()
@@ -40,11 +40,11 @@ def locate(text: str) -> dict[KeyPath, int]:
 
 @attrs.define
 class _Container:
-    """An array or inline table whose end has not come yet."""
+    """An array or inline table that is still open."""
 
     path: KeyPath
     next_item: int | None
-    """None for an inline table, whose items have names."""
+    """Index of the next item; None for an inline table, whose items have names."""
 
 
 @attrs.define(eq=False)
@@ -54,7 +54,7 @@ class _Scanner:
     lines: dict[KeyPath, int] = attrs.field(factory=dict)
     _line_starts: list[int] = attrs.field(factory=list)
     _array_tables: dict[KeyPath, int] = attrs.field(factory=dict)
-    """How many `[[x]]` came so far."""
+    """Number of `[[x]]` headers so far."""
 
     def __attrs_post_init__(self) -> None:
         self._line_starts = [0, *(m.end() for m in re.finditer("\n", self.text))]
@@ -88,7 +88,7 @@ class _Scanner:
         return path
 
     def _key(self, table: KeyPath) -> KeyPath:
-        """Read `a.b =`; every name on the way gets its line, the last one in `_value`."""
+        """Read `a.b =`; each name gets its line."""
         line = self._line()
         path = table
         for name in self._names():

@@ -1,4 +1,4 @@
-"""The way from fleet.toml to a FleetConfig, in one pass that names everything wrong with it."""
+"""Loads fleet.toml into a FleetConfig, and reports every problem of the file at once."""
 
 import functools
 import os
@@ -28,20 +28,21 @@ def load(
     """Read and check a fleet.toml. Nothing is started, nothing is written.
 
     Args:
-        path: the file; relative paths in it start at its folder.
-        check_strategy: called once for each distinct pair of strategy and params, so that what
-            it finds is reported with the rest, on its line. It may import user code.
-        overrides: keys that count in place of the file's; what is wrong with them is told with
-            `--set` where the file and line would stand.
+        path: The file; relative paths in it start at its folder.
+        check_strategy: Called once for each distinct pair of strategy and params; what it
+            returns is reported with the rest, on its line. It may import user code.
+        overrides: Keys that replace those of the file; their problems begin with `--set`
+            instead of file and line.
 
     Raises:
-        ConfigError: with every problem as `file:line: key: expected ..., came ...`, in the
-            order of the file. A file that is no TOML has one problem, the first.
-        UsageError: for an override of an engine that the file does not have.
+        ConfigError: The file has problems, each as `file:line: key: expected ..., came ...`, in
+            the order of the file. A file that is no TOML has one problem, the first.
+        UsageError: An override names an engine that the file does not have.
     """
     text = read_text(path)
     tables, placed = override(parse(path, text), overrides)
-    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100  a link to the file stays a link
+    # Not `resolve`: a link to the file stays a link, and its folder the base of relative paths.
+    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100
 
     @functools.cache
     def lines() -> Mapping[KeyPath, int]:
@@ -62,10 +63,10 @@ def load(
     broken = [problem.path for problem in problems]
     problems += [problem for problem in found if not _rests_on(problem, broken)]
     if problems:
-        told = [p for p in problems if any(each.blames(p) for each in placed)]
-        of_the_file = render(str(path), [p for p in problems if p not in told], lines())
+        overridden = [p for p in problems if any(each.blames(p) for each in placed)]
+        of_the_file = render(str(path), [p for p in problems if p not in overridden], lines())
         raise ConfigError(
-            (*dict.fromkeys(f"--set {dotted(p.path)}: {p.text}" for p in told), *of_the_file)
+            (*dict.fromkeys(f"--set {dotted(p.path)}: {p.text}" for p in overridden), *of_the_file)
         )
     return FleetConfig(
         **_sections(file),
@@ -75,7 +76,7 @@ def load(
 
 
 def _rooted(file: FleetFile, folder: Path) -> FleetFile:
-    """The file with every path of its sections absolute."""
+    """Make every path of the file's sections absolute."""
     sections = {}
     for name, section in _sections(file).items():
         paths: dict[str, Any] = {}
@@ -95,7 +96,7 @@ def _sections(file: FleetFile) -> dict[str, Any]:
 
 
 def _rests_on(problem: Problem, broken: list[KeyPath]) -> bool:
-    """A key the problem looks at, or a table around it, was refused and is missing."""
+    """Whether a key the problem depends on, or a table around it, was refused itself."""
     return any(
         path[: len(other)] == other for path in (problem.path, *problem.about) for other in broken
     )

@@ -1,7 +1,7 @@
-"""Single keys of a fleet.toml, said on the command line: `engines.SOLUSDT.params.fast=8`.
+"""Overrides single keys of a fleet.toml from the command line: `engines.SOLUSDT.params.fast=8`.
 
-The key is written as in TOML, the value too, except that text needs no quotes. What is wrong with
-either is found by the same rules that read the file, and told in the same words.
+Key and value are written as in TOML, except that text needs no quotes. The rules that check the
+file check them too, with the same error texts.
 """
 
 import copy
@@ -20,13 +20,13 @@ from levitrio.trading.market import normalize_symbol
 
 @attrs.frozen
 class Override:
-    """One key and its value, which counts in place of the file's."""
+    """One key, and the value that replaces the file's."""
 
     path: KeyPath
     value: Any
 
     def blames(self, problem: Problem) -> bool:
-        """Whether a problem of the file is one of this override."""
+        """Whether a problem is caused by this override."""
         path = problem.path
         made_a_table = 1 < len(path) < len(self.path) and path[0] != "engines"
         return path[: len(self.path)] == self.path or (
@@ -35,15 +35,25 @@ class Override:
 
 
 def parse_override(text: str) -> Override:
-    """`KEY=VALUE`; raises UsageError for anything else."""
+    """Parse `KEY=VALUE`.
+
+    Raises:
+        UsageError: The text has no `=`, or its key is no TOML key.
+    """
     key, sign, value = text.partition("=")
     if not sign:
-        raise UsageError(f"--set: expected KEY=VALUE, got {printable(text)[:100]!r}")
+        raise UsageError(
+            f"--set: expected KEY=VALUE such as broker.fee=0.001, got {printable(text)[:100]!r}"
+        )
     return Override(parse_key(key), parse_value(value.strip()))
 
 
 def parse_key(text: str) -> KeyPath:
-    """A dotted key; raises UsageError."""
+    """Parse a dotted TOML key.
+
+    Raises:
+        UsageError: The text is no such key.
+    """
     try:
         tables: Any = tomllib.loads(f"{text.strip()} = 0")
     except tomllib.TOMLDecodeError:
@@ -61,7 +71,7 @@ def parse_key(text: str) -> KeyPath:
 
 
 def parse_value(text: str) -> Any:
-    """A value as TOML has it, or else the text itself."""
+    """Parse a TOML value; anything that is none is text."""
     try:
         tables = tomllib.loads(f"value = {text}", parse_float=Decimal)
     except (tomllib.TOMLDecodeError, ValueError):
@@ -72,9 +82,14 @@ def parse_value(text: str) -> Any:
 def override(
     tables: Mapping[str, Any], overrides: Iterable[Override]
 ) -> tuple[dict[str, Any], list[Override]]:
-    """A copy of the tables with the overrides in it, and the overrides under the file's names.
+    """Apply overrides to a copy of the tables.
 
-    Raises UsageError for an engine that the file does not have: a typo must not add one.
+    Returns:
+        The copy, and the overrides with engines under the file's own spelling.
+
+    Raises:
+        UsageError: An override names an engine that the file does not have (a typo must not add
+            one), or goes through a key that is no table.
     """
     changed = copy.deepcopy(dict(tables))
     placed = []
@@ -85,7 +100,8 @@ def override(
             table = table.setdefault(name, {})
             if not isinstance(table, dict):
                 raise UsageError(
-                    f"--set {dotted(each.path)}: expected a table, {dotted(path[:depth])} is none"
+                    f"--set {dotted(each.path)}: expected {dotted(path[:depth])} to be a table, "
+                    "it is a value"
                 )
         table[path[-1]] = each.value
         placed.append(Override(path, each.value))
@@ -93,7 +109,7 @@ def override(
 
 
 def _in_the_file(tables: Mapping[str, Any], path: KeyPath) -> KeyPath:
-    """The path with an engine under the name that the file gives it."""
+    """Replace an engine's symbol by its spelling in the file."""
     if len(path) < 2 or path[0] != "engines":
         return path
     named = {_symbol(name): name for name in tables.get("engines", {})}
@@ -102,7 +118,7 @@ def _in_the_file(tables: Mapping[str, Any], path: KeyPath) -> KeyPath:
         close = difflib.get_close_matches(symbol, named, n=1)
         also = f" (did you mean {close[0]}?)" if close else ""
         raise UsageError(
-            f"--set {dotted(path)}: expected an engine of this fleet, came {symbol}{also}"
+            f"--set {dotted(path)}: expected an engine of this file, came {symbol}{also}"
         )
     return (path[0], named[symbol], *path[2:])
 

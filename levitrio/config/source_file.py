@@ -1,7 +1,7 @@
-"""The file itself: is it one to trust, is it text, is it TOML.
+"""Reads fleet.toml: checks that only its owner may change it, that it is UTF-8, and TOML.
 
-Whoever may write the file, or put a module beside it, runs code as the one who starts the
-fleet. So the checks look at the opened file, not at its name, which could change in between.
+A user who may write the file, or put a module beside it, can run code as the user who starts the
+fleet. The checks look at the opened file, not at its name, which could change in between.
 """
 
 import os
@@ -19,7 +19,7 @@ MAX_BYTES = 4 * 1024 * 1024
 """10,000 engines with parameters of their own take 2 MiB."""
 
 MAX_DEPTH = 32
-"""Tables in tables; ours need six."""
+"""Levels of nested tables; fleet.toml needs six."""
 
 # tomllib's time grows with the square of the names in one dotted key.
 _LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]+\.){64}")
@@ -27,10 +27,11 @@ _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_text(path: Path) -> str:
-    """The text of a file that only its owner may change.
+    """Read a file that only its owner may change.
 
     Raises:
-        ConfigError: it is missing, no regular file, too large, open to others, or not UTF-8.
+        ConfigError: The file is missing, no regular file, too large, writable by others, or not
+            UTF-8.
     """
     try:
         content = _content(path)
@@ -39,10 +40,12 @@ def read_text(path: Path) -> str:
                 raise _refused(
                     path,
                     "expected a folder that only its owner may write, came "
-                    f"{printable(str(folder))}, where anybody may put a strategy",
+                    f"{printable(str(folder))}, where every user may put a strategy "
+                    f"(mode {stat.S_IMODE(folder.stat().st_mode):04o}; chmod o-w repairs it)",
                 )
     except OSError as error:
-        raise _refused(path, f"expected a file to read, came: {error.strerror}") from None
+        hint = "; `levi init` writes one" if isinstance(error, FileNotFoundError) else ""
+        raise _refused(path, f"expected a file to read, came: {error.strerror}{hint}") from None
     except ValueError as error:
         raise _refused(path, f"expected a path, came: {error}") from None
     if len(content) > MAX_BYTES:
@@ -60,7 +63,7 @@ def _content(path: Path) -> bytes:
         if about.st_mode & stat.S_IWOTH:
             raise _refused(
                 path,
-                "expected a file that only its owner may write, came one anybody may "
+                "expected a file that only its owner may write, came one that every user may "
                 f"(mode {about.st_mode & 0o777:04o}; chmod o-w repairs it)",
             )
         with open(descriptor, "rb", closefd=False) as file:
@@ -70,10 +73,10 @@ def _content(path: Path) -> bytes:
 
 
 def parse(path: Path, text: str) -> dict[str, Any]:
-    """The tables of a TOML text, floats as Decimal.
+    """Parse TOML text into tables, floats as Decimal.
 
     Raises:
-        ConfigError: with the line tomllib stopped at. It stops at the first error.
+        ConfigError: The text is no TOML, or nested too deep; names the line of the first error.
     """
     match = _LONG_KEY.search(text)
     if match is not None:
@@ -85,7 +88,7 @@ def parse(path: Path, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise _refused(path, *_explained(str(error), text)) from None
     except ValueError as error:
-        # int() refuses thousands of digits without saying where they stand.
+        # int() refuses thousands of digits without their position.
         digits = re.search(r"[0-9_]{4300}", text)
         line = text.count("\n", 0, digits.start() if digits else 0) + 1
         raise _refused(path, f"expected TOML, came: {printable(str(error))}", line) from None
@@ -114,9 +117,11 @@ def _what(mode: int) -> str:
 
 def _decoded(path: Path, content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _refused(path, "expected UTF-8, came UTF-16", 1)
+        raise _refused(path, "expected UTF-8, came UTF-16; save the file as UTF-8", 1)
     if content.startswith(b"\xef\xbb\xbf"):
-        raise _refused(path, "expected UTF-8, came a byte order mark in front of it", 1)
+        raise _refused(
+            path, "expected UTF-8, came a byte order mark; save the file as UTF-8 without one", 1
+        )
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -129,11 +134,11 @@ def _exact(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        return Decimal("Infinity")  # an exponent of many digits; each kind refuses it
+        return Decimal("Infinity")  # an exponent of many digits; every value type refuses it
 
 
 def _explained(message: str, text: str) -> tuple[str, int]:
-    """tomllib's message as ours, and its line."""
+    """Turn tomllib's message into ours, and find its line."""
     match = _POSITION.search(message)
     what = message[: match.start()] if match else message
     line, column = len(text.splitlines()) or 1, ""

@@ -1,8 +1,8 @@
-"""From tables to values, with every problem found on the way.
+"""Turns TOML tables into section values with cattrs, and collects every problem.
 
-Our own cattrs Converter, strict: a key that no field has is refused, and no value is bent into
-shape. What is refused is cut out of the file and the rest is structured again, so that the
-rules that look at several keys at once still see everything that was right.
+The converter is our own and strict: unknown keys are refused and no value is coerced. Refused
+keys are cut out and the rest is structured again, so that rules about several keys still see
+every valid one.
 """
 
 import copy
@@ -31,14 +31,14 @@ Tables = dict[str, Any]
 
 
 def structure(tables: Tables) -> tuple[FleetFile, Tables, list[Problem]]:
-    """The file as values, the tables they came from, and what was refused.
+    """Structure a file's tables.
 
     Args:
-        tables: as tomllib gives them, floats as Decimal; left as they are.
+        tables: As tomllib gives them, floats as Decimal; not changed.
 
     Returns:
-        Where something was refused, its key is missing from the returned tables and the field
-        has its default.
+        The values, the tables they came from, and the problems. A refused key is missing from
+        the returned tables, and its field has the default.
     """
     problems: list[Problem] = []
     while True:
@@ -46,14 +46,14 @@ def structure(tables: Tables) -> tuple[FleetFile, Tables, list[Problem]]:
             return converter().structure(tables, FleetFile), tables, problems
         except ClassValidationError as error:
             found = list(_problems(error, ()))
-        # Again without them: a table of params tells one mistake at a time. Each round cuts at
-        # least one key, so this ends.
+        # Again without them: a table of params reports one problem at a time. Each round cuts
+        # at least one key, so this ends.
         tables = cut(tables, found)
         problems += found
 
 
 def cut(tables: Tables, problems: Iterable[Problem]) -> Tables:
-    """A copy of the tables without the keys that the problems are about."""
+    """Copy the tables without the keys that the problems are about."""
     rest = copy.deepcopy(tables)
     for problem in problems:
         _cut(rest, problem.path)
@@ -62,20 +62,20 @@ def cut(tables: Tables, problems: Iterable[Problem]) -> Tables:
 
 @functools.cache
 def converter() -> Converter:
-    """The Converter for the classes of `config`; making its hooks takes longer than a file."""
+    """The converter for the sections; cached, because making its hooks takes longer than a file."""
     converter = Converter(detailed_validation=True, forbid_extra_keys=True)
     converter.register_structure_hook_factory(attrs.has, _class_hook)
     converter.register_structure_hook_factory(_is(tuple), _tuple_hook)
     converter.register_structure_hook_factory(_is(dict), _dict_hook)
     converter.register_structure_hook_factory(_is(Literal), _literal_hook)
     converter.register_structure_hook(bool, _strict_bool)
-    # The last one registered is asked first: a kind goes before what it is hung on.
+    # cattrs asks the last one registered first: a value type goes before the annotated type.
     converter.register_structure_hook_factory(lambda cls: kind_of(cls) is not None, _kind_hook)
     return converter
 
 
 def kind_of(annotation: object) -> ValueType | None:
-    """The kind hung on a type with Annotated."""
+    """The value type in an Annotated type; None when there is none."""
     if get_origin(annotation) is not Annotated:
         return None
     kind: ValueType = get_args(annotation)[1]
@@ -83,7 +83,7 @@ def kind_of(annotation: object) -> ValueType | None:
 
 
 def without_none(annotation: Any) -> Any:
-    """`X` of `X | None`; anything else as it is."""
+    """Return `X` for `X | None`, and anything else unchanged."""
     if get_origin(annotation) in (Union, types.UnionType):
         return next(part for part in get_args(annotation) if part is not type(None))
     return annotation
@@ -150,7 +150,7 @@ def _dict_hook(cls: Any, converter: Converter) -> Hook:
 
 
 def _each(items: Iterable[tuple[Any, Any]], hook: Hook, item_type: Any, whole: Any) -> Any:
-    """Structure items one by one, so that one that is refused does not hide the next."""
+    """Structure items one by one, so that a refused one does not hide the next."""
     done, errors = {}, []
     for name, item in items:
         try:
@@ -170,7 +170,7 @@ def _strict_bool(value: Any, _: Any) -> bool:
 
 
 def _problems(error: BaseException, path: KeyPath) -> Iterator[Problem]:
-    """What cattrs collected, flat."""
+    """Flatten the errors that cattrs collected."""
     match error:
         case ClassValidationError() | IterableValidationError():
             for inner in error.exceptions:
@@ -181,7 +181,7 @@ def _problems(error: BaseException, path: KeyPath) -> Iterator[Problem]:
         case InvalidValue():
             yield Problem(path + error.inside, str(error))
         case _:
-            raise error  # no finding about the file: a bug in one of the hooks
+            raise error  # no problem of the file: a bug in one of the hooks
 
 
 def _step(error: BaseException) -> KeyPath:
@@ -204,7 +204,7 @@ def _unknown(key: str, cls: type[Any]) -> str:
 
 
 def _homes(key: str) -> Iterator[str]:
-    """Sections that do have such a key."""
+    """Names of the sections that have such a key."""
     for section in attrs.fields(FleetFile):
         cls = without_none(section.type)
         path: KeyPath = (section.name,)
@@ -215,7 +215,7 @@ def _homes(key: str) -> Iterator[str]:
 
 
 def _cut(tables: Tables, path: KeyPath) -> None:
-    """Remove a key; for a place inside an array, the key that holds the array."""
+    """Remove a key; for an item of an array, the key of the array."""
     inner: Any = tables
     parents: list[tuple[Tables, str]] = []
     for part in path:

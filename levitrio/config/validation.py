@@ -1,7 +1,7 @@
-"""What must hold between keys, and between the file and the machine it is checked on.
+"""Rules between keys of fleet.toml, and between the file and the machine it is checked on.
 
-Each rule takes the file and yields what is wrong. A rule that rests on other keys than the one
-it blames names them, so that it keeps silent where those were refused already.
+Each rule takes the file and yields its problems. A problem names the other keys it depends on, so
+that it is dropped when one of those was refused already.
 """
 
 import os
@@ -25,7 +25,7 @@ STREAMS_PER_CONNECTION = 1024
 """The venue refuses more."""
 
 SOCKET_BYTES = 100
-"""The kernel takes 107; the rest is room for the lock file's ending."""
+"""The kernel takes 107; the rest is for the lock file's suffix."""
 
 _SECRET = re.compile(
     r"secret|passw(or)?d|passphrase|credential|(api|private|access)_?key|(^|_)token$",
@@ -34,7 +34,7 @@ _SECRET = re.compile(
 
 
 def secrets(tables: dict[str, Any]) -> Iterator[Problem]:
-    """Keys whose name says that a secret is written behind them."""
+    """Find keys whose name says that their value is a secret."""
     waiting: list[tuple[KeyPath, object]] = [((), tables)]
     while waiting:
         path, value = waiting.pop()
@@ -44,36 +44,39 @@ def secrets(tables: dict[str, Any]) -> Iterator[Problem]:
             continue
         for key, inner in value.items():
             here = (*path, key)
-            # The names of engines are symbols, and some coin may be called anything.
+            # Engines are named by symbols, and a coin may have any name.
             is_symbol = path == ("engines",)
             if not is_symbol and _SECRET.search(key) and not key.endswith(("_file", "_path")):
                 where = "broker.key_file" if path[:1] != ("http",) else "http.token_file"
                 yield Problem(
                     here,
                     f"expected no secret in this file, came one (its value is not shown); put it "
-                    f"into a file of mode 0600 and name that in {where}",
+                    f"into a file of mode 0600 and write the path of that file to {where}",
                 )
             else:
                 waiting.append((here, inner))
 
 
 def feed_and_simulator(file: FleetFile) -> Iterator[Problem]:
+    """Market data has exactly one source: `[simulator]`, a simulator's url, or binance."""
     feed, kind = file.feed, ("feed", "kind")
     if feed.kind == "binance" and file.simulator is not None:
         yield Problem(
-            ("simulator",), 'expected no [simulator] with feed.kind = "binance", came one', (kind,)
+            ("simulator",),
+            'expected no [simulator] with feed.kind = "binance", came one; remove one of them',
+            (kind,),
         )
     if feed.kind == "simulator" and file.simulator is None and feed.url is None:
         yield Problem(
             ("feed",),
-            "expected a [simulator] section, or feed.url of a simulator that runs already, or "
+            "expected a [simulator] section, or feed.url of a running simulator, or "
             'feed.kind = "binance", came none of them',
             (kind, ("simulator",), ("feed", "url")),
         )
     if feed.kind == "simulator" and file.simulator is not None and feed.url is not None:
         yield Problem(
             ("feed", "url"),
-            "expected no url beside [simulator], whose address is known, came one",
+            "expected no url beside [simulator], whose address is known, came one; remove it",
             (kind,),
         )
     if file.simulator is not None:
@@ -84,6 +87,7 @@ def feed_and_simulator(file: FleetFile) -> Iterator[Problem]:
 
 
 def streams(file: FleetFile) -> Iterator[Problem]:
+    """There is at least one stream, each once, and a connection takes them all."""
     feed, path = file.feed, ("feed", "streams")
     if not feed.streams:
         yield Problem(path, "expected at least one stream, came none")
@@ -101,6 +105,7 @@ def streams(file: FleetFile) -> Iterator[Problem]:
 
 
 def broker(file: FleetFile) -> Iterator[Problem]:
+    """Orders go to the exchange that prices come from, with the keys it needs."""
     kinds: tuple[KeyPath, ...] = (("broker", "kind"), ("feed", "kind"))
     if file.broker.kind == "binance":
         if file.feed.kind != "binance":
@@ -113,7 +118,7 @@ def broker(file: FleetFile) -> Iterator[Problem]:
         if file.broker.key_file is None:
             yield Problem(
                 ("broker",),
-                'expected key_file with broker.kind = "binance", came none',
+                'expected key_file = "PATH" with broker.kind = "binance", came none',
                 (*kinds, ("broker", "key_file")),
             )
         feed, orders = environment(file.feed.url), environment(file.broker.url)
@@ -139,14 +144,14 @@ def broker(file: FleetFile) -> Iterator[Problem]:
     if file.broker.kind == "simulator" and file.broker.url and file.broker.key_file is None:
         yield Problem(
             ("broker",),
-            "expected key_file beside url: a simulator that runs already knows its accounts by "
-            "their keys; came none",
+            'expected key_file = "PATH" beside url, came none: a running simulator knows its '
+            "accounts by their keys",
             (("broker", "kind"), ("broker", "url"), ("broker", "key_file")),
         )
 
 
 def environment(url: str | None) -> str:
-    """Which Binance an address belongs to; None is production."""
+    """Tell which environment of Binance an address belongs to; None is production."""
     if url is None:
         return "production"
     parts = urlsplit(url)
@@ -160,6 +165,7 @@ def environment(url: str | None) -> str:
 
 
 def limits(file: FleetFile) -> Iterator[Problem]:
+    """A limit is not larger than the one that contains it."""
     risk, recovery = file.risk, file.recovery
     if risk.max_symbol_exposure > risk.max_gross_exposure:
         yield Problem(
@@ -178,6 +184,7 @@ def limits(file: FleetFile) -> Iterator[Problem]:
 
 
 def data_dir(file: FleetFile) -> Iterator[Problem]:
+    """The data folder exists or can be made, and is writable."""
     folder, path = file.fleet.data_dir, ("fleet", "data_dir")
     if Path(os.path.normpath(folder)) == Path("/"):
         yield Problem(path, "expected a folder of the fleet's own, came /")
@@ -186,19 +193,26 @@ def data_dir(file: FleetFile) -> Iterator[Problem]:
     else:
         existing = next(part for part in (folder, *folder.parents) if part.exists())
         if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            yield Problem(path, f"expected a folder to write in, came {printable(str(existing))}")
+            yield Problem(
+                path,
+                f"expected a folder that you may write, came {printable(str(existing))}, where "
+                "you may not",
+            )
 
 
 def recordings(file: FleetFile) -> Iterator[Problem]:
+    """Every recording exists."""
     for i, recording in enumerate(file.simulator.recording if file.simulator else ()):
         if not recording.is_file():
             yield Problem(
                 ("simulator", "recording", i),
-                f"expected a file, came {_what_is_at(recording)}: {printable(str(recording))}",
+                f"expected a recording file, came {_what_is_at(recording)}: "
+                f"{printable(str(recording))}",
             )
 
 
 def secret_files(file: FleetFile) -> Iterator[Problem]:
+    """Every file with a secret exists and is readable by its owner only."""
     wanted: list[tuple[KeyPath, Path | None, tuple[KeyPath, ...]]] = []
     if file.broker.kind != "paper":
         wanted.append((("broker", "key_file"), file.broker.key_file, (("broker", "kind"),)))
@@ -213,7 +227,7 @@ def secret_files(file: FleetFile) -> Iterator[Problem]:
             status = secret.stat()
             mode = stat.S_IMODE(status.st_mode)
             if status.st_uid not in (os.geteuid(), 0):
-                came = "one that somebody else owns"
+                came = "one that another user owns"
             elif mode & 0o077:
                 came = f"one of mode {mode:04o} (chmod 600 repairs it)"
             elif status.st_size == 0:
@@ -229,6 +243,7 @@ def secret_files(file: FleetFile) -> Iterator[Problem]:
 
 
 def socket(file: FleetFile) -> Iterator[Problem]:
+    """The control socket's path is short enough, and its folder closed to other users."""
     address, path = file.control.socket, ("control", "socket")
     if address is None:
         return
@@ -242,17 +257,19 @@ def socket(file: FleetFile) -> Iterator[Problem]:
         return
     folder = address.parent
     if not folder.exists():
-        return  # made by the fleet, for itself
-    about = folder.lstat()  # a link could lead elsewhere tomorrow
+        return  # the fleet makes it with mode 0700
+    about = folder.lstat()  # not `stat`: a link could point elsewhere later
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o077:
         yield Problem(
             path,
-            f"expected a folder of ours that is closed to others (mode 0700), came "
-            f"{printable(str(folder))} of mode {stat.S_IMODE(about.st_mode):04o}",
+            f"expected a folder of your own that is closed to other users (mode 0700), came "
+            f"{printable(str(folder))} of mode {stat.S_IMODE(about.st_mode):04o} "
+            "(chmod 700 repairs it)",
         )
 
 
 def groups(file: FleetFile) -> Iterator[Problem]:
+    """Every group that an engine names has a section."""
     named: list[tuple[KeyPath, str | None]] = [(("defaults", "group"), file.defaults.group)]
     named += [(("engines", key, "group"), own.group) for key, own in file.engines.items()]
     for path, group in named:
@@ -282,4 +299,4 @@ RULES: tuple[Rule, ...] = (
 def _what_is_at(path: Path) -> str:
     if path.is_dir():
         return "a folder"
-    return "something else" if path.exists() else "none"
+    return "something that is no file" if path.exists() else "none"

@@ -1,8 +1,8 @@
-"""Kinds of value a key of fleet.toml may take: one object checks it and tells the schema.
+"""Value types of fleet.toml's keys: each checks a value and describes itself as JSON Schema.
 
-A kind is hung on a field with `Annotated[type, kind]`. Each `parse` takes a value as tomllib
-gives it (floats as Decimal, so that money stays exact) and returns the field's value, or
-raises `Refused`. No kind guesses: text is no number, true is not 1, "nan" is nothing.
+A field names its value type with `Annotated[type, value_type]`. `parse` takes a value as tomllib
+gives it (floats as Decimal, so that money stays exact) and returns the field's value. Nothing is
+coerced: text is no number, true is not 1, nan is no number.
 """
 
 import ipaddress
@@ -22,17 +22,21 @@ Schema = dict[str, Any]
 
 
 class ValueType(Protocol):
-    """What a field of fleet.toml hangs on its type."""
+    """Checks values of one kind; structuring calls `parse`, the schema generator `schema`."""
 
     def parse(self, value: object) -> Any:
-        """The field's value. Raises `Refused`."""
+        """Return the field's value.
+
+        Raises:
+            InvalidValue: The value is not of this type or outside its bounds.
+        """
 
     def schema(self) -> Schema:
-        """The same rule as JSON Schema."""
+        """Describe the same rule as JSON Schema."""
 
 
 def _exact(value: object) -> Decimal | None:
-    """A finite number as Decimal; None for anything that is not one."""
+    """Return a finite number as Decimal, None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     number = Decimal(value)
@@ -41,20 +45,22 @@ def _exact(value: object) -> Decimal | None:
 
 @attrs.frozen
 class Number:
-    """A number within bounds, as Decimal: for whatever is multiplied with money."""
+    """A number within bounds, as Decimal: for factors and amounts of money."""
 
     low: float
     high: float
     above: bool = False
-    """`low` itself is not allowed."""
+    """Whether `low` itself is excluded."""
 
     def parse(self, value: object) -> Any:
+        """Return the number as Decimal."""
         number = _exact(value)
         if number is None or not self._holds(number):
             raise InvalidValue(self._expected("a number"), came(value))
-        return abs(number) if number == 0 else number  # -0.0 is a zero like any other
+        return abs(number) if number == 0 else number  # -0.0 becomes 0.0
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {
             "type": "number",
             "exclusiveMinimum" if self.above else "minimum": self.low,
@@ -71,9 +77,10 @@ class Number:
 
 @attrs.frozen
 class Float(Number):
-    """A number within bounds, as float: for what is no money."""
+    """A number within bounds, as float: for values that are no money."""
 
     def parse(self, value: object) -> Any:
+        """Return the number as float."""
         return float(super().parse(value))
 
 
@@ -85,6 +92,7 @@ class Integer:
     high: int
 
     def parse(self, value: object) -> Any:
+        """Return the integer."""
         if isinstance(value, bool) or not isinstance(value, int):
             raise InvalidValue(self._expected(), came(value))
         if not self.low <= value <= self.high:
@@ -92,6 +100,7 @@ class Integer:
         return value
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def _expected(self) -> str:
@@ -105,9 +114,10 @@ class Seconds:
     low: float
     high: float
     or_zero: bool = False
-    """0 is allowed beside the range: it turns something off."""
+    """Whether 0 is allowed beside the range, to turn something off."""
 
     def parse(self, value: object) -> Any:
+        """Return the duration in seconds."""
         seconds = self._seconds(value)
         if seconds is None or not (
             self.low <= seconds <= self.high or (self.or_zero and seconds == 0)
@@ -116,6 +126,7 @@ class Seconds:
         return abs(seconds)
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         number: Schema = {"type": "number", "minimum": self.low, "maximum": self.high}
         if self.or_zero:
             number["minimum"] = 0
@@ -138,36 +149,40 @@ class Seconds:
 
 @attrs.frozen
 class Text:
-    """Text of one shape."""
+    """Text that matches a pattern."""
 
     pattern: str
-    """Must match the whole text."""
+    """Regular expression that must match the whole text."""
     expected: str
-    """The shape in words, as in `expected ..., came ...`."""
+    """The pattern in words, as in `expected ..., came ...`."""
     is_secret: bool = False
-    """Its value is never quoted back."""
+    """Whether error texts must not show the value."""
 
     def parse(self, value: object) -> Any:
+        """Return the text."""
         if isinstance(value, str) and re.fullmatch(self.pattern, value, re.ASCII):
             return value
         hidden = self.is_secret and isinstance(value, str)
         raise InvalidValue(self.expected, "text that is not shown" if hidden else came(value))
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {"type": "string", "pattern": f"^({self.pattern})$"}
 
 
 @attrs.frozen
 class SymbolName:
-    """A symbol in any spelling; normalised."""
+    """A symbol in any spelling, normalised to `BTCUSDT`."""
 
     def parse(self, value: object) -> Any:
+        """Return the normalised symbol."""
         try:
             return normalize_symbol(value if isinstance(value, str) else "")
         except ValueError:
             raise InvalidValue("a symbol such as BTCUSDT or BTC/USDT", came(value)) from None
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {"type": "string", "minLength": 1}
 
 
@@ -178,11 +193,12 @@ class StreamUrl:
     _expected = "an address such as wss://stream.binance.com:9443"
 
     def parse(self, value: object) -> Any:
+        """Return the address without a trailing slash."""
         if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,512}", value):
             raise InvalidValue(self._expected, came(value))
         try:
             url = urlsplit(value)
-            _ = url.port  # raises ValueError when it is none
+            _ = url.port  # raises ValueError when it is no port
         except ValueError:
             raise InvalidValue(self._expected, came(value)) from None
         if url.username is not None or url.password is not None:
@@ -196,11 +212,12 @@ class StreamUrl:
         return value.rstrip("/")
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {"type": "string", "pattern": "^wss?://"}
 
 
 def is_local(url: SplitResult) -> bool:
-    """The address leads to this machine."""
+    """Whether the address is one of this machine."""
     host = url.hostname or ""
     if host == "localhost":
         return True
@@ -214,13 +231,14 @@ def is_local(url: SplitResult) -> bool:
 class Loopback:
     """`host:port` on this machine.
 
-    Whoever may read the page may read every position, so it never listens further; a proxy
-    that speaks TLS and asks for a password belongs in front.
+    A reader of the page sees every position, so it never listens on other addresses; for those,
+    put a proxy with TLS and a password in front.
     """
 
     _expected = "an address of this machine such as 127.0.0.1:8787, port 1024 to 65535"
 
     def parse(self, value: object) -> Any:
+        """Return the address."""
         match = re.fullmatch(r"(\[[0-9a-f:]+\]|[0-9.]+|localhost):([0-9]{4,5})", str(value))
         if not isinstance(value, str) or match is None or not is_local(urlsplit(f"//{value}")):
             raise InvalidValue(self._expected, came(value))
@@ -229,16 +247,18 @@ class Loopback:
         return value
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {"type": "string", "pattern": ":[0-9]{4,5}$"}
 
 
 @attrs.frozen
 class Location:
-    """A path; `~/` is the home directory, anything else is relative to the file's folder."""
+    """A path; `~/` is the home directory, a relative path starts at the file's folder."""
 
     _expected = "a path (relative to this file, or starting with / or ~/)"
 
     def parse(self, value: object) -> Any:
+        """Return the path; a relative one is not resolved yet."""
         if not isinstance(value, str) or not 0 < len(value) <= 4096 or not value.isprintable():
             raise InvalidValue(self._expected, came(value))
         if "$" in value:
@@ -253,22 +273,25 @@ class Location:
             raise InvalidValue("a home directory for ~", "a user without one") from None
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {"type": "string", "minLength": 1}
 
 
 @attrs.frozen
 class PlainTable:
-    """A table of plain values for a strategy: text, numbers, true, false, arrays, tables."""
+    """A table of plain values: text, numbers, true, false, arrays, tables."""
 
     _expected = "text, a finite number, true, false, an array or a table"
-    _deepest = 8  # params are a handful of numbers; deeper is a slip, not a strategy
+    _deepest = 8  # params are a handful of numbers; deeper nesting is a mistake
 
     def parse(self, value: object) -> Any:
+        """Return a copy with floats for decimals."""
         if not isinstance(value, dict):
             raise InvalidValue("a table", came(value))
         return self._plain(value, ())
 
     def schema(self) -> Schema:
+        """Describe the same rule as JSON Schema."""
         return {"type": "object"}
 
     def _plain(self, value: object, inside: tuple[str | int, ...]) -> Any:

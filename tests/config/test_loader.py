@@ -296,7 +296,7 @@ def test_secrets_are_refused_and_never_shown(tmp_path: Path) -> None:
 
 
 def test_alert_addresses_stay_out_of_the_repr(tmp_path: Path) -> None:
-    """An alert's address holds a token: whoever logs the configuration does not log that."""
+    """An alert's address holds a token, which a logged configuration does not show."""
     config = load(write(tmp_path, '[alerts]\nurls = ["tgram://123:canary"]\n' + SIMULATED))
     assert config.alerts is not None
     assert config.alerts.urls == ("tgram://123:canary",)

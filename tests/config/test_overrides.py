@@ -87,5 +87,5 @@ def test_an_unknown_engine_is_not_added(tmp_path: Path) -> None:
     """A typo in a symbol is refused with the nearest one."""
     with pytest.raises(UsageError, match=r"came ETHUSD \(did you mean ETHUSDT\?\)"):
         loaded(tmp_path, "engines.ETHUSD.params.fast=3")
-    with pytest.raises(UsageError, match="expected a table"):
+    with pytest.raises(UsageError, match=r"expected broker\.fee to be a table"):
         loaded(tmp_path, "broker.fee.x=3")

@@ -62,7 +62,9 @@ def test_long_lines_are_fine(tmp_path: Path) -> None:
 def test_not_there(tmp_path: Path) -> None:
     """A missing file is named with the reason."""
     problem = only_problem_of(tmp_path / "no.toml")
-    assert problem.endswith("expected a file to read, came: No such file or directory")
+    assert problem.endswith(
+        "expected a file to read, came: No such file or directory; `levi init` writes one"
+    )
 
 
 def test_folder_pipe_and_device(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_folder_pipe_and_device(tmp_path: Path) -> None:
 
 
 def test_writable_by_anybody(tmp_path: Path) -> None:
-    """Whoever may write the file, or beside it, would run code as us: refused, also by a link."""
+    """A user who may write the file, or beside it, could run code as us; a link is no way round."""
     (tmp_path / "open").mkdir()
     path = write(tmp_path / "open", SIMULATED)
     link = tmp_path / "link.toml"
@@ -85,8 +87,8 @@ def test_writable_by_anybody(tmp_path: Path) -> None:
     assert "chmod o-w" in only_problem_of(link)
     path.chmod(0o600)
     path.parent.chmod(0o777 | stat.S_ISVTX)
-    assert "where anybody may put a strategy" in only_problem_of(path)
-    assert "where anybody may put a strategy" in only_problem_of(link)
+    assert "where every user may put a strategy" in only_problem_of(path)
+    assert "where every user may put a strategy" in only_problem_of(link)
 
 
 def test_name_of_the_file_is_escaped(tmp_path: Path) -> None:

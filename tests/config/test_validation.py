@@ -121,7 +121,7 @@ def test_socket(tmp_path: Path) -> None:
     assert load(path).control.socket == tmp_path / "new/x.sock"
     (tmp_path / "new").mkdir()
     (tmp_path / "new").chmod(0o750)
-    assert "closed to others (mode 0700)" in only_problem_of(path)
+    assert "closed to other users (mode 0700)" in only_problem_of(path)
 
 
 def test_groups(tmp_path: Path) -> None:
