@@ -111,8 +111,6 @@ class OrderBook:
     state: OrderBookState = attrs.field(default=OrderBookState.WAITING, init=False)
     last_id: int = attrs.field(default=-1, init=False)
     """Final id of the last update or snapshot applied; -1 while waiting."""
-    resyncs: int = attrs.field(default=0, init=False)
-    """Number of times it was discarded."""
     _time_ms: int = attrs.field(default=0, init=False)
     """Event time of the last update applied or kept, or of the first one seen."""
     _bids: _Side = attrs.field(factory=_Side, init=False)
@@ -123,16 +121,6 @@ class OrderBook:
     def is_live(self) -> bool:
         """Whether a snapshot is loaded and no update was lost since."""
         return self.state is OrderBookState.LIVE
-
-    @property
-    def best_bid(self) -> tuple[Decimal, Decimal] | None:
-        """Price and quantity of the best bid; None while waiting or without bids."""
-        return self._bids.best(-1)
-
-    @property
-    def best_ask(self) -> tuple[Decimal, Decimal] | None:
-        """Price and quantity of the best ask; None while waiting or without asks."""
-        return self._asks.best(0)
 
     def bids(self, limit: int = 20) -> list[tuple[Decimal, Decimal]]:
         """Price and quantity of the best `limit` bids, best first."""
@@ -210,8 +198,6 @@ class OrderBook:
         return fault
 
     def _discard(self, waiting: list[DepthUpdate]) -> None:
-        if self.state is OrderBookState.LIVE:
-            self.resyncs += 1
         self.state = OrderBookState.WAITING
         self.last_id = -1
         self._bids, self._asks = _Side(), _Side()

@@ -34,7 +34,7 @@ class Position:
     last_price: Decimal = ZERO
     """Price of the newest fill: the mark until the first quote."""
     day: str = ""
-    """UTC day of the market clock that `daily_pnl` counts from."""
+    """UTC day of the market clock that `day_start_pnl` belongs to."""
     day_start_pnl: Decimal = ZERO
     """Total PnL at the start of `day`."""
     _last_client_id: str = ""
@@ -111,10 +111,6 @@ class Position:
         """Realized and unrealized since the first fill."""
         return self.realized_pnl + self.unrealized_pnl(quote)
 
-    def daily_pnl(self, quote: Quote | None) -> Decimal:
-        """Total PnL since the market clock's last 00:00 UTC."""
-        return self.total_pnl(quote) - self.day_start_pnl
-
     def quote_moved(self) -> Decimal:
         """Net change of the quote asset by all fills, fees in it included.
 
@@ -127,6 +123,6 @@ class Position:
         return abs(self.quantity) * self.mark(quote) if self.quantity else ZERO
 
     def roll_day(self, day: str, quote: Quote | None) -> None:
-        """Begin a new UTC day: `daily_pnl` counts from here."""
+        """Begin a new UTC day: its PnL counts from here."""
         self.day = day
         self.day_start_pnl = self.total_pnl(quote)

@@ -1,4 +1,4 @@
-"""Keys of fleet.toml said on the command line."""
+"""Keys of fleet.toml overridden on the command line."""
 
 from decimal import Decimal
 from pathlib import Path

@@ -254,7 +254,7 @@ class Counter(Strategy):
 
 
 async def test_state_is_saved_and_restored(autojump_clock: MockClock) -> None:
-    """The next incarnation starts with a copy of what the last one had said."""
+    """The next incarnation starts with a copy of the last one's state."""
     harness = Harness(Counter())
     async with harness.running():
         for i in range(1, 4):
@@ -290,15 +290,15 @@ async def test_only_overridden_methods_cost(autojump_clock: MockClock) -> None:
 
 
 async def test_a_slow_engine_harms_nobody(autojump_clock: MockClock) -> None:
-    """F44: what it cannot take is dropped and counted for it alone; its neighbour gets all."""
+    """F44: events a slow engine cannot take are dropped and counted for it alone."""
 
     class Slow(Recorder):
         async def on_trade(self, trade: Trade) -> None:  # type: ignore[override]
             super().on_trade(trade)
             await trio.sleep(10)
 
-    count, room = 1000, 10
-    inboxes = {Recorder: Inbox(), Slow: Inbox(room)}
+    count, capacity = 1000, 10
+    inboxes = {Recorder: Inbox(), Slow: Inbox(capacity)}
     strategies = {kind: kind() for kind in inboxes}
     async with trio.open_nursery() as nursery:
         for kind, inbox in inboxes.items():
@@ -319,6 +319,6 @@ async def test_a_slow_engine_harms_nobody(autojump_clock: MockClock) -> None:
         quick, slow = (inbox.statistics() for inbox in inboxes.values())
         nursery.cancel_scope.cancel()
     assert strategies[Recorder].of("trade") == list(range(1, count + 1))
-    assert (quick.dropped, slow.queued) == (0, room)
+    assert (quick.dropped, slow.queued) == (0, capacity)
     assert slow.delivered == len(strategies[Slow].of("trade")) >= 10
     assert slow.delivered + slow.dropped + slow.queued == count

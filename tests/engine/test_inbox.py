@@ -115,7 +115,7 @@ def fill(inbox: Inbox, events: Iterable[MarketEvent]) -> None:
 
 
 def test_overflow_keeps_an_unread_quote() -> None:
-    """The oldest trade makes room even when the quote that counts stands before it."""
+    """The oldest trade is dropped even when the latest quote is queued before it."""
     inbox = Inbox(2)
     first = make_quote(0)
     fill(inbox, [first, make_trade(1), make_trade(2), make_trade(3)])
@@ -123,7 +123,7 @@ def test_overflow_keeps_an_unread_quote() -> None:
 
 
 def test_drain_leaves_the_rest_to_the_next_incarnation() -> None:
-    """A consumer that dies in the middle of a batch loses the event that killed it, no other."""
+    """A consumer that crashes in the middle of a batch loses only the event that crashed it."""
     inbox = Inbox()
     fill(inbox, [make_trade(n) for n in range(5)])
 
@@ -161,7 +161,7 @@ def test_drain_of_an_inbox_closed_meanwhile() -> None:
 
 
 def test_capacity_is_checked() -> None:
-    """An inbox without room is a mistake of whoever makes it."""
+    """A capacity below 1 is refused when the inbox is made."""
     with pytest.raises(ValueError, match="at least 1"):
         Inbox(0)
 
@@ -183,7 +183,7 @@ async def test_wait_wakes_on_put(autojump_clock: trio.testing.MockClock) -> None
 
 
 async def test_wake_without_an_event() -> None:
-    """A parked consumer can be woken for another reason; with nobody parked it is nothing."""
+    """`wake` ends a wait without an event; without a waiting consumer it does nothing."""
     inbox = Inbox()
     inbox.wake()
     async with trio.open_nursery() as nursery:
@@ -236,7 +236,7 @@ async def test_cancelled_in_the_moment_of_waking() -> None:
 
 
 async def test_two_waiters_are_a_bug() -> None:
-    """An inbox has one consumer; a second one is told so and the first is not disturbed."""
+    """An inbox has one consumer; a second one gets an error and the first is not disturbed."""
     inbox = Inbox()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(inbox.wait)
@@ -247,7 +247,7 @@ async def test_two_waiters_are_a_bug() -> None:
 
 
 async def test_closed_inbox_does_not_wake(autojump_clock: trio.testing.MockClock) -> None:
-    """What is put while closed is discarded and wakes nobody; open, it works again."""
+    """Events put while closed are discarded and wake no consumer; opened, the inbox works again."""
     inbox = Inbox()
     inbox.close()
     with trio.move_on_after(1) as scope:

@@ -1,4 +1,4 @@
-"""A gateway between fakes, for the tests of this room."""
+"""A gateway between fakes, for the tests of this folder."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ LONG, FLAT, SHORT = (Signal(side=side) for side in ("long", "flat", "short"))
 
 @attrs.define(eq=False)
 class Harness:
-    """A gateway between fakes; every symbol quotes 100/100 until told otherwise."""
+    """A gateway between fakes; every symbol quotes 100/100 until `quote` is called."""
 
     symbols: tuple[str, ...] = ("BTCUSDT",)
     risk: RiskRules = attrs.field(factory=RiskRules)

@@ -22,7 +22,7 @@ class ModelDisk:
 
 @attrs.define(eq=False)
 class ModelJournal:
-    """One life's way to the disk; a crash comes before or after an entry is durable."""
+    """One process's access to the disk; a crash comes before or after an entry is durable."""
 
     disk: ModelDisk
     world: ModelVenue

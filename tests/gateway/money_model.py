@@ -38,7 +38,7 @@ class Verdict:
     doubled: int
     """Orders the venue filled twice."""
     position_differs: bool
-    """The book and the venue disagree in the end."""
+    """Position and venue disagree in the end."""
     unresolved: int
     """Intents without an end in the journal."""
     crashes: int
@@ -110,7 +110,7 @@ async def settle(world: ModelVenue, wire: trio.Nursery, disk: ModelDisk) -> Verd
 async def running(
     world: ModelVenue, wire: trio.Nursery, disk: ModelDisk, *, asks: bool
 ) -> AsyncIterator[tuple[Gateway, ModelBroker]]:
-    """A gateway on what is durable, as a process has it; left without any goodbye."""
+    """A gateway on what is durable, as a process has it; left without a shutdown."""
     journal, history = ModelJournal(disk, world), fold(disk.entries)
     market = MarketView(symbol=SYMBOL)
     market.see(Quote.of(SYMBOL, "100", "100"))

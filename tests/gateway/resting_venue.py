@@ -20,9 +20,9 @@ class RestingVenue:
     is_deaf: bool = False
     """Cancels and questions get no answer, and do not arrive."""
     refusal: str = ""
-    """Its words for every LIMIT_MAKER; empty: it takes them."""
+    """Its refusal of every LIMIT_MAKER; empty when it takes them."""
     tells: bool = True
-    """Fills are told unasked."""
+    """Fills are pushed."""
     orders: dict[str, Order] = attrs.field(factory=dict)
     """Everything that arrived, by client id."""
     ends: dict[str, OrderStatus] = attrs.field(factory=dict)

@@ -37,7 +37,7 @@ def symbol_state_of(symbol: str = "BTCUSDT") -> SymbolState:
 
 @attrs.define(eq=False)
 class Harness:
-    """A watch over one symbol; `held` is what the venue says it holds."""
+    """A balance monitor over one symbol; `held` are the venue's balances."""
 
     known: Decimal = Decimal(0)
     """Capital that an earlier run has left."""
@@ -48,7 +48,7 @@ class Harness:
     recorded: int = 0
     halts: list[str] = attrs.field(factory=list)
     account: Account = attrs.field(init=False)
-    watch: BalanceMonitor = attrs.field(init=False)
+    monitor: BalanceMonitor = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.broker.held = self.held
@@ -59,7 +59,7 @@ class Harness:
             is_capital_known=False,
         )
         self.account.peak_equity = self.account.equity()
-        self.watch = BalanceMonitor(
+        self.monitor = BalanceMonitor(
             account=self.account,
             broker=self.broker,
             quote_asset="USDT",
@@ -83,7 +83,7 @@ class Harness:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.watch.run)
+            nursery.start_soon(self.monitor.run)
             await trio.sleep(0.05)
             yield
             nursery.cancel_scope.cancel()
@@ -117,7 +117,7 @@ async def test_what_our_fills_moved_is_no_capital(autojump_clock: MockClock) -> 
 async def test_a_deposit_is_no_gain_and_a_withdrawal_no_loss(
     change: str, word: str, autojump_clock: MockClock
 ) -> None:
-    """Seen twice it counts; who was 2 % down stays 2 % down."""
+    """Seen twice it counts; an account 2 % down stays 2 % down."""
     harness = Harness(known=Decimal(10_000), held={"USDT": Decimal(10_000)})
     harness.symbol_state.apply(make_fill(quantity="10"))
     harness.held.update({"USDT": Decimal(9_000), "BTC": Decimal(10)})
@@ -190,7 +190,7 @@ async def test_a_venue_that_cannot_be_asked_is_asked_again(autojump_clock: MockC
 
 
 async def test_coins_that_are_gone_stop_their_symbol(autojump_clock: MockClock) -> None:
-    """Somebody moved them: told once, no order leaves, and trading goes on when they are back."""
+    """Reported once; no order leaves, and trading goes on when they are back."""
     harness = Harness(known=Decimal(10_000), held={"USDT": Decimal(7_000), "BTC": Decimal(30)})
     harness.symbol_state.apply(make_fill(quantity="30"))
     async with harness.running():
@@ -233,11 +233,11 @@ async def test_the_account_is_remembered(autojump_clock: MockClock) -> None:
 
 
 async def test_paper_has_no_account_to_read(autojump_clock: MockClock) -> None:
-    """The watch ends by itself: the cash of fleet.toml is all there is."""
+    """The monitor ends by itself: a paper account has the cash of fleet.toml and no balances."""
     harness = Harness(known=Decimal(10_000))
     harness.broker.held = None
     with trio.fail_after(1):
-        await harness.watch.run()
+        await harness.monitor.run()
     assert harness.report.kinds() == []
 
 

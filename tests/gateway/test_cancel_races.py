@@ -1,4 +1,4 @@
-"""A cancel and a fill that meet on the way: whatever is told first, the quantities add up."""
+"""A cancel and a fill at the same time: whichever is reported first, the quantities add up."""
 
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ from tests.gateway.harness import LONG, Harness
 async def test_a_fill_while_the_cancel_is_under_way(
     end: OrderStatus, pieces: tuple[int, ...], told_first: bool, autojump_clock: MockClock
 ) -> None:
-    """F52, B106: each piece is booked once, by event, answer or both; the end is the venue's."""
+    """F52, B106: each piece is applied once, by event, answer or both; the end is the venue's."""
     harness = Harness()
     harness.broker.answer = lambda order: OrderReport(
         client_id=order.client_id, status=OrderStatus.NEW

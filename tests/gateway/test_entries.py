@@ -1,4 +1,4 @@
-"""Entries that rest: priced, counted, filled part by part, and called back by whoever may."""
+"""Resting entries: priced, counted, filled part by part, and cancelled by engine or operator."""
 
 import random
 from collections.abc import Callable
@@ -109,8 +109,8 @@ async def test_risk_counts_what_may_still_be_bought(autojump_clock: MockClock) -
         assert account.gross_notional() == 20 * 90
 
 
-async def test_parts_are_booked_as_they_come(autojump_clock: MockClock) -> None:
-    """Each part reaches book and engine at once; the last one ends the order."""
+async def test_parts_are_applied_as_they_come(autojump_clock: MockClock) -> None:
+    """Each part reaches position and engine at once; the last one ends the order."""
     harness, venue = resting()
     async with harness.running():
         harness.admit()(LONG)
@@ -127,8 +127,8 @@ async def test_parts_are_booked_as_they_come(autojump_clock: MockClock) -> None:
     assert outcomes(harness)[-1] is OrderStatus.FILLED
 
 
-async def test_fills_that_nobody_told_are_found(autojump_clock: MockClock) -> None:
-    """The user stream is silent: the order is asked about, and each fill is booked once."""
+async def test_fills_that_were_not_pushed_are_found(autojump_clock: MockClock) -> None:
+    """The user stream is silent: the order is asked about, and each fill is applied once."""
     harness, venue = resting()
     venue.tells = False
     async with harness.running():
@@ -138,14 +138,14 @@ async def test_fills_that_nobody_told_are_found(autojump_clock: MockClock) -> No
         await trio.sleep(10)
         assert harness.symbol_state.position.quantity == Decimal(5)
         before = len(harness.journal.of(OutcomeEntry))
-        await trio.sleep(10)  # asked again and again, and told the same
+        await trio.sleep(10)  # asked again and again, with the same answer
         assert len(harness.journal.of(OutcomeEntry)) == before
         venue.fill()
         await harness.gateway.drain()
     assert harness.symbol_state.position.quantity == Decimal(20)
 
 
-async def test_the_same_target_leaves_it_in_peace(autojump_clock: MockClock) -> None:
+async def test_the_same_target_keeps_it(autojump_clock: MockClock) -> None:
     """A strategy that says long each second has one order, not one after the other."""
     harness, venue = resting()
     async with harness.running():
@@ -162,7 +162,7 @@ async def test_the_same_target_leaves_it_in_peace(autojump_clock: MockClock) -> 
 
 @pytest.mark.parametrize("bought", ["0", "5"])
 async def test_an_entry_expires(bought: str, autojump_clock: MockClock) -> None:
-    """After its time it is cancelled and told; what has filled stays, and nothing is retried."""
+    """After its time it is cancelled and reported; fills stay, and nothing is retried."""
     harness, venue = resting()
     async with harness.running():
         submit = harness.admit()
@@ -178,13 +178,13 @@ async def test_an_entry_expires(bought: str, autojump_clock: MockClock) -> None:
         await trio.sleep(100)
     assert len(venue.orders) == 1
     assert harness.symbol_state.position.quantity == venue.position == Decimal(bought)
-    told = f"{bought} of 20 bought at 100 in 30 s, the rest cancelled"
-    assert harness.report.of("entry_expired") == [(told, SYMBOL)]
+    text = f"{bought} of 20 bought at 100 in 30 s, the rest cancelled"
+    assert harness.report.of("entry_expired") == [(text, SYMBOL)]
     assert outcomes(harness)[-1] is OrderStatus.CANCELED
 
 
 async def test_filled_at_the_last_moment_is_not_expired(autojump_clock: MockClock) -> None:
-    """The fill overtakes the cancel: it is a position, and nobody is told that it expired."""
+    """The fill overtakes the cancel: it is a position, and no expiry is reported."""
     harness, venue = resting()
     venue.delay = 0.2
     async with harness.running():
@@ -219,7 +219,7 @@ async def test_a_maker_that_would_take_is_missed(autojump_clock: MockClock) -> N
 
 
 async def test_other_refusals_are_errors_still(autojump_clock: MockClock) -> None:
-    """-2010 has many reasons: too little money is one the engine must hear of."""
+    """-2010 has many reasons: too little money counts as an error of the engine."""
     harness, venue = resting(MAKER)
     venue.refusal = "-2010 Account has insufficient balance for requested action."
     async with harness.running():
@@ -253,7 +253,7 @@ async def test_another_target_cancels_it(bought: str, autojump_clock: MockClock)
 
 
 async def test_short_cancels_it_and_is_denied(autojump_clock: MockClock) -> None:
-    """On spot short means flat: the entry goes, and nothing is sold that nobody has."""
+    """On spot short means flat: the entry is cancelled, and no coin is sold that is not held."""
     harness, venue = resting()
     async with harness.running():
         submit = harness.admit()
@@ -401,7 +401,7 @@ async def test_the_operators_flatten_takes_it_along(autojump_clock: MockClock) -
 
 
 async def test_after_a_kill_it_is_cancelled_at_the_start(autojump_clock: MockClock) -> None:
-    """The next process finds the order resting and partly filled: booked, cancelled, closed."""
+    """The next process finds the order resting and partly filled: applied, cancelled, closed."""
     disk, venue = ModelDisk(), RestingVenue()
 
     def start() -> Harness:
@@ -418,7 +418,7 @@ async def test_after_a_kill_it_is_cancelled_at_the_start(autojump_clock: MockClo
         venue.fill(Decimal(5))
         await trio.sleep(SOON)
     venue.take = None
-    venue.fill(Decimal(2))  # while nobody listens
+    venue.fill(Decimal(2))  # without a fleet that listens
     again = start()
     async with again.running():
         await again.gateway.drain()

@@ -1,4 +1,4 @@
-"""Whatever happens to an entry that rests, in whatever order: the book is the venue's."""
+"""A resting entry under any sequence of events: our position is the venue's."""
 
 import random
 from collections.abc import Callable
@@ -138,8 +138,8 @@ def judge(floor: EntryHarness, left: int) -> None:
     assert sorted(fill.trade_id or 0 for fill in history.fills) == [
         fill.trade_id for fill in venue.fills
     ]
-    told = [fill.trade_id for fill in harness.fills]
-    assert len(told) == len(set(told))
+    applied = [fill.trade_id for fill in harness.fills]
+    assert len(applied) == len(set(applied))
 
 
 WORDS = (
@@ -160,7 +160,7 @@ step_lists = st.lists(
 
 
 @given(step_lists, st.sampled_from([0.001, 0.01, 0.1]), st.booleans(), st.booleans())
-def test_the_book_is_the_venues(
+def test_the_position_is_the_venues(
     steps: list[tuple[str, int, float]], delay: float, tells: bool, is_maker: bool
 ) -> None:
     """Targets, fills, cancels, timeouts, pauses, crashes and halts in any order."""
@@ -168,7 +168,7 @@ def test_the_book_is_the_venues(
 
 
 @pytest.mark.long
-def test_the_book_is_the_venues_in_many_worlds() -> None:
+def test_the_position_is_the_venues_many_times() -> None:
     """The same, three thousand times, longer."""
     for seed in range(3_000):
         dice = random.Random(seed)

@@ -13,7 +13,7 @@ from tests.gateway.harness import LONG, Harness
 
 
 async def test_a_drawdown_outlives_a_restart(autojump_clock: MockClock) -> None:
-    """The highest equity is the journal's: who restarts after a loss is not forgiven for it."""
+    """The highest equity is the journal's: a restart after a loss does not reset it."""
     harness = Harness(risk=RiskRules(max_daily_loss=Decimal("0.5")))
     async with harness.running():
         harness.admit()(LONG)
@@ -79,7 +79,7 @@ async def test_other_cash_in_the_file_is_no_gain(autojump_clock: MockClock) -> N
 
 
 async def test_no_entry_before_the_balance_is_known(autojump_clock: MockClock) -> None:
-    """What cannot be sized does not leave; entries do once the venue has told."""
+    """What cannot be sized does not leave; entries do once the balances are read."""
     harness = Harness(broker=FakeBroker(held={"USDT": Decimal(5_000)}, delay=5), cash=Decimal(0))
     harness.gateway.account.is_capital_known = False
     async with harness.running():

@@ -1,4 +1,4 @@
-"""The door to money, in virtual time: what leaves, what does not, and in which order."""
+"""The gateway in virtual time: which orders leave, which do not, and when."""
 
 from decimal import Decimal
 
@@ -27,7 +27,7 @@ from tests.gateway.harness import FLAT, LONG, SHORT, Harness
 
 
 async def test_a_long_signal_becomes_a_position(autojump_clock: MockClock) -> None:
-    """Size, intent, order, outcome, book and on_fill, in this order and once."""
+    """Size, intent, order, outcome, position and on_fill, in this order and once."""
     harness = Harness()
     async with harness.running():
         harness.admit()(LONG)
@@ -83,7 +83,7 @@ async def test_the_newest_target_waits_for_the_order_under_way(autojump_clock: M
 
 
 async def test_short_is_flat_on_spot(autojump_clock: MockClock) -> None:
-    """Short closes a long; when already flat it is denied, and says so once."""
+    """Short closes a long; when flat already it is denied, and reported once."""
     harness = Harness()
     async with harness.running():
         submit = harness.admit()
@@ -151,7 +151,7 @@ async def test_withdrawn_between_intent_and_send(how: str, autojump_clock: MockC
 
 
 async def test_a_dead_incarnation_cannot_order(autojump_clock: MockClock) -> None:
-    """The submit of an incarnation is worthless once the next one was admitted."""
+    """The submit of an incarnation does nothing once the next one was admitted."""
     harness = Harness()
     async with harness.running():
         old = harness.admit(incarnation=1)
@@ -162,7 +162,7 @@ async def test_a_dead_incarnation_cannot_order(autojump_clock: MockClock) -> Non
 
 
 async def test_cancelling_an_engine_leaves_its_order_alone(autojump_clock: MockClock) -> None:
-    """An order already at the broker is settled and booked although its engine is gone."""
+    """An order already at the broker is settled and applied although its engine is gone."""
     harness = Harness()
     harness.broker.delay = 5.0
     async with harness.running():
@@ -193,8 +193,8 @@ async def test_holding_a_falling_position_trips_the_daily_loss(autojump_clock: M
     assert harness.symbol_state.denials == {"reducing": 1}
 
 
-async def test_a_new_day_releases_the_daily_brake(autojump_clock: MockClock) -> None:
-    """What a daily loss braked, 00:00 UTC of the market clock releases; total PnL stays."""
+async def test_a_new_day_releases_the_daily_limit(autojump_clock: MockClock) -> None:
+    """00:00 UTC of the market clock ends the reducing of a daily loss; total PnL stays."""
     harness = Harness()
     async with harness.running():
         await trio.sleep(0.6)
@@ -207,10 +207,8 @@ async def test_a_new_day_releases_the_daily_brake(autojump_clock: MockClock) -> 
         assert harness.gateway.account.trading_state is TradingState.ACTIVE
     days = [entry.day for entry in harness.journal.of(DayEntry) if isinstance(entry, DayEntry)]
     assert days == ["1970-01-01", "1970-01-02"]
-    assert harness.symbol_state.position.daily_pnl(harness.symbol_state.market.quote) == 0
-    assert harness.symbol_state.position.total_pnl(harness.symbol_state.market.quote) == Decimal(
-        -320
-    )
+    position, quote = harness.symbol_state.position, harness.symbol_state.market.quote
+    assert position.total_pnl(quote) == position.day_start_pnl == Decimal(-320)
 
 
 @pytest.mark.parametrize(("on_loss", "flat"), [("halt", False), ("flatten", True)])
@@ -397,7 +395,7 @@ async def test_a_flatten_leaves_on_stale_data(autojump_clock: MockClock) -> None
 async def test_a_flatten_waits_for_the_market(
     opens_after: float, autojump_clock: MockClock
 ) -> None:
-    """It goes when the market opens, unless that is so late that somebody should look again."""
+    """It goes when the market opens, unless that is so late that the operator must ask again."""
     harness = Harness()
     async with harness.running():
         submit = harness.admit()
@@ -434,7 +432,7 @@ async def test_signals_only_sends_nothing(autojump_clock: MockClock) -> None:
 
 
 async def test_a_rejected_order_is_an_absorbed_error(autojump_clock: MockClock) -> None:
-    """The venue's words are reported, the book is untouched, the engine's count grows."""
+    """The venue's text is reported, the position is untouched, the engine's count grows."""
     harness = Harness()
     harness.broker.answer = lambda order: OrderReport(
         client_id=order.client_id, status=OrderStatus.REJECTED, reason="Filter failure: LOT_SIZE"
@@ -470,7 +468,7 @@ async def test_restore_folds_the_journal(autojump_clock: MockClock) -> None:
     position = harness.symbol_state.position
     assert [position.quantity, position.average_entry, position.realized_pnl] == [2, 100, -2]
     assert position.trade_count == 2
-    assert position.daily_pnl(harness.symbol_state.market.quote) == 0
+    assert position.total_pnl(harness.symbol_state.market.quote) == position.day_start_pnl
     assert harness.gateway.account.trading_state is TradingState.HALTED
 
 
@@ -501,8 +499,8 @@ async def test_leftovers_are_asked_about(autojump_clock: MockClock) -> None:
     assert harness.symbol_state.position.is_flat, "the signal waited until the past was known"
 
 
-async def test_orders_of_another_fleet_are_strangers(autojump_clock: MockClock) -> None:
-    """T25: another levitrio on the same account is somebody else, also when its ids look alike."""
+async def test_orders_of_another_fleet_are_foreign(autojump_clock: MockClock) -> None:
+    """T25: orders of another levitrio on the account are foreign, also when ids look alike."""
     harness = Harness(journal=FakeJournal(token=0xA1))
     async with harness.running():
         harness.admit()(LONG)
@@ -520,7 +518,7 @@ async def test_orders_of_another_fleet_are_strangers(autojump_clock: MockClock) 
 async def test_fills_that_an_order_cannot_have(
     side: Side, quantity: str, autojump_clock: MockClock
 ) -> None:
-    """B098, B100: told and not booked; the venue is asked what is true, and that is booked."""
+    """B098, B100: reported and not applied; the venue is asked, and its answer is applied."""
     harness = Harness(broker=FakeBroker(delay=5.0))
     async with harness.running():
         harness.admit()(LONG)

@@ -1,4 +1,4 @@
-"""Money under a venue that loses, delays and doubles: the harness, and proof that it bites."""
+"""Money at a venue that loses, delays and doubles; and proof that the model detects errors."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_nothing_lost_nothing_twice(seed: int) -> None:
     assert verdict.orders >= 20
 
 
-def test_the_harness_bites() -> None:
-    """Without the question, resending an unknown order doubles fills in most seeds."""
+def test_the_model_detects_resent_orders() -> None:
+    """Resending an unknown order instead of querying it doubles fills in most seeds."""
     verdicts = [run_seed(seed, orders=20, asks=False) for seed in range(2)]
     assert sum(verdict.doubled > 0 for verdict in verdicts) == 2

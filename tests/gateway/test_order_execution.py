@@ -1,4 +1,4 @@
-"""Unknown outcomes, late answers, strangers: nothing lost, nothing twice, nothing invented."""
+"""Unknown outcomes, late answers, foreign orders: every fill counts once."""
 
 from decimal import Decimal
 
@@ -31,7 +31,7 @@ def statuses(harness: Harness) -> list[OrderStatus]:
 
 
 async def test_an_unknown_order_is_asked_about_and_adopted(autojump_clock: MockClock) -> None:
-    """F45: the answer was lost, the order was filled: found by its id, booked once, sent once."""
+    """F45: the answer was lost, the order was filled: found by its id, applied once, sent once."""
     harness = Harness()
     harness.broker.answer = unknown
     async with harness.running():
@@ -84,7 +84,7 @@ async def test_a_late_arrival_is_found(autojump_clock: MockClock) -> None:
 async def test_a_blocked_symbol_sends_nothing_not_even_a_flatten(
     autojump_clock: MockClock,
 ) -> None:
-    """While an outcome is unknown the newest wish waits, and is decided with the truth."""
+    """While an outcome is unknown the newest target waits, and is decided when it is known."""
     harness = Harness()
     harness.broker.answer = unknown
     async with harness.running():
@@ -103,7 +103,7 @@ async def test_a_blocked_symbol_sends_nothing_not_even_a_flatten(
     assert harness.symbol_state.position.is_flat
 
 
-async def test_a_fill_told_twice_is_booked_once(autojump_clock: MockClock) -> None:
+async def test_a_fill_reported_twice_is_applied_once(autojump_clock: MockClock) -> None:
     """F49: by the user stream before the answer, and by the answer: one trade id, one fill."""
     harness = Harness()
     harness.broker.delay = 1.0
@@ -122,8 +122,8 @@ async def test_a_fill_told_twice_is_booked_once(autojump_clock: MockClock) -> No
     assert len(harness.fills) == 1
 
 
-async def test_what_the_journal_had_already_is_not_booked(autojump_clock: MockClock) -> None:
-    """The journal's word counts over the memory's: a fill it knows is no news."""
+async def test_a_fill_the_journal_has_is_not_applied(autojump_clock: MockClock) -> None:
+    """A fill that the journal had already is not applied again."""
     harness = Harness()
 
     def answer(order: Order) -> OrderReport:
@@ -207,8 +207,8 @@ async def test_reconciled_before_anything_is_sent(autojump_clock: MockClock) -> 
     assert harness.report.of("unreconciled")
 
 
-async def test_a_missed_fill_of_ours_is_booked(autojump_clock: MockClock) -> None:
-    """After a reconnect the venue shows a trade of one of our orders: journaled and booked."""
+async def test_a_missed_fill_of_ours_is_applied(autojump_clock: MockClock) -> None:
+    """After a reconnect the venue shows a trade of one of our orders: journaled and applied."""
     harness = Harness(journal=FakeJournal(seq=9))
     async with harness.running():
         await harness.symbol_state.ready.wait()
@@ -229,11 +229,11 @@ async def test_a_missed_fill_of_ours_is_booked(autojump_clock: MockClock) -> Non
     assert len(harness.report.of("reconciled")) == 1
 
 
-@pytest.mark.parametrize("how", ["open order", "trade", "told"])
-async def test_a_stranger_blocks_the_symbol(how: str, autojump_clock: MockClock) -> None:
-    """B100, F51: somebody else's order or trade: nothing leaves until the operator has looked."""
+@pytest.mark.parametrize("how", ["open order", "trade", "pushed"])
+async def test_a_foreign_order_blocks_the_symbol(how: str, autojump_clock: MockClock) -> None:
+    """B100, F51: after a foreign order or trade nothing leaves until the operator has looked."""
     harness = Harness()
-    stranger = OrderReport(client_id="web_123", status=OrderStatus.NEW)
+    foreign = OrderReport(client_id="web_123", status=OrderStatus.NEW)
     trade = make_fill(
         client_id="",
         side=Side.SELL,
@@ -243,14 +243,14 @@ async def test_a_stranger_blocks_the_symbol(how: str, autojump_clock: MockClock)
         trade_id=9,
     )
     if how == "open order":
-        harness.broker.now = MassStatus(open_orders=(stranger,))
+        harness.broker.now = MassStatus(open_orders=(foreign,))
     elif how == "trade":
         harness.broker.now = MassStatus(trades=(trade,))
     async with harness.running():
         await harness.symbol_state.ready.wait()
-        if how == "told":
+        if how == "pushed":
             assert harness.broker.tell is not None
-            harness.broker.tell("BTCUSDT", stranger)
+            harness.broker.tell("BTCUSDT", foreign)
         submit = harness.admit()
         submit(LONG)
         await harness.gateway.drain()
@@ -279,10 +279,10 @@ async def test_resume_compares_again(autojump_clock: MockClock) -> None:
         assert harness.symbol_state.blocks == set()
 
 
-async def test_what_is_told_unasked_ends_no_order(autojump_clock: MockClock) -> None:
+async def test_a_pushed_report_ends_no_order(autojump_clock: MockClock) -> None:
     """Fills in the venue's order, and "filled" only once the order itself was asked for.
 
-    After a kill the journal must still ask about an order one of whose fills was never told.
+    After a kill the journal must still ask about an order one of whose fills was never reported.
     """
     harness = Harness()
     harness.broker.answer = lambda order: OrderReport(
@@ -330,7 +330,7 @@ async def test_a_cancel_is_tried_until_the_order_has_ended(autojump_clock: MockC
 
 
 async def test_a_resting_order_is_asked_about_ever_more_rarely(autojump_clock: MockClock) -> None:
-    """The venue's weight is for everybody: an hour of rest costs about 720 questions."""
+    """The rate limit is shared: an order that rests for an hour costs about 720 queries."""
     harness = Harness()
     harness.broker.answer = lambda order: OrderReport(
         client_id=order.client_id, status=OrderStatus.NEW

@@ -13,7 +13,7 @@ TOKENS = st.integers(0, 2**32 - 1)
 
 @given(token=TOKENS, other=TOKENS, seq=st.integers(1, 2**53), attempt=st.integers(0, 255))
 def test_an_id_names_its_order(token: int, other: int, seq: int, attempt: int) -> None:
-    """At most 36 characters of the venue's alphabet; ours, nobody else's, and its sequence."""
+    """At most 36 allowed characters; recognised by its own journal only, with its sequence."""
     ours = OrderIds(token, lambda: seq)
     client_id = ours.make(seq, attempt=attempt)
     assert re.fullmatch(r"[.A-Z:/a-z0-9_-]{1,36}", client_id)
@@ -37,6 +37,6 @@ def test_ids_of_old_journals_stay_ours() -> None:
         *("x-levi-0-1-0", "levi-0-1", "levi-0-1-0 "),
     ],
 )
-def test_what_only_looks_like_ours_is_a_strangers(client_id: str) -> None:
-    """B100: a venue, or a stranger, may send any text at all."""
+def test_an_id_that_only_looks_like_ours_is_foreign(client_id: str) -> None:
+    """B100: an id may be any text at all."""
     assert not OrderIds(0, lambda: 100).is_ours(client_id)

@@ -10,8 +10,8 @@ def test_every_reason_is_explained() -> None:
     """What an operator finds in the events is found in the documentation, and nothing else."""
     code = [
         path.read_text()
-        for room in ("gateway", "trading")
-        for path in (ROOT / "levitrio" / room).rglob("*.py")
+        for folder in ("gateway", "trading")
+        for path in (ROOT / "levitrio" / folder).rglob("*.py")
     ]
     reasons = {reason for text in code for reason in re.findall(r'reason="([a-z_]+)"', text)}
     assert len(reasons) > 15, "they are written otherwise now: mend this test"

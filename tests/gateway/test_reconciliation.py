@@ -1,4 +1,4 @@
-"""What the last run left at the venue: found, called back, and booked before anything is sent."""
+"""Orders the last run left at the venue: found, cancelled, and applied before any is sent."""
 
 from decimal import Decimal
 
@@ -46,7 +46,7 @@ def ends(harness: Harness) -> dict[str, OrderStatus]:
 
 
 async def test_a_leftover_that_rests_is_cancelled(autojump_clock: MockClock) -> None:
-    """F50: a kill after the send: no order of the new run before it has ended, its fill booked."""
+    """F50: a kill after the send: no order of the new run before it has ended, its fill applied."""
     harness = Harness()
     resting = OrderReport(client_id=LEFT.client_id, status=OrderStatus.PARTIALLY_FILLED)
     harness.broker.known[LEFT.client_id] = resting
@@ -78,7 +78,7 @@ async def test_a_leftover_that_rests_is_cancelled(autojump_clock: MockClock) -> 
 
 
 async def test_each_leftover_finds_its_end(autojump_clock: MockClock) -> None:
-    """F50: never sent, filled meanwhile, resting: lost with proof, booked, cancelled; in turn."""
+    """F50: never sent, filled meanwhile, resting: lost with proof, applied, cancelled; in turn."""
     harness = Harness()
     never, filled = (attrs.evolve(LEFT, client_id=f"levi-0-{n}-0") for n in (8, 9))
     harness.broker.known[filled.client_id] = harness.broker.filled(filled)
@@ -100,7 +100,7 @@ async def test_each_leftover_finds_its_end(autojump_clock: MockClock) -> None:
 
 
 async def test_a_venue_that_is_silent_at_the_start(autojump_clock: MockClock) -> None:
-    """B102: while nobody can be asked nothing is proven, nothing leaves, and engines may wait."""
+    """B102: while the venue cannot be asked nothing is proven, nothing leaves, engines may wait."""
     harness = Harness()
     harness.broker.known[LEFT.client_id] = unknown(LEFT)
     harness.broker.cancel_answer = unknown
@@ -121,7 +121,7 @@ async def test_a_venue_that_is_silent_at_the_start(autojump_clock: MockClock) ->
 
 
 async def test_a_reconnect_does_not_hide_a_leftover(autojump_clock: MockClock) -> None:
-    """Compared anew as often as the line breaks, but ready only when the leftover has ended."""
+    """Compared as often as the connection breaks, but ready only when the leftover has ended."""
     harness = Harness()
     harness.broker.known[LEFT.client_id] = unknown(LEFT)
     harness.broker.cancel_answer = unknown
@@ -142,7 +142,7 @@ async def test_a_reconnect_does_not_hide_a_leftover(autojump_clock: MockClock) -
 
 @attrs.define(eq=False)
 class SlowBroker(FakeBroker):
-    """Takes a second to say what it holds, and says what it held when it was asked."""
+    """Answers a second later with what it held when it was asked."""
 
     async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
         held = await super().mass_status(symbol, since)
@@ -204,5 +204,7 @@ async def test_a_leftover_at_a_real_venue(
         assert theirs.status.value == "CANCELED"
         assert harness.symbol_state.position.quantity > 0
         assert ends(harness)[order.client_id] is OrderStatus.CANCELED
-        told = {fill.trade_id: fill.quantity for each in outcomes(harness) for fill in each.fills}
-        assert sum(told.values()) == theirs.resting.filled
+        journaled = {
+            fill.trade_id: fill.quantity for each in outcomes(harness) for fill in each.fills
+        }
+        assert sum(journaled.values()) == theirs.resting.filled

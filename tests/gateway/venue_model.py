@@ -41,7 +41,7 @@ class ModelVenue:
     crashes: Counter[str] = attrs.field(factory=Counter)
     """By step."""
     tell: Callable[[str, OrderReport], None] | None = None
-    """Hears fills before any answer, when an event is not lost."""
+    """Takes fills before any answer, unless the event is lost."""
 
     async def step(self, name: str) -> None:
         """A place where the fleet may be killed."""
@@ -71,8 +71,8 @@ class ModelVenue:
         )
         self.fills.setdefault(order.client_id, []).append(fill)
         if self.tell is not None and self.dice.random() < 0.6:
-            told = attrs.evolve(self.report(order.client_id), fills=(fill,))
-            self.tell(order.symbol, told)
+            report = attrs.evolve(self.report(order.client_id), fills=(fill,))
+            self.tell(order.symbol, report)
 
     def doubled(self) -> int:
         """Orders that filled more than they were for."""
@@ -80,7 +80,7 @@ class ModelVenue:
         return sum(quantity > self.wanted[each] for each, quantity in bought.items())
 
     def report(self, client_id: str) -> OrderReport:
-        """What the venue says of an order it has."""
+        """The venue's report of an order it has."""
         return OrderReport(
             client_id=client_id, status=OrderStatus.FILLED, fills=tuple(self.fills[client_id])
         )
@@ -94,7 +94,7 @@ class ModelVenue:
 
 @attrs.define(eq=False)
 class ModelBroker:
-    """One fleet's connection to the venue: loses, delays and fails as the dice say."""
+    """One fleet's connection to the venue: loses, delays and fails at random."""
 
     world: ModelVenue
     wire: trio.Nursery

@@ -201,7 +201,7 @@ AMOUNTS = st.decimals("0", "100000", places=8)
 
 @st.composite
 def filters_of_a_symbol(draw: st.DrawFn) -> SymbolFilters:
-    """Any mixture of lots and notional bounds whose maxima leave room above the minima."""
+    """Any mixture of lots and notional bounds whose maxima are above the minima."""
 
     def one() -> Range:
         least = draw(st.decimals("0", "10", places=3))

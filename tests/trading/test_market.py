@@ -18,7 +18,7 @@ def test_symbols_are_written_as_people_write_them(written: str) -> None:
     "written", ["", "../etc", "A\x00B", "a" * 33, "-", "/", ".", "..", "ÄBC", "BTC USDT", "\x1b[2J"]
 )
 def test_what_is_no_symbol_is_refused(written: str) -> None:
-    """Nothing that could leave the log folder or the terminal's good manners is a symbol."""
+    """Text that could leave the log folder or control the terminal is no symbol."""
     with pytest.raises(ValueError, match="expected a symbol"):
         normalize_symbol(written)
 

@@ -1,4 +1,4 @@
-"""The matching core: what is taken, what rests, what expires, and what wakes."""
+"""The matching engine: what fills, rests, expires, and is triggered."""
 
 from decimal import Decimal
 from typing import Any
@@ -49,7 +49,7 @@ def order(
 def arrive(
     order_book: MatchingEngine, arriving: RestingOrder, at: Depth
 ) -> tuple[list[tuple[str, str]], Ending]:
-    """Plan and carry out; what the order itself got, as text, and its ending."""
+    """Plan and execute; the order's own fills as text, and its ending."""
     plan = order_book.plan(arriving, at)
     done = order_book.carry_out(arriving, plan)
     got = [(str(each.price), str(each.quantity)) for each in done if each.order is arriving]
@@ -119,7 +119,7 @@ def test_what_was_taken_is_gone_until_the_level_is_told_anew() -> None:
 
 
 def test_a_plan_changes_nothing() -> None:
-    """Planned twice, the answer is the same: a refusal for lack of money costs nobody a level."""
+    """Planned twice, the plan is the same: an order that is not executed takes no level."""
     order_book = MatchingEngine()
     arriving = order(quantity="3")
     assert order_book.plan(arriving, depth()) == order_book.plan(arriving, depth())
@@ -152,7 +152,7 @@ def test_trades_elsewhere_fill_nothing() -> None:
 
 
 def test_what_stood_there_first_trades_first() -> None:
-    """Two units stood at 99 before us: the first two traded there are theirs, the third is ours."""
+    """Two units rested at 99 before us: the first two traded are theirs, the third is ours."""
     order_book = MatchingEngine()
     resting = order(BUY, "3", "99")
     arrive(order_book, resting, depth([("99", "2")]))
@@ -162,7 +162,7 @@ def test_what_stood_there_first_trades_first() -> None:
 
 
 def test_a_trade_below_has_taken_everybody() -> None:
-    """Whoever sold at 98.9 found nobody left at 99: the queue there is over."""
+    """A sale at 98.9 proves that no order was left at 99: the quantity ahead there is gone."""
     order_book = MatchingEngine()
     resting = order(BUY, "3", "99")
     arrive(order_book, resting, depth([("99", "50")]))
@@ -176,12 +176,12 @@ def test_a_trade_below_has_taken_everybody() -> None:
         ([("99", "80")], "50"),  # who comes later stands behind us
         ([("99", "4")], "4"),
         ([("98", "80")], "0"),  # the level is gone
-        ([("100", "80")], "50"),  # of deeper levels nothing is told
+        ([("100", "80")], "50"),  # deeper levels are not known
         ([], "50"),
     ],
 )
 def test_the_queue_shrinks_with_its_level(bids: list[tuple[str, str]], ahead: str) -> None:
-    """Nobody is let in before us, and no more stand there than the level holds."""
+    """The quantity ahead never grows, and never exceeds the level."""
     order_book = MatchingEngine()
     resting = order(BUY, "3", "99")
     arrive(order_book, resting, depth([("99", "50")]))
@@ -233,7 +233,7 @@ def test_the_market_comes_to_a_resting_order() -> None:
 
 
 def test_our_own_orders_meet() -> None:
-    """An incoming order takes a resting one of ours when it is the best offer; both are told."""
+    """An incoming order fills against a resting one of ours when that is the best offer."""
     order_book = MatchingEngine()
     resting = order(SELL, "1", "100.5")
     arrive(order_book, resting, depth())
@@ -248,7 +248,7 @@ def test_our_own_orders_meet() -> None:
 
 
 def test_at_one_price_the_market_comes_before_us() -> None:
-    """The market's level stood there first; worse levels come after our order."""
+    """The market's level rested first; worse levels come after our order."""
     order_book = MatchingEngine()
     resting = order(SELL, "1", "101")
     arrive(order_book, resting, depth())
@@ -309,7 +309,7 @@ sizes = st.integers(1, 5).map(str)
     )
 )
 def test_quantities_add_up(steps: list[tuple[str, str, str, bool]]) -> None:
-    """Whatever happens: no order is overfilled or filled beyond its price, and the book keeps
+    """In any sequence no order is overfilled or filled beyond its price, and the engine keeps
     exactly what is left."""
     order_book = MatchingEngine()
     placed: list[RestingOrder] = []

@@ -49,8 +49,8 @@ def test_snapshot_then_updates() -> None:
         order_book.update(update(11, 12, [("99.5", "7"), ("98.5", "0.000")], [("100", "0")]))
         is None
     )
-    assert order_book.best_bid == (Decimal("99.5"), Decimal(7))
-    assert order_book.best_ask == (Decimal(101), Decimal(4))
+    assert order_book.bids(1) == [(Decimal("99.5"), Decimal(7))]
+    assert order_book.asks(1) == [(Decimal(101), Decimal(4))]
     assert order_book.bids() == [(Decimal("99.5"), Decimal(7)), (Decimal(99), Decimal(1))]
     assert order_book.asks(1) == [(Decimal(101), Decimal(4))]
     assert order_book.last_id == 12
@@ -61,7 +61,7 @@ def test_the_same_price_in_other_words() -> None:
     """99 and 99.00 are one level."""
     order_book = live_order_book()
     order_book.update(update(11, 11, [("99.00", "0.0")]))
-    assert order_book.best_bid == (Decimal("98.5"), Decimal(2))
+    assert order_book.bids(1) == [(Decimal("98.5"), Decimal(2))]
 
 
 def test_updates_wait_for_their_snapshot() -> None:
@@ -70,11 +70,11 @@ def test_updates_wait_for_their_snapshot() -> None:
     order_book.update(update(5, 8, [("97", "9")]))
     order_book.update(update(9, 11, [("99", "5")]))
     order_book.update(update(12, 13, (), [("100", "6")]))
-    assert (order_book.state, order_book.best_bid) == (OrderBookState.WAITING, None)
+    assert (order_book.state, order_book.bids(1)) == (OrderBookState.WAITING, [])
     assert order_book.load(snapshot(10))
     assert order_book.is_live
-    assert order_book.best_bid == (Decimal(99), Decimal(5))
-    assert order_book.best_ask == (Decimal(100), Decimal(6))
+    assert order_book.bids(1) == [(Decimal(99), Decimal(5))]
+    assert order_book.asks(1) == [(Decimal(100), Decimal(6))]
     assert [price for price, _ in order_book.bids()] == [Decimal(99), Decimal("98.5")]
 
 
@@ -87,42 +87,37 @@ def test_a_snapshot_that_is_too_old() -> None:
     assert order_book.last_id == 21
 
 
-def test_a_gap_throws_the_book_away() -> None:
+def test_a_gap_discards_the_order_book() -> None:
     """B080: the update that proves the gap waits for the next snapshot."""
     order_book = live_order_book()
     assert order_book.update(update(12, 13, [("99", "8")])) is OrderBookFault.GAP
-    assert (order_book.is_live, order_book.best_ask, order_book.last_id, order_book.resyncs) == (
-        False,
-        None,
-        -1,
-        1,
-    )
+    assert (order_book.is_live, order_book.asks(1), order_book.last_id) == (False, [], -1)
     assert order_book.load(snapshot(12))
-    assert order_book.best_bid == (Decimal(99), Decimal(8))
+    assert order_book.bids(1) == [(Decimal(99), Decimal(8))]
 
 
 def test_repeats_and_overlaps() -> None:
     """B080: what ends at or before the last id is dropped; what overlaps it is applied."""
     order_book = live_order_book()
     assert order_book.update(update(9, 10, [("99", "0")])) is None
-    assert order_book.best_bid == (Decimal(99), Decimal(1))
+    assert order_book.bids(1) == [(Decimal(99), Decimal(1))]
     assert order_book.update(update(9, 11, [("99", "0")])) is None
-    assert order_book.best_bid == (Decimal("98.5"), Decimal(2))
+    assert order_book.bids(1) == [(Decimal("98.5"), Decimal(2))]
 
 
 @pytest.mark.parametrize("touching", ["100", "100.5"])
 def test_never_crossed(touching: str) -> None:
-    """B079: a bid at or above the ask proves that the book is wrong."""
+    """B079: a bid at or above the ask proves that the order book is wrong."""
     order_book = live_order_book()
     assert order_book.update(update(11, 11, [(touching, "1")])) is OrderBookFault.CROSSED
-    assert order_book.best_bid is None
+    assert order_book.bids(1) == []
     crossed = DepthSnapshot(last_id=20, bids=[("5", "1")], asks=[("5", "1")])
     assert not order_book.load(crossed)
     assert not order_book.is_live
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B079: neither a book nor what waits for one grows without end."""
+    """B079: neither an order book nor the updates kept for one grow without end."""
     monkeypatch.setattr(module, "MAX_LEVELS", 3)
     monkeypatch.setattr(module, "MAX_WAITING", 2)
     order_book = live_order_book()
@@ -134,7 +129,7 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_snapshot_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B079: a snapshot of 100,000 levels is no book, nor is one that is unsorted and crossed."""
+    """B079: a snapshot of 100,000 levels is refused, and so is an unsorted and crossed one."""
     levels = [(f"{n}.5", "1") for n in range(1, 100_001)]
     order_book = OrderBook("BTCUSDT")
     assert not order_book.load(DepthSnapshot(last_id=1, bids=levels, asks=[]))
@@ -147,7 +142,7 @@ def test_a_snapshot_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
         DepthSnapshot(last_id=1, bids=[("1", "1"), ("1.0", "2"), ("7", "3")], asks=[])
     )
     assert order_book.bids() == [(Decimal(7), Decimal(3)), (Decimal(1), Decimal(2))]
-    assert order_book.best_ask is None
+    assert order_book.asks(1) == []
 
 
 def test_ids_that_begin_anew() -> None:
@@ -163,17 +158,17 @@ def test_ids_that_begin_anew() -> None:
     assert order_book.update(update(14, 14, time_ms=at)) is None
     assert [order_book.update(update(3, 4, time_ms=at + margin)) for _ in range(10)] == [None] * 10
     assert order_book.update(update(3, 4, time_ms=at + margin + 1)) is OrderBookFault.RESTARTED
-    assert (order_book.is_live, order_book.resyncs) == (False, 1)
+    assert not order_book.is_live
     assert order_book.load(snapshot(3))
     assert order_book.last_id == 4
 
 
 def test_restart() -> None:
-    """After a break nothing is believed until a snapshot."""
+    """After a break the order book waits for a snapshot."""
     order_book = live_order_book()
     order_book.restart()
     order_book.restart()
-    assert (order_book.is_live, order_book.resyncs) == (False, 1)
+    assert not order_book.is_live
 
 
 @given(
@@ -199,7 +194,7 @@ def test_as_a_plain_mapping(changes: list[tuple[bool, int, str]]) -> None:
 
 
 class Comparison:
-    """A book beside the quotes of the same stream."""
+    """An order book beside the quotes of the same stream."""
 
     def __init__(self, symbol: str) -> None:
         self.order_book = OrderBook(symbol)
@@ -214,8 +209,8 @@ class Comparison:
                 self.faults.append(fault)
             if self.order_book.is_live:
                 self.tops[self.order_book.last_id] = (
-                    self.order_book.best_bid,
-                    self.order_book.best_ask,
+                    *self.order_book.bids(1),
+                    *self.order_book.asks(1),
                 )
         elif "@bookTicker" in stream:
             bid = Decimal(data["b"]), Decimal(data["B"])

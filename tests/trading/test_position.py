@@ -47,7 +47,7 @@ def test_equals_published_positions() -> None:
 
 
 def figures(case: dict[str, Any]) -> Iterator[tuple[Position, dict[str, str]]]:
-    """A case played into a book, and what it must show then. ValueError: a shape nobody reads."""
+    """A case applied to a position, and what it must show then. ValueError: an unknown shape."""
     position = make_position()
     match case:
         case {"fills": [{}, *_] as fills, "fee_rate": rate}:
@@ -77,8 +77,8 @@ def test_a_fill_through_zero_closes_and_opens() -> None:
     """Selling more than is held realizes the held part and opens a short at the fill's price."""
     position = make_position()
     position.apply(make_fill("BUY", "2", "100"))
-    booked = position.apply(make_fill("SELL", "3", "110"))
-    assert (booked.position, booked.average_entry) == (Decimal(-1), Decimal(110))
+    applied = position.apply(make_fill("SELL", "3", "110"))
+    assert (applied.position, applied.average_entry) == (Decimal(-1), Decimal(110))
     assert position.realized_pnl == Decimal(20)
 
 
@@ -132,7 +132,7 @@ def test_daily_pnl_counts_from_the_roll() -> None:
     position.apply(make_fill("BUY", "1", "100"))
     position.roll_day("2026-11-22", Quote.of("BTCUSDT", "110", "111"))
     later = Quote.of("BTCUSDT", "107", "108")
-    assert position.daily_pnl(later) == Decimal(-3)
+    assert position.total_pnl(later) - position.day_start_pnl == Decimal(-3)
     assert position.total_pnl(later) == Decimal(7)
 
 

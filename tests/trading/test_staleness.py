@@ -1,4 +1,4 @@
-"""What counts as too old, learnt from each stream."""
+"""Staleness, learnt from the cadence of each stream."""
 
 import random
 
@@ -7,7 +7,7 @@ from levitrio.trading.staleness import CEILING, Cadence, StalenessMonitor
 FLOOR = 30.0
 
 
-def heard(*gaps: float, floor: float = FLOOR) -> Cadence:
+def cadence_of(*gaps: float, floor: float = FLOOR) -> Cadence:
     cadence = Cadence(floor)
     now = 0.0
     cadence.hear(now)
@@ -20,20 +20,20 @@ def heard(*gaps: float, floor: float = FLOOR) -> Cadence:
 def test_nothing_known_is_the_floor() -> None:
     """Before the first gap, the setting alone counts."""
     assert Cadence(FLOOR).allowed == FLOOR
-    assert heard().allowed == FLOOR
+    assert cadence_of().allowed == FLOOR
 
 
 def test_a_busy_stream_stays_at_the_floor() -> None:
     """However fast it is, `stale_after` is always allowed."""
-    assert heard(*[0.01] * 10_000).allowed == FLOOR
-    assert heard(*[2.0] * 500).allowed == FLOOR
+    assert cadence_of(*[0.01] * 10_000).allowed == FLOOR
+    assert cadence_of(*[2.0] * 500).allowed == FLOOR
 
 
 def test_a_quiet_pair_is_not_a_dead_one() -> None:
     """Random gaps of a minute on average are silent for minutes without an alarm."""
     chance = random.Random(5)
     gaps = [chance.expovariate(1 / 60) for _ in range(400)]
-    cadence = heard(*gaps[:40])
+    cadence = cadence_of(*gaps[:40])
     overdue = 0
     for gap in gaps[40:]:
         overdue += gap > cadence.allowed
@@ -45,20 +45,20 @@ def test_a_quiet_pair_is_not_a_dead_one() -> None:
 
 def test_bursts_do_not_shorten_it() -> None:
     """A hundred trades in a second, then none for 40 s: the silence is the cadence."""
-    cadence = heard(*([0.01] * 100 + [40.0]) * 20)
+    cadence = cadence_of(*([0.01] * 100 + [40.0]) * 20)
     assert cadence.allowed > 120
 
 
 def test_one_outage_teaches_little() -> None:
     """After a stall of five minutes a busy stream is soon watched as closely as before."""
-    cadence = heard(*[0.05] * 2_000, 300.0, *[0.05] * 2_000)
+    cadence = cadence_of(*[0.05] * 2_000, 300.0, *[0.05] * 2_000)
     assert cadence.allowed < 45
-    assert heard(*[0.05] * 2_000, 300.0, *[0.05] * 12_000).allowed == FLOOR
+    assert cadence_of(*[0.05] * 2_000, 300.0, *[0.05] * 12_000).allowed == FLOOR
 
 
 def test_time_without_a_connection_teaches_nothing() -> None:
     """The gap over a reconnect is the connection's, not the market's."""
-    cadence = heard(1.0, 1.0)
+    cadence = cadence_of(1.0, 1.0)
     cadence.interrupt()
     cadence.hear(100.0)
     cadence.hear(101.0)
@@ -67,12 +67,12 @@ def test_time_without_a_connection_teaches_nothing() -> None:
 
 def test_there_is_a_ceiling() -> None:
     """A market silent for hours has no price, however usual that is."""
-    assert heard(*[7_200.0] * 50).allowed == CEILING * FLOOR
+    assert cadence_of(*[7_200.0] * 50).allowed == CEILING * FLOOR
 
 
 def test_a_pair_that_wakes_up() -> None:
     """What was quiet at night and is busy by day is watched closely again within the hour."""
-    cadence = heard(*[60.0] * 60, *[0.05] * 36_000)
+    cadence = cadence_of(*[60.0] * 60, *[0.05] * 36_000)
     assert cadence.allowed < 60
 
 
@@ -93,7 +93,7 @@ def test_one_alarm_for_each_episode() -> None:
 
 
 def test_a_symbol_that_never_spoke() -> None:
-    """It has no age, so nothing to judge an order by, but it is told once the floor is over."""
+    """Without any event there is no age, but an alarm once the floor is over."""
     watch = StalenessMonitor.over(["trade", "bookTicker"], floor=FLOOR, now=100.0)
     assert watch.received is None
     assert watch.worst(1_000.0) is None
