@@ -208,10 +208,8 @@ class Comparison:
             if fault is not None:
                 self.faults.append(fault)
             if self.order_book.is_live:
-                self.tops[self.order_book.last_id] = (
-                    *self.order_book.bids(1),
-                    *self.order_book.asks(1),
-                )
+                bids, asks = self.order_book.bids(1), self.order_book.asks(1)
+                self.tops[self.order_book.last_id] = (bids[0], asks[0])
         elif "@bookTicker" in stream:
             bid = Decimal(data["b"]), Decimal(data["B"])
             self.quotes[data["u"]] = (bid, (Decimal(data["a"]), Decimal(data["A"])))
