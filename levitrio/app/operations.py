@@ -11,9 +11,11 @@ import trio
 from levitrio.app.assembly import Assembly
 from levitrio.app.reload import Positions, Reloader, describe
 from levitrio.control import error_codes
+from levitrio.control.answers import Incident, RiskStatus, TradingAnswer
 from levitrio.control.fleet_interface import CommandResult, EventBatch, Peer, Verb
+from levitrio.control.status_document import FleetSummary
 from levitrio.errors import ControlError, JournalUnavailable
-from levitrio.records.journal.entries import CommandEntry
+from levitrio.records.journal.entries import CommandEntry, IncidentEntry
 from levitrio.records.logs.event_log import iso_ms
 from levitrio.supervision.commands import Refusal
 from levitrio.trading.amounts import format_amount
@@ -49,7 +51,7 @@ class Operations:
             return await self.assembly.status.encoded()
         return await self.assembly.status_document.encode(symbols)
 
-    def summary(self) -> Mapping[str, Any]:
+    def summary(self) -> FleetSummary:
         return self.assembly.status_document.head()
 
     async def command(
@@ -117,7 +119,7 @@ class Operations:
             await reloader.apply(config, changes, positions)
         return describe(changes, dry_run=dry_run, holding=holding)
 
-    def risk(self) -> Mapping[str, Any]:
+    def risk(self) -> RiskStatus:
         account, rules = self.assembly.account, self.assembly.gateway.rules
         equity, day_start = account.equity(), account.day_start_equity()
         denials: dict[str, int] = {}
@@ -142,7 +144,7 @@ class Operations:
             },
         }
 
-    async def halt(self, reason: str, peer: Peer) -> Mapping[str, Any]:
+    async def halt(self, reason: str, peer: Peer) -> TradingAnswer:
         reason = reason or "by the operator"
         # In force before anything is written: a slow or broken journal must not delay a halt.
         self.assembly.gateway.halt_now(reason)
@@ -151,13 +153,13 @@ class Operations:
             await self.assembly.gateway.set_trading_state(TradingState.HALTED, reason)
         return self._trading()
 
-    async def unhalt(self, peer: Peer) -> Mapping[str, Any]:
+    async def unhalt(self, peer: Peer) -> TradingAnswer:
         await self._journal("unhalt", peer)
         with _refused_without_journal():
             await self.assembly.gateway.unhalt()
         return self._trading()
 
-    def _trading(self) -> Mapping[str, Any]:
+    def _trading(self) -> TradingAnswer:
         account = self.assembly.account
         state = account.trading_state.value
         return {"ok": True, "trading_state": state, "reason": account.trading_reason}
@@ -173,12 +175,10 @@ class Operations:
             results.append(CommandResult(symbol=symbol, ok=True, status=status, reason=reason))
         return results
 
-    async def history(self, symbol: str, limit: int) -> Sequence[Mapping[str, Any]]:
+    async def history(self, symbol: str, limit: int) -> Sequence[Incident]:
         with _refused_without_journal():
             incidents = await self.assembly.journal.incidents(symbol, limit)
-        return [
-            {"time": iso_ms(incident.wall_ms), **attrs.asdict(incident)} for incident in incidents
-        ]
+        return [_incident(entry) for entry in incidents]
 
     def events(self, since: int | None, limit: int) -> EventBatch:
         log = self.assembly.events
@@ -215,6 +215,21 @@ class Operations:
             uid=peer.uid,
             wall_ms=self.assembly.wall_ms(),
         )
+
+
+def _incident(entry: IncidentEntry) -> Incident:
+    return {
+        "time": iso_ms(entry.wall_ms),
+        "symbol": entry.symbol,
+        "incarnation": entry.incarnation,
+        "cause": entry.cause,
+        "error": entry.error,
+        "traceback": entry.traceback,
+        "last_lines": entry.last_lines,
+        "counts": entry.counts,
+        "delay": entry.delay,
+        "wall_ms": entry.wall_ms,
+    }
 
 
 @contextmanager

@@ -1,15 +1,16 @@
 """The page of this fleet, wired: what `[http]` asks for, as far as it is installed."""
 
 import socket
-from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 import trio
 
 from levitrio.app.operations import Operations
 from levitrio.config.sections import HttpSection
+from levitrio.control.answers import EquityCurve, LoopLateness, PriceCurve
+from levitrio.control.status_document import EngineStatus
 from levitrio.errors import UsageError
 from levitrio.supervision.lifecycle import State
 
@@ -23,19 +24,19 @@ _NEEDED = ("hypercorn", "starlette", "prometheus_client")
 class WebOperations(Operations):
     """One running fleet, as a browser sees it. Implements the page's port."""
 
-    def row(self, symbol: str) -> Mapping[str, Any]:
+    def row(self, symbol: str) -> EngineStatus:
         return self.assembly.status_document.row(symbol)
 
     async def scrape(self) -> bytes:
         return await self.assembly.metrics_exporter.scrape()
 
-    def equity_curve(self) -> Mapping[str, Any]:
+    def equity_curve(self) -> EquityCurve:
         return self.assembly.telemetry.equity_curve()
 
-    def price_curve(self, symbol: str) -> Mapping[str, Any]:
+    def price_curve(self, symbol: str) -> PriceCurve:
         return self.assembly.telemetry.price_curve(symbol)
 
-    def lateness(self) -> Mapping[str, int]:
+    def lateness(self) -> LoopLateness:
         histogram = self.assembly.telemetry.lateness
         looks = sum(histogram.counts)
         within = sum(histogram.counts[: histogram.bounds.index(0.01) + 1])

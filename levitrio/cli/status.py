@@ -5,7 +5,7 @@ Exit code 0 when every engine that was asked for is as wanted, 3 when one is not
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from levitrio.cli import exit_codes, terminal
 from levitrio.control.client import TIMEOUT, ControlClient, find_socket
@@ -13,7 +13,7 @@ from levitrio.errors import LevitrioError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from levitrio.control.status_document import EngineStatus, FleetStatus
 
 STATES = ("starting", "running", "paused", "stopping", "crashed", "failed", "stopped", "stuck")
 _HEADER = (
@@ -69,24 +69,24 @@ def expect_symbols(words: Sequence[str]) -> None:
             raise UsageError(f"expected a symbol such as BTCUSDT, or a glob, got {word!a}")
 
 
-def fetch(path: str, symbols: Sequence[str], timeout: float) -> "dict[str, Any]":
+def fetch(path: str, symbols: Sequence[str], timeout: float) -> "FleetStatus":
     """The status document of the fleet at `path`."""
     with ControlClient(path, timeout) as client:
-        document: dict[str, Any] = client.call("status", {"symbols": list(symbols)})
+        document: FleetStatus = client.call("status", {"symbols": list(symbols)})
     return document
 
 
-def is_as_wanted(document: "Mapping[str, Any]") -> bool:
+def is_as_wanted(document: "FleetStatus") -> bool:
     """Whether each engine is what its operator wants; stopped on purpose is fine."""
     return all(engine.get("status") == engine.get("wanted") for engine in document["engines"])
 
 
-def describe(document: "Mapping[str, Any]") -> list[str]:
+def describe(document: "FleetStatus") -> list[str]:
     """The lines a person sees: one per engine, and a summary."""
     engines = document["engines"]
     rows = [_row(engine) for engine in engines]
     lines = terminal.table(_HEADER, rows, states=1) if rows else []
-    counts = ", ".join(f"{document[state]} {state}" for state in STATES if document.get(state))
+    counts = ", ".join(f"{count} {state}" for state in STATES if (count := document.get(state)))
     colour = terminal.uses_colour()
     trading = terminal.paint(terminal.neutral(document.get("trading_state", "-")), 0, colour=colour)
     lines.append(
@@ -99,7 +99,7 @@ def describe(document: "Mapping[str, Any]") -> list[str]:
     return lines
 
 
-def _orders(document: "Mapping[str, Any]", *, colour: bool) -> str:
+def _orders(document: "FleetStatus", *, colour: bool) -> str:
     """Whether orders are real, so that nobody takes one fleet for the other."""
     mode, to = document.get("mode"), terminal.neutral(document.get("orders_to", ""))
     if mode == "live":
@@ -107,7 +107,7 @@ def _orders(document: "Mapping[str, Any]", *, colour: bool) -> str:
     return f"{terminal.neutral(mode)} orders; " if mode else ""
 
 
-def _row(engine: "Mapping[str, Any]") -> tuple[str, ...]:
+def _row(engine: "EngineStatus") -> tuple[str, ...]:
     status = terminal.neutral(engine.get("status", "-"))
     error = terminal.neutral(engine.get("last_error") or "")
     wait = engine.get("next_restart_in")
@@ -130,7 +130,7 @@ def _row(engine: "Mapping[str, Any]") -> tuple[str, ...]:
     )
 
 
-def _position(engine: "Mapping[str, Any]") -> str:
+def _position(engine: "EngineStatus") -> str:
     """What is held, and the order that rests for more."""
     held = terminal.neutral(engine.get("position", "-"))
     resting = engine.get("open_order")
@@ -142,7 +142,7 @@ def _position(engine: "Mapping[str, Any]") -> str:
     return f"{held} ({filled} of {quantity} at {price})"
 
 
-def _watch(path: str, symbols: Sequence[str], timeout: float, document: "Mapping[str, Any]") -> int:
+def _watch(path: str, symbols: Sequence[str], timeout: float, document: "FleetStatus") -> int:
     """Redraw each second; a fleet that goes away is shown as such, and may come back."""
     lines = describe(document)
     due = time.monotonic()

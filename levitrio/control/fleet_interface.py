@@ -5,6 +5,9 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
+from levitrio.control.answers import Incident, RiskStatus, TradingAnswer
+from levitrio.control.status_document import FleetSummary
+
 Verb = Literal["start", "stop", "restart", "pause", "resume", "reset"]
 
 
@@ -64,7 +67,7 @@ class FleetApi(Protocol):
         It may be a quarter of a second old, and is never older than the last change of a state.
         """
 
-    def summary(self) -> Mapping[str, Any]:
+    def summary(self) -> FleetSummary:
         """The status document without its engines, as it is now."""
 
     async def command(
@@ -80,19 +83,19 @@ class FleetApi(Protocol):
     ) -> Mapping[str, Any]:
         """Read fleet.toml again; what was added, removed, changed."""
 
-    def risk(self) -> Mapping[str, Any]:
+    def risk(self) -> RiskStatus:
         """Trading state, limits and how much of them is used."""
 
-    async def halt(self, reason: str, peer: Peer) -> Mapping[str, Any]:
+    async def halt(self, reason: str, peer: Peer) -> TradingAnswer:
         """Returns once no new order can leave and the halt is durable."""
 
-    async def unhalt(self, peer: Peer) -> Mapping[str, Any]:
+    async def unhalt(self, peer: Peer) -> TradingAnswer:
         """Back to `active`."""
 
     async def flatten(self, symbols: Sequence[str], peer: Peer) -> Sequence[CommandResult]:
         """Send the orders that close these positions."""
 
-    async def history(self, symbol: str, limit: int) -> Sequence[Mapping[str, Any]]:
+    async def history(self, symbol: str, limit: int) -> Sequence[Incident]:
         """At most `limit` incidents, newest first."""
 
     def events(self, since: int | None, limit: int) -> EventBatch:

@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from levitrio.control import error_codes
+from levitrio.control.answers import METRICS_TYPE, History
 from levitrio.control.fleet_interface import CommandResult, Verb
 from levitrio.control.method import Method, Request, Result
 from levitrio.control.params import (
@@ -41,7 +42,7 @@ async def status(request: Request) -> Result:
     if params.symbols:
         symbols = select(params.symbols, request.fleet.symbols(), all_of_them=False)
     if params.summary:
-        return dict(request.fleet.summary())
+        return request.fleet.summary()
     return await request.fleet.status(symbols)
 
 
@@ -105,7 +106,8 @@ async def history(request: Request) -> Result:
     if len(symbols) != 1:
         raise ControlError(error_codes.INVALID_PARAMS, f"symbol: expected one, got {len(symbols)}")
     incidents = await request.fleet.history(symbols[0], params.limit)
-    return {"symbol": symbols[0], "incidents": list(incidents)}
+    found: History = {"symbol": symbols[0], "incidents": list(incidents)}
+    return found
 
 
 def events(request: Request) -> Result:
@@ -115,8 +117,7 @@ def events(request: Request) -> Result:
 
 
 async def metrics(request: Request) -> Result:
-    content_type = "text/plain; version=0.0.4; charset=utf-8"
-    return {"content_type": content_type, "text": await request.fleet.metrics()}
+    return {"content_type": METRICS_TYPE, "text": await request.fleet.metrics()}
 
 
 async def halt(request: Request) -> Result:
@@ -175,7 +176,7 @@ METHODS: Mapping[str, Method] = {
     ),
     "risk": Method(
         summary="Trading state, limits and their use.",
-        answer=lambda request: dict(request.fleet.risk()),
+        answer=lambda request: request.fleet.risk(),
     ),
     "halt": Method(
         summary="No new orders, open ones cancelled, until unhalt.",

@@ -1,11 +1,13 @@
 """The OpenRPC document, generated from the method table."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
 from levitrio.control import error_codes
+from levitrio.control.answers import Incident, RiskStatus, TradingAnswer
+from levitrio.control.status_document import FleetStatus
 
 if TYPE_CHECKING:
     from levitrio.control.method import Method
@@ -13,8 +15,17 @@ if TYPE_CHECKING:
 VERSION = "1"
 """Of the interface, not of the package: it grows when a client could notice."""
 
+
+def _members(document: type) -> str:
+    return ", ".join(get_type_hints(document))
+
+
 _RESULTS = {
-    "status": "the status document: schema, fleet, counters by state, engines",
+    "status": _members(FleetStatus),
+    "risk": _members(RiskStatus),
+    "halt": _members(TradingAnswer),
+    "unhalt": _members(TradingAnswer),
+    "history": f"symbol, incidents ({_members(Incident)})",
     "events.subscribe": "events, next_since, missed",
     "metrics": "content_type, text",
     "ping": "fleet, pid",

@@ -1,7 +1,7 @@
 """The REST calls of contracts.md. Thin: the fleet decides, this says it in HTTP."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Literal, cast
@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from levitrio.control import error_codes
+from levitrio.control.answers import METRICS_TYPE, Health, History
 from levitrio.control.fleet_interface import CommandResult, Peer, Verb
 from levitrio.control.params import HaltParams, Params
 from levitrio.control.protocol import printable
@@ -31,8 +32,6 @@ MAX_BODY = 4096
 
 BODY_TIMEOUT = 5.0
 """Seconds a client has to send it."""
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 HISTORY_LIMIT = 20
 
@@ -65,31 +64,35 @@ class Endpoints:
         return _json(await self.fleet.status(None))
 
     async def engine(self, request: Request) -> Response:
-        return _json(encode(self.fleet.row(self._symbol(request))))
+        return _json(self.fleet.row(self._symbol(request)))
 
     async def incidents(self, request: Request) -> Response:
         symbol = self._symbol(request)
         found = await self.fleet.history(symbol, HISTORY_LIMIT)
-        return _json(encode({"symbol": symbol, "incidents": list(found)}))
+        history: History = {"symbol": symbol, "incidents": list(found)}
+        return _json(history)
 
     async def prices(self, request: Request) -> Response:
-        return _json(encode(self.fleet.price_curve(self._symbol(request))))
+        return _json(self.fleet.price_curve(self._symbol(request)))
 
     async def equity(self, _: Request) -> Response:
-        return _json(encode(self.fleet.equity_curve()))
+        return _json(self.fleet.equity_curve())
 
     async def risk(self, _: Request) -> Response:
-        return _json(encode(dict(self.fleet.risk())))
+        return _json(self.fleet.risk())
 
     async def metrics(self, _: Request) -> Response:
         return Response(await self.fleet.scrape(), media_type=None, headers=_METRICS_HEADERS)
 
     async def health(self, _: Request) -> Response:
         """The loop turns, or this would not be answered."""
-        lateness = dict(self.fleet.lateness())
-        return JSONResponse(
-            {"ok": True, "fleet": self.fleet.name, "pid": os.getpid(), "loop": lateness}
-        )
+        health: Health = {
+            "ok": True,
+            "fleet": self.fleet.name,
+            "pid": os.getpid(),
+            "loop": self.fleet.lateness(),
+        }
+        return _json(health)
 
     async def ready(self, _: Request) -> Response:
         waiting = self.fleet.readiness()
@@ -120,7 +123,7 @@ class Endpoints:
         else:
             await _read_body(request, Params)
             work = partial(self.fleet.unhalt, _peer())
-        return _json(encode(dict(await self._change(request, what, work))))
+        return _json(await self._change(request, what, work))
 
     async def _change(self, request: Request, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
         client = request.client
@@ -172,7 +175,8 @@ async def _read_body(request: Request, kind: type[Params]) -> Params:
         raise BadRequest(400, f"expected a JSON object: {printable(str(error))}") from None
 
 
-def _json(body: bytes | Mapping[str, Any]) -> Response:
+def _json(body: object) -> Response:
+    """`body` is a document, or bytes that are JSON already."""
     data = body if isinstance(body, bytes) else encode(body)
     return Response(data, media_type="application/json")
 

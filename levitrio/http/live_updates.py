@@ -6,13 +6,12 @@ now, and is told how many pictures it did not see. Nothing is queued for anybody
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 import trio
 
 from levitrio.control.responses import encode
+from levitrio.control.status_document import EngineStatus
 from levitrio.http.fleet_interface import WebFleetApi
 
 PERIOD = 0.5
@@ -49,8 +48,8 @@ COLUMNS = (
 )
 """What a row of the page is made of, in this order: names are not sent with each of them."""
 
-_COARSE = {"next_restart_in": 0, "uptime_seconds": 0, "data_age": 0}
-"""Digits shown: a tenth of a second would change every row in every picture."""
+_COARSE = frozenset({"next_restart_in", "uptime_seconds", "data_age"})
+"""Shown as whole seconds: a tenth of a second would change every row in every picture."""
 
 ERROR_SHOWN = 160
 
@@ -112,7 +111,7 @@ class LiveUpdates:
             self._gone[symbol] = number
         for symbol in self._gone.keys() & known:
             del self._gone[symbol]
-        self._head = encode(dict(self.fleet.summary()))
+        self._head = encode(self.fleet.summary())
         self._number = number
         await trio.lowlevel.checkpoint()
 
@@ -185,14 +184,14 @@ def since_of(text: str) -> int | None:
     return int(seq) if is_ours else None
 
 
-def shown(row: Mapping[str, Any]) -> Sequence[Any]:
+def shown(row: EngineStatus) -> list[object]:
     """A row of the status document as the page's table has it."""
-    found: list[Any] = []
+    found: list[object] = []
     for name in COLUMNS:
         value = row.get(name)
-        if name in _COARSE and value is not None:
+        if isinstance(value, float) and name in _COARSE:
             value = round(value)
-        elif name == "last_error" and value is not None:
+        elif isinstance(value, str) and name == "last_error":
             value = value[:ERROR_SHOWN]
         found.append(value)
     return found

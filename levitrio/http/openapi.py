@@ -1,9 +1,8 @@
 """The OpenAPI document of the REST calls, made from the same tables that serve them."""
 
 from functools import cache
-from typing import Any
 
-from levitrio.http import schemas
+from levitrio.http.schemas import COMPONENTS, JsonSchema
 
 VERSION = "1"
 """Of the interface, not of the package."""
@@ -44,9 +43,9 @@ _OTHER = {
 
 
 @cache
-def document() -> dict[str, Any]:
+def document() -> JsonSchema:
     """Plain data, OpenAPI 3.1."""
-    paths: dict[str, Any] = {}
+    paths: JsonSchema = {}
     for path, (schema, summary) in _LOOKING.items():
         paths[path] = {"get": _get(summary, schema, *(("503",) if path == "/readyz" else ()))}
     for path, (schema, summary) in _LOOKING_AT_ONE.items():
@@ -80,7 +79,7 @@ def document() -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": schemas.COMPONENTS,
+            "schemas": COMPONENTS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -107,22 +106,22 @@ _MEANING = {
 }
 
 
-def _ref(name: str) -> dict[str, Any]:
+def _ref(name: str) -> JsonSchema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
+def _json(schema: JsonSchema) -> JsonSchema:
     return {"application/json": {"schema": schema}}
 
 
-def _refusals(*statuses: str) -> dict[str, Any]:
+def _refusals(*statuses: str) -> JsonSchema:
     return {
         status: {"description": _MEANING[status], "content": _json(_ref("Problem"))}
         for status in statuses
     }
 
 
-def _get(summary: str, schema: str, *refusals: str) -> dict[str, Any]:
+def _get(summary: str, schema: str, *refusals: str) -> JsonSchema:
     return {
         "summary": summary,
         "responses": {
@@ -132,7 +131,7 @@ def _get(summary: str, schema: str, *refusals: str) -> dict[str, Any]:
     }
 
 
-def _done(status: str) -> dict[str, Any]:
+def _done(status: str) -> JsonSchema:
     return {
         "type": "object",
         "required": ["ok", "symbol", "status"],
@@ -144,7 +143,7 @@ def _done(status: str) -> dict[str, Any]:
     }
 
 
-def _post(summary: str, params: str, done: dict[str, Any], *refusals: str) -> dict[str, Any]:
+def _post(summary: str, params: str, done: JsonSchema, *refusals: str) -> JsonSchema:
     return {
         "summary": summary,
         "security": [{"token": []}],

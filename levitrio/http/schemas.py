@@ -1,129 +1,109 @@
-"""The values of the REST calls as JSON Schema. Fields may be added; none is closed."""
+"""The values of the REST calls as JSON Schema, made from the types the fleet answers with.
 
-from typing import Any
+Members may be added to an answer; no schema is closed.
+"""
+
+from typing import Annotated, Any, NotRequired, TypedDict, get_type_hints
 
 import msgspec
+from msgspec import Meta, inspect
 
+from levitrio.control.answers import (
+    EquityCurve,
+    Health,
+    History,
+    PriceCurve,
+    RiskStatus,
+    TradingAnswer,
+)
 from levitrio.control.params import HaltParams, Params
-from levitrio.supervision.lifecycle import State, Wanted
-from levitrio.trading.risk import TradingState
+from levitrio.control.status_document import Always, EngineStatus, FleetStatus
 
-_TEXT = {"type": "string"}
-_NUMBER = {"type": "number"}
-_COUNT = {"type": "integer", "minimum": 0}
-_AMOUNT = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
-_MAYBE_TEXT = {"type": ["string", "null"]}
-_MAYBE_NUMBER = {"type": ["number", "null"]}
-_MAYBE_COUNT = {"type": ["integer", "null"]}
-_NUMBERS = {"type": "array", "items": _NUMBER}
+JsonSchema = dict[str, Any]
 
 
-def _object(**fields: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(fields), "properties": fields}
+class Ready(TypedDict):
+    """Every part of the fleet is up."""
+
+    ok: Always
 
 
-def _params(kind: type[Params]) -> dict[str, Any]:
-    _, components = msgspec.json.schema_components([kind])
-    schema: dict[str, Any] = components[kind.__name__]
+class Problem(TypedDict):
+    """Why a request is refused, and what may help."""
+
+    ok: Annotated[bool, Meta(extra_json_schema={"const": False})]
+    error: str
+    hint: NotRequired[str]
+
+
+_NAMED = {"Engine": EngineStatus}
+"""Types that other schemas refer to by name; the rest is written out where it stands."""
+
+
+def schema_of(kind: inspect.Type, *, by_name: bool = True) -> JsonSchema:
+    """The JSON Schema of a type; raises TypeError for a type no answer has had so far."""
+    match kind:
+        case inspect.Metadata(type=inner, extra_json_schema=extra):
+            schema = schema_of(inner) | (extra or {})
+            return _without_type(schema) if {"const", "enum"} & schema.keys() else schema
+        case inspect.BoolType():
+            return {"type": "boolean"}
+        case inspect.IntType(ge=least):
+            return {"type": "integer"} | ({} if least is None else {"minimum": least})
+        case inspect.FloatType():
+            return {"type": "number"}
+        case inspect.StrType(pattern=pattern):
+            return {"type": "string"} | ({} if pattern is None else {"pattern": pattern})
+        case inspect.LiteralType(values=values):
+            return {"enum": list(values)}
+        case inspect.ListType(item_type=item):
+            return {"type": "array", "items": schema_of(item)}
+        case inspect.DictType():
+            return {"type": "object"}
+        case inspect.UnionType(types=(inner, inspect.NoneType())):
+            schema = schema_of(inner)
+            if schema.keys() == {"type"}:
+                return {"type": [schema["type"], "null"]}
+            return {"anyOf": [schema, {"type": "null"}]}
+        case inspect.TypedDictType(cls=cls, fields=fields):
+            for name, named in _NAMED.items():
+                if by_name and cls is named:
+                    return {"$ref": f"#/components/schemas/{name}"}
+            by_field = {field.name: field for field in fields}
+            ordered = [by_field[name] for name in get_type_hints(cls)]  # msgspec sorts them
+            return {
+                "type": "object",
+                "required": [field.name for field in ordered if field.required],
+                "properties": {field.name: schema_of(field.type) for field in ordered},
+            }
+    raise TypeError(f"expected a type of the answers, got {kind!r}")
+
+
+def _without_type(schema: JsonSchema) -> JsonSchema:
+    return {key: value for key, value in schema.items() if key != "type"}
+
+
+def _document(cls: type) -> JsonSchema:
+    return schema_of(inspect.type_info(cls), by_name=False)
+
+
+def _params(cls: type[Params]) -> JsonSchema:
+    _, components = msgspec.json.schema_components([cls])
+    schema: JsonSchema = components[cls.__name__]
     return schema
 
 
-_PROCESS = _object(
-    cpu_seconds=_NUMBER,
-    cpu_percent=_NUMBER,
-    memory_bytes=_MAYBE_COUNT,
-    descriptors=_MAYBE_COUNT,
-    threads=_MAYBE_COUNT,
-)
-
-_OPEN_ORDER = _object(
-    client_id=_TEXT,
-    side=_TEXT,
-    type=_TEXT,
-    price=_AMOUNT,
-    quantity=_AMOUNT,
-    filled=_AMOUNT,
-    expires_in=_MAYBE_NUMBER,
-)
-
-_ENGINE = _object(
-    symbol=_TEXT,
-    status={"enum": [state.value for state in State]},
-    wanted={"enum": [wanted.value for wanted in Wanted]},
-    incarnation=_COUNT,
-    restarts=_COUNT,
-    next_restart_in=_MAYBE_NUMBER,
-    uptime_seconds=_NUMBER,
-    last_heartbeat=_MAYBE_TEXT,
-    heartbeat_age=_MAYBE_NUMBER,
-    error_count=_COUNT,
-    last_error=_MAYBE_TEXT,
-    ticks=_COUNT,
-    ticks_dropped=_COUNT,
-    data_age=_MAYBE_NUMBER,
-    price={"anyOf": [_AMOUNT, {"type": "null"}]},
-    position=_AMOUNT,
-    average_entry=_AMOUNT,
-    unrealized_pnl=_AMOUNT,
-    daily_pnl=_AMOUNT,
-    total_pnl=_AMOUNT,
-    trade_count=_COUNT,
-    open_order={"anyOf": [_OPEN_ORDER, {"type": "null"}]},
-)
-
-COMPONENTS: dict[str, Any] = {
-    "Engine": _ENGINE,
-    "Status": _object(
-        schema=_COUNT,
-        fleet=_TEXT,
-        reachable={"const": True},
-        pid=_COUNT,
-        mode={"enum": ["paper", "simulator", "live"]},
-        orders_to=_TEXT,
-        trading_state={"enum": [state.value for state in TradingState]},
-        equity=_AMOUNT,
-        daily_pnl=_AMOUNT,
-        drawdown=_AMOUNT,
-        process=_PROCESS,
-        total=_COUNT,
-        **{state.value: _COUNT for state in State},
-        engines={"type": "array", "items": {"$ref": "#/components/schemas/Engine"}},
-    ),
-    "Incidents": _object(
-        symbol=_TEXT,
-        incidents={
-            "type": "array",
-            "items": _object(time=_TEXT, cause=_TEXT, error=_TEXT, traceback=_TEXT),
-        },
-    ),
-    "PriceCurve": _object(
-        symbol=_TEXT,
-        time=_NUMBERS,
-        price=_NUMBERS,
-        fills={
-            "type": "array",
-            "items": _object(
-                time=_NUMBER, price=_NUMBER, quantity=_NUMBER, side={"enum": ["buy", "sell"]}
-            ),
-        },
-    ),
-    "EquityCurve": _object(time=_NUMBERS, equity=_NUMBERS, drawdown=_NUMBERS),
-    "Risk": _object(
-        trading_state={"enum": [state.value for state in TradingState]},
-        equity=_AMOUNT,
-        daily_pnl=_AMOUNT,
-        limits={"type": "object"},
-    ),
-    "Trading": _object(ok={"const": True}, trading_state=_TEXT, reason=_TEXT),
-    "Health": _object(
-        ok={"const": True}, fleet=_TEXT, pid=_COUNT, loop=_object(looks=_COUNT, over_10_ms=_COUNT)
-    ),
-    "Ready": _object(ok={"const": True}),
-    "Problem": {
-        "type": "object",
-        "required": ["ok", "error"],
-        "properties": {"ok": {"const": False}, "error": _TEXT, "hint": _TEXT},
-    },
+COMPONENTS: JsonSchema = {
+    **{name: _document(cls) for name, cls in _NAMED.items()},
+    "Status": _document(FleetStatus),
+    "Incidents": _document(History),
+    "PriceCurve": _document(PriceCurve),
+    "EquityCurve": _document(EquityCurve),
+    "Risk": _document(RiskStatus),
+    "Trading": _document(TradingAnswer),
+    "Health": _document(Health),
+    "Ready": _document(Ready),
+    "Problem": _document(Problem),
     "NoParams": _params(Params),
     "HaltParams": _params(HaltParams),
 }

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ from trio.testing import MockClock
 
 from levitrio.cli.status import describe
 from levitrio.config.sections import FleetConfig
+from levitrio.control.status_document import FleetStatus
 from levitrio.trading.risk import TradingState
 from tests.app.conftest import HOLDER
 from tests.app.test_reload import reload
@@ -82,7 +84,11 @@ async def test_the_status_shows_what_rests(tmp_path: Path, autojump_clock: MockC
                 await trio.sleep(0.05)
         assert (rests["side"], rests["type"], rests["filled"]) == ("BUY", "LIMIT", "0")
         assert 0 < rests["expires_in"] <= 600
-        (line,) = [x for x in describe(await fleet.document()) if x.startswith("BTCUSDT")]
+        (line,) = [
+            x
+            for x in describe(cast(FleetStatus, await fleet.document()))
+            if x.startswith("BTCUSDT")
+        ]
         assert f"0 (0 of {rests['quantity']} at {rests['price']})" in line
         fleet.assembly.gateway.halt_now("drill")
         await trio.sleep(1)

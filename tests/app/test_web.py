@@ -33,7 +33,7 @@ async def test_the_document_is_head_and_rows(autojump_clock: MockClock, tmp_path
         rows = document.pop("engines")
         assert document == fleet.operations.summary()
         assert rows == [operations(fleet).row(symbol) for symbol in fleet.operations.symbols()]
-        assert document["process"]["memory_bytes"] > 0
+        assert (document["process"]["memory_bytes"] or 0) > 0
         assert document["drawdown"].startswith("0")
 
 

@@ -90,7 +90,7 @@ class VirtualFleet:
     wall: Wall = attrs.field(factory=Wall)
 
     def row(self, symbol: str) -> dict[str, Any]:
-        return self.assembly.status_document.row(symbol)
+        return dict(self.assembly.status_document.row(symbol))
 
     async def document(self) -> dict[str, Any]:
         """The status document as a client reads it."""

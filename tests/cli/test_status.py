@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
 
 from levitrio.cli import status, terminal
 from levitrio.cli.main import main, parse_status
+from levitrio.control.status_document import FleetStatus
 from tests.control.fakes import FakeFleet
 from tests.control.serving import Recorder, private_directory, serving
 
@@ -109,7 +110,7 @@ def test_real_orders_are_not_to_be_missed(monkeypatch: pytest.MonkeyPatch) -> No
     assert "demo: LIVE orders to Binance production; 2 running" in status.describe(live)[-1]
     assert "demo: paper orders; 2 running" in status.describe(fleet().document())[-1]
     older = {key: value for key, value in live.items() if key not in ("mode", "orders_to")}
-    assert "demo: 2 running" in status.describe(older)[-1]
+    assert "demo: 2 running" in status.describe(cast(FleetStatus, older))[-1]
 
 
 def test_a_duration_that_is_none_is_a_dash() -> None:
@@ -158,7 +159,7 @@ def test_only_the_state_word_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_crashed_engine_says_when_it_returns() -> None:
     """The wait stands before its error."""
     engine = {"symbol": "X", "status": "crashed", "next_restart_in": 1.7, "last_error": "E: x"}
-    line = status.describe({"engines": [engine]})[1]
+    line = status.describe(cast(FleetStatus, {"engines": [engine]}))[1]
     assert line.endswith("restart in 1.7s: E: x")
 
 
@@ -173,7 +174,7 @@ def test_a_symbol_that_sends_nothing_says_why(error: str | None, text: str) -> N
     """An engine may run and look well while no order of its symbol may leave."""
     blocks = ["foreign_order", "missing_balance"]
     engine = {"symbol": "X", "status": "running", "blocks": blocks, "last_error": error}
-    assert status.describe({"engines": [engine]})[1].endswith(text)
+    assert status.describe(cast(FleetStatus, {"engines": [engine]}))[1].endswith(text)
 
 
 @pytest.mark.parametrize(

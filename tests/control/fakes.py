@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import trio
 
 from levitrio.control import error_codes
+from levitrio.control.answers import Incident, RiskStatus, TradingAnswer
 from levitrio.control.fleet_interface import CommandResult, EventBatch, Peer, Verb
 from levitrio.control.responses import encode
+from levitrio.control.status_document import FleetStatus, FleetSummary
 from levitrio.errors import ControlError
 
 _AFTER = {
@@ -52,16 +54,16 @@ class FakeFleet:
         engines = [self._engine(symbol) for symbol in chosen]
         return encode({**self.summary(), "engines": engines})
 
-    def document(self) -> dict[str, Any]:
-        """What `status` says of all."""
+    def document(self) -> FleetStatus:
+        """What `status` answers for all engines."""
         engines = [self._engine(symbol) for symbol in self.wanted]
-        return {**self.summary(), "engines": engines}
+        return cast(FleetStatus, {**self.summary(), "engines": engines})
 
-    def summary(self) -> Mapping[str, Any]:
+    def summary(self) -> FleetSummary:
         if self.bug is not None:
             raise self.bug
         states = Counter(self._engine(symbol)["status"] for symbol in self.wanted)
-        return {
+        summary = {
             "schema": 1,
             "fleet": self.name,
             "reachable": True,
@@ -74,6 +76,7 @@ class FakeFleet:
             **{state: states[state] for state in ("running", "paused", "failed", "stopped")},
             "padding": self.padding,
         }
+        return cast(FleetSummary, summary)
 
     async def command(
         self, verb: Verb, symbols: Sequence[str], peer: Peer
@@ -110,22 +113,23 @@ class FakeFleet:
     ) -> Mapping[str, Any]:
         raise ControlError(error_codes.REFUSED, "nothing to reload")
 
-    def risk(self) -> Mapping[str, Any]:
-        return {"trading_state": "active", "limits": {"max_daily_loss": "0.03"}, "denials": []}
+    def risk(self) -> RiskStatus:
+        risk = {"trading_state": "active", "limits": {"max_daily_loss": "0.03"}, "denials": []}
+        return cast(RiskStatus, risk)
 
-    async def halt(self, reason: str, peer: Peer) -> Mapping[str, Any]:
+    async def halt(self, reason: str, peer: Peer) -> TradingAnswer:
         self.commands.append(("halt", (reason,), peer))
         return {"ok": True, "trading_state": "halted", "reason": reason}
 
-    async def unhalt(self, peer: Peer) -> Mapping[str, Any]:
+    async def unhalt(self, peer: Peer) -> TradingAnswer:
         self.commands.append(("unhalt", (), peer))
-        return {"ok": True, "trading_state": "active"}
+        return cast(TradingAnswer, {"ok": True, "trading_state": "active"})
 
     async def flatten(self, symbols: Sequence[str], peer: Peer) -> Sequence[CommandResult]:
         return [CommandResult(symbol=symbol, ok=True, status="flattening") for symbol in symbols]
 
-    async def history(self, symbol: str, limit: int) -> Sequence[Mapping[str, Any]]:
-        return [
+    async def history(self, symbol: str, limit: int) -> Sequence[Incident]:
+        incidents = [
             {
                 "symbol": symbol,
                 "incarnation": 1,
@@ -135,7 +139,8 @@ class FakeFleet:
                 "delay": None,
                 "wall_ms": 1_795_342_500_000,
             }
-        ][:limit]
+        ]
+        return cast(list[Incident], incidents[:limit])
 
     def events(self, since: int | None, limit: int) -> EventBatch:
         newest = self.dropped_events + len(self.kept_events)

@@ -1,15 +1,17 @@
 """A fleet for a browser, and a browser for a fleet: no socket, no clock."""
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import trio
 from starlette.types import ASGIApp
 
+from levitrio.control.answers import EquityCurve, LoopLateness, PriceCurve
 from levitrio.control.responses import encode
+from levitrio.control.status_document import EngineStatus, FleetSummary
 from levitrio.http.application import make_application
 from levitrio.http.auth import AccessPolicy
 from levitrio.http.live_updates import LiveUpdates
@@ -23,7 +25,7 @@ HOST = "127.0.0.1:8787"
 class FakeWebFleet(FakeFleet):
     """Implements the page's port; `rows` may be changed between two looks."""
 
-    rows: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    rows: dict[str, EngineStatus] = attrs.field(factory=dict)
     looked: int = 0
     waiting: str = ""
     reported: list[tuple[str, str]] = attrs.field(factory=list)
@@ -39,25 +41,26 @@ class FakeWebFleet(FakeFleet):
         await trio.lowlevel.checkpoint()
         return encode({**self.summary(), "engines": list(self.rows.values())})
 
-    def summary(self) -> Mapping[str, Any]:
+    def summary(self) -> FleetSummary:
         self.looked += 1
         if self.bug is not None:
             raise self.bug
-        return {"schema": 1, "fleet": self.name, "total": len(self.rows)}
+        summary = {"schema": 1, "fleet": self.name, "total": len(self.rows)}
+        return cast(FleetSummary, summary)
 
-    def row(self, symbol: str) -> Mapping[str, Any]:
+    def row(self, symbol: str) -> EngineStatus:
         return self.rows[symbol]
 
     async def scrape(self) -> bytes:
         return (await self.metrics()).encode()
 
-    def equity_curve(self) -> Mapping[str, Any]:
+    def equity_curve(self) -> EquityCurve:
         return {"time": [1.0], "equity": [10_000.0], "drawdown": [0.0]}
 
-    def price_curve(self, symbol: str) -> Mapping[str, Any]:
+    def price_curve(self, symbol: str) -> PriceCurve:
         return {"symbol": symbol, "time": [1.0], "price": [2.0], "fills": []}
 
-    def lateness(self) -> Mapping[str, int]:
+    def lateness(self) -> LoopLateness:
         return {"looks": 1000, "over_10_ms": 1}
 
     def readiness(self) -> str:
@@ -67,10 +70,10 @@ class FakeWebFleet(FakeFleet):
         self.reported.append((kind, text))
 
 
-def make_row(symbol: str, **changes: Any) -> dict[str, Any]:
+def make_row(symbol: str, **changes: Any) -> EngineStatus:
     """A row of the status document with what the page shows."""
     row = {"symbol": symbol, "status": "running", "wanted": "running", "price": "100.0", "ticks": 1}
-    return {**row, **changes}
+    return cast(EngineStatus, {**row, **changes})
 
 
 def make_fleet(*symbols: str) -> FakeWebFleet:

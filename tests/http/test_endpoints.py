@@ -1,12 +1,10 @@
 """The REST calls, from the guard to the fleet and back, without a socket."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 import trio
 from trio.testing import MockClock
 
+from levitrio.control.answers import TradingAnswer
 from levitrio.control.fleet_interface import Peer
 from levitrio.errors import ControlError
 from tests.http.fakes import TOKEN, FakeWebFleet, browsing, make_fleet
@@ -142,7 +140,7 @@ async def test_a_refused_control_error_is_told(autojump_clock: MockClock) -> Non
     """What the fleet refuses with a code of its own has an HTTP status of its own."""
 
     class Unwilling(FakeWebFleet):
-        async def halt(self, reason: str, peer: Peer) -> Mapping[str, Any]:
+        async def halt(self, reason: str, peer: Peer) -> TradingAnswer:
             raise ControlError(-32011, "the journal cannot keep it", "levi ctl events")
 
     async with browsing(Unwilling({"SOLUSDT": "running"})) as browser:

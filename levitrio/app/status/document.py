@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import attrs
 import msgspec
@@ -18,6 +17,12 @@ import trio
 
 from levitrio.app.engine_slot import EngineSlot
 from levitrio.control.responses import encode
+from levitrio.control.status_document import (
+    EngineStatus,
+    FleetSummary,
+    ModelsStatus,
+    OpenOrder,
+)
 from levitrio.gateway.account import Account
 from levitrio.gateway.symbol_state import SymbolState
 from levitrio.inference.interface import InferenceStatistics
@@ -45,18 +50,7 @@ def drawdown(equity: Decimal, peak: Decimal) -> Decimal:
 _MILLIONTH = Decimal("0.000001")
 
 
-def _input(state: InputState | None) -> dict[str, Any]:
-    if state is None:
-        return {"stale": False, "suspended": False, "dropped_input": {}, "late_trades": 0}
-    return {
-        "stale": state.is_stale,
-        "suspended": state.is_suspended,
-        "dropped_input": dict(state.dropped),
-        "late_trades": state.late_trades,
-    }
-
-
-def _open_order(state: SymbolState) -> dict[str, Any] | None:
+def _open_order(state: SymbolState) -> OpenOrder | None:
     """The entry that rests, or is on its way to; None: none does."""
     order = state.in_flight
     if order is None or order.price is None:
@@ -70,6 +64,17 @@ def _open_order(state: SymbolState) -> dict[str, Any] | None:
         "quantity": format_amount(order.quantity),
         "filled": format_amount(state.filled),
         "expires_in": None if math.isinf(left) else round(max(left, 0.0), 3),
+    }
+
+
+def _models(statistics: InferenceStatistics) -> ModelsStatus:
+    return {
+        "workers": statistics.workers,
+        "ready": statistics.ready,
+        "calls": statistics.calls,
+        "late": statistics.late,
+        "wrong": statistics.wrong,
+        "lost": statistics.lost,
     }
 
 
@@ -118,7 +123,7 @@ class StatusDocument:
         engines = b",".join(piece for piece in pieces if piece)
         return b'%s,"engines":[%s]}' % (encode(self.head(states))[:-1], engines)
 
-    def head(self, states: Mapping[str, int] | None = None) -> dict[str, Any]:
+    def head(self, states: Mapping[str, int] | None = None) -> FleetSummary:
         """The document without its rows; `states` is how many engines are in which."""
         if states is None:
             states = Counter(child.state.value for child in self.children.values())
@@ -138,13 +143,20 @@ class StatusDocument:
             "daily_pnl": format_amount(equity - account.day_start_equity()),
             "drawdown": format_amount(drawdown(equity, account.peak_equity)),
             "process": self.process.document(),
-            "models": attrs.asdict(self.models()),
+            "models": _models(self.models()),
             "market_time": iso_ms(self.market_ms()) if self.market_ms() else None,
             "total": sum(states.values()),
-            **{state.value: states.get(state.value, 0) for state in State},
+            "stopped": states.get(State.STOPPED, 0),
+            "starting": states.get(State.STARTING, 0),
+            "running": states.get(State.RUNNING, 0),
+            "paused": states.get(State.PAUSED, 0),
+            "stopping": states.get(State.STOPPING, 0),
+            "crashed": states.get(State.CRASHED, 0),
+            "failed": states.get(State.FAILED, 0),
+            "stuck": states.get(State.STUCK, 0),
         }
 
-    def row(self, symbol: str) -> dict[str, Any]:
+    def row(self, symbol: str) -> EngineStatus:
         """One engine's part of the document."""
         child, slot = self.children[symbol], self.slots[symbol]
         position, quote = slot.symbol_state.position, slot.market.quote
@@ -152,7 +164,7 @@ class StatusDocument:
         inbox, price = slot.inbox.statistics(), slot.market.last_trade
         unrealized = position.unrealized_pnl(quote)
         total = position.realized_pnl + unrealized
-        next_restart_in = child.next_restart_in
+        next_restart_in, state = child.next_restart_in, self.input_state(symbol)
         last_beat = None if beat_age is None else iso_ms(self.wall_ms() - round(beat_age * 1000))
         return {
             "symbol": symbol,
@@ -172,7 +184,10 @@ class StatusDocument:
             "ticks_dropped": inbox.dropped,
             "queued": inbox.queued,
             "data_age": None if data_age is None else round(data_age, 3),
-            **_input(self.input_state(symbol)),
+            "stale": state is not None and state.is_stale,
+            "suspended": state is not None and state.is_suspended,
+            "dropped_input": {} if state is None else dict(state.dropped),
+            "late_trades": 0 if state is None else state.late_trades,
             "price": None if price is None else format_amount(price),
             "position": format_amount(position.quantity),
             "average_entry": format_amount(position.average_entry),

@@ -13,6 +13,7 @@ from levitrio.app.status.cache import StatusCache
 from levitrio.app.status.document import SLICE
 from levitrio.app.status.telemetry import Telemetry
 from levitrio.control import error_codes
+from levitrio.control.status_document import FleetStatus
 from levitrio.errors import ControlError
 from levitrio.records.journal.journal import Journal
 from levitrio.records.metrics.histogram import Histogram
@@ -43,7 +44,7 @@ class MetricsExporter:
                 "pip install 'levitrio[http]'",
             )
         # Imported here: a fleet that nobody scrapes does without it.
-        from levitrio.records.metrics.prometheus import Figures, render
+        from levitrio.app.status.prometheus import Figures, render
 
         status = await self.status.encoded()
         inboxes: dict[str, dict[str, int]] = {}
@@ -86,7 +87,12 @@ class MetricsExporter:
             lateness=_buckets(self.telemetry.lateness),
             order_latency=_buckets(self.telemetry.order_latency),
         )
-        return await self.offload(lambda: render(figures(status=msgspec.json.decode(status))))
+
+        def render_off_the_loop() -> bytes:
+            document: FleetStatus = msgspec.json.decode(status)  # ours: not validated again
+            return render(figures(status=document))
+
+        return await self.offload(render_off_the_loop)
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:

@@ -6,13 +6,13 @@ Curves are drawn only while somebody can look at them, that is with `[http]`.
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 import trio
 
 from levitrio.app.engine_slot import EngineSlot
 from levitrio.app.status.document import SLICE, drawdown
+from levitrio.control.answers import EquityCurve, FillMark, PriceCurve
 from levitrio.gateway.account import Account
 from levitrio.records.logs.event_log import Event
 from levitrio.records.metrics.histogram import Histogram
@@ -51,7 +51,7 @@ class Telemetry:
     _equity: DownsampledSeries = attrs.field(factory=lambda: DownsampledSeries(3))
     """Market ms, equity, drawdown as a fraction."""
     _prices: dict[str, RecentSeries] = attrs.field(factory=dict)
-    _fills: dict[str, deque[dict[str, Any]]] = attrs.field(factory=dict)
+    _fills: dict[str, deque[FillMark]] = attrs.field(factory=dict)
     _positions: dict[str, float] = attrs.field(factory=dict)
     _last_order: str = ""
 
@@ -126,12 +126,12 @@ class Telemetry:
                 await trio.lowlevel.checkpoint()
         await trio.lowlevel.checkpoint()
 
-    def equity_curve(self) -> dict[str, list[float]]:
+    def equity_curve(self) -> EquityCurve:
         """Market ms, equity in the quote asset, drawdown as a fraction; the whole run."""
         times, equity, drawdowns = self._equity.columns()
         return {"time": times, "equity": equity, "drawdown": drawdowns}
 
-    def price_curve(self, symbol: str) -> dict[str, Any]:
+    def price_curve(self, symbol: str) -> PriceCurve:
         """The recent price of a symbol, and its fills of this run."""
         series = self._prices.get(symbol)
         times, prices = ([], []) if series is None else series.columns()

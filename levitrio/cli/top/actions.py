@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from levitrio.cli.terminal import neutral
+from levitrio.control.status_document import EngineStatus, FleetStatus
 
 
 @attrs.frozen(kw_only=True)
@@ -89,13 +90,13 @@ class Intent:
         return {"symbols": [self.symbol]}
 
 
-def describe(intent: Intent, document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+def describe(intent: Intent, document: FleetStatus, row: EngineStatus | None) -> str:
     """The question: exactly what will happen."""
     reason = neutral(document.get("trading_reason") or "")
     return intent.action.meaning.format(
         symbol=intent.symbol,
-        incarnation=neutral(row.get("incarnation", "-")),
-        position=neutral(row.get("position", "-")),
+        incarnation=neutral(row.get("incarnation", "-") if row else "-"),
+        position=neutral(row.get("position", "-") if row else "-"),
         fleet=neutral(document.get("fleet", "-")),
         total=neutral(document.get("total", "-")),
         trading_state=neutral(document.get("trading_state", "-")),

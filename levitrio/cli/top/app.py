@@ -1,6 +1,6 @@
 """The live view: a screen above a `Link`. A client process of its own, on asyncio, for Textual."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -242,7 +242,7 @@ class TopApp(App[None]):
             self._say("no fleet answers" if self._lost else "no engine is chosen", "bad")
             return
         intent = Intent(action=action, symbol=symbol)
-        text = describe(intent, self._view.document, {} if engine is None else engine.row)
+        text = describe(intent, self._view.document, None if engine is None else engine.row)
 
         def decide(answer: bool | None) -> None:
             if answer:
@@ -289,7 +289,8 @@ class TopApp(App[None]):
             base.query_one("#story", Static).update("")
 
     def _ask_for_story(self) -> None:
-        data_dir, symbol = self._view.document.get("data_dir"), self._table.symbol
+        document: Mapping[str, object] = self._view.document
+        data_dir, symbol = document.get("data_dir"), self._table.symbol
         pane = self.screen_stack[0].query_one("#pane")
         if symbol and isinstance(data_dir, str) and pane.has_class("open") and not self._lost:
             self._poller.fetch_story(symbol, data_dir)

@@ -1,13 +1,14 @@
 """The columns of the live view, as data: what a cell says, how it sorts, when it is shown. Pure."""
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import attrs
 
 from levitrio.cli.terminal import duration, neutral
+from levitrio.control.status_document import EngineStatus
 
 TROUBLE_FIRST = (
     "stuck",
@@ -47,7 +48,7 @@ _STALE = 30.0
 class EngineRow:
     """One row of the status document, and how its PnL went while we looked."""
 
-    row: Mapping[str, Any]
+    row: EngineStatus
     pnl: "array[float]"
     """Total PnL at each look, oldest first."""
 

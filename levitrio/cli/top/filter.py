@@ -1,12 +1,11 @@
 """The filter of the live view: what is typed after `/`, as a question about engines. Pure."""
 
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any
 
 import attrs
 
 from levitrio.cli.status import STATES
+from levitrio.control.status_document import EngineStatus
 
 
 @attrs.frozen
@@ -28,7 +27,7 @@ class Filter:
         parts = [word.upper() for word in words if word.lower() not in STATES]
         return cls(states, tuple(part.replace("/", "").replace("-", "") for part in parts))
 
-    def fits(self, row: Mapping[str, Any]) -> bool:
+    def fits(self, row: EngineStatus) -> bool:
         """Whether an engine is shown."""
         if self.states and row.get("status") not in self.states:
             return False

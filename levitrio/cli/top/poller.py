@@ -7,9 +7,9 @@ presses `q`.
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -17,7 +17,9 @@ from levitrio.cli.log_reader import LogReader
 from levitrio.cli.top import actions
 from levitrio.cli.top.actions import Intent
 from levitrio.control import error_codes
+from levitrio.control.answers import History
 from levitrio.control.client import ControlClient
+from levitrio.control.status_document import FleetStatus
 from levitrio.errors import ControlError, FleetUnreachable, LevitrioError
 
 INTERVAL = 1.0
@@ -37,7 +39,7 @@ INCIDENTS, LOG_LINES = 10, 40
 class StatusReceived:
     """A status document."""
 
-    document: Mapping[str, Any]
+    document: FleetStatus
 
 
 @attrs.frozen
@@ -60,8 +62,10 @@ class EngineDetails:
     """What is known about one engine beside its status."""
 
     symbol: str
-    history: Mapping[str, Any]
-    records: list[dict[str, Any]]
+    history: History | str
+    """Its incidents, or why they cannot be had."""
+    records: Sequence[Mapping[str, Any]]
+    """The last records of its log, oldest first."""
 
 
 News = StatusReceived | ConnectionLost | CommandFinished | EngineDetails
@@ -178,9 +182,9 @@ class StatusPoller:
             records = []  # moved away or deleted meanwhile: the incidents are still there
         params = {"symbol": question.symbol, "limit": INCIDENTS}
         try:
-            history = self._connected().call("history", params)
+            history: History | str = self._connected().call("history", params)
         except ControlError as error:
-            history = {"symbol": question.symbol, "incidents": [], "refused": error.message}
+            history = error.message
         self._tell(EngineDetails(question.symbol, history, records))
 
     def _connected(self) -> ControlClient:
@@ -194,10 +198,9 @@ class StatusPoller:
             self._client = None
 
 
-def check_document(answer: Any) -> Mapping[str, Any]:
+def check_document(answer: Any) -> FleetStatus:
     """A status document; raises ControlError for what is none, whoever sent it."""
     engines = answer.get("engines") if isinstance(answer, dict) else None
     if not isinstance(engines, list) or not all(isinstance(row, dict) for row in engines):
         raise ControlError(error_codes.INTERNAL_ERROR, "the fleet sent no status document")
-    found: Mapping[str, Any] = answer
-    return found
+    return cast(FleetStatus, answer)

@@ -8,12 +8,14 @@ from levitrio.cli.log_reader import describe as describe_record
 from levitrio.cli.status import STATES
 from levitrio.cli.terminal import duration, neutral
 from levitrio.cli.top.columns import TONES, EngineRow, money, number
+from levitrio.control.answers import History
+from levitrio.control.status_document import FleetStatus
 
 Piece = tuple[str, str]
 """Text and tone."""
 
 
-def fleet_line(document: Mapping[str, Any]) -> list[Piece]:
+def fleet_line(document: FleetStatus) -> list[Piece]:
     """Who it is, whether it may trade, and how the money is."""
     state = neutral(document.get("trading_state", "-"))
     daily, drawdown = number(document.get("daily_pnl")), number(document.get("drawdown"))
@@ -37,7 +39,7 @@ def fleet_line(document: Mapping[str, Any]) -> list[Piece]:
     return pieces
 
 
-def _orders(document: Mapping[str, Any]) -> list[Piece]:
+def _orders(document: FleetStatus) -> list[Piece]:
     """Whether orders are real, so that nobody takes one fleet for the other."""
     mode = document.get("mode")
     if mode == "live":
@@ -45,13 +47,13 @@ def _orders(document: Mapping[str, Any]) -> list[Piece]:
     return [("  ", "plain"), (neutral(mode), "dim")] if mode else []
 
 
-def _venue(document: Mapping[str, Any]) -> list[Piece]:
+def _venue(document: FleetStatus) -> list[Piece]:
     to = neutral(document.get("orders_to", ""))
     # The line is short: only a network that is not the real one is worth words.
     return [(f" {to}", "bad")] if to and not to.endswith("production") else []
 
 
-def count_line(document: Mapping[str, Any], shown: int, filtered: str) -> list[Piece]:
+def count_line(document: FleetStatus, shown: int, filtered: str) -> list[Piece]:
     """How many engines are in which state, and what of them is shown."""
     total = document.get("total", 0)
     pieces: list[Piece] = [(f"{neutral(total)} engines", "plain")]
@@ -117,7 +119,7 @@ def engine_pieces(engine: EngineRow) -> list[Piece]:
     return pieces
 
 
-def story_pieces(history: Mapping[str, Any], records: Sequence[dict[str, Any]]) -> list[Piece]:
+def story_pieces(history: History | str, records: Sequence[Mapping[str, Any]]) -> list[Piece]:
     """The last lines of the engine's log, newest first, then its incidents, newest first."""
     pieces: list[Piece] = [("log, newest first\n", "dim")]
     for record in reversed(records):
@@ -126,7 +128,7 @@ def story_pieces(history: Mapping[str, Any], records: Sequence[dict[str, Any]]) 
     if not records:
         pieces.append(("no line yet\n", "plain"))
     pieces.append(("incidents, newest first\n", "dim"))
-    if history.get("refused"):
-        return [*pieces, (neutral(history["refused"]), "bad")]
+    if isinstance(history, str):
+        return [*pieces, (neutral(history), "bad")]
     incidents = describe_incidents(history)
     return pieces + [(f"{line}\n", "plain" if line[:1] == " " else "bad") for line in incidents]

@@ -1,13 +1,14 @@
 """What the live view knows: status documents in, lines of cells out. Pure, knows no terminal."""
 
 from array import array
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
 import attrs
 
 from levitrio.cli.top.columns import COLUMNS, GAP, Column, EngineRow, number, shown
 from levitrio.cli.top.filter import Filter
+from levitrio.control.status_document import FleetStatus
 
 SAMPLES = 120
 """Looks that a PnL course covers: two minutes; a thousand engines keep a megabyte."""
@@ -22,7 +23,8 @@ Line = tuple[Cell, ...]
 class ViewModel:
     """Keeps the newest document, and of each engine the course of its PnL."""
 
-    document: Mapping[str, Any] = attrs.field(factory=dict)
+    document: FleetStatus = attrs.field(factory=lambda: cast(FleetStatus, {}))
+    """Empty until the first one is there."""
     filter: Filter = attrs.field(factory=Filter)
     sorting: Column = COLUMNS[1]
     """At first by status: trouble on top."""
@@ -31,7 +33,7 @@ class ViewModel:
     _order: list[EngineRow] = attrs.field(factory=list)
     _places: dict[str, int] = attrs.field(factory=dict)
 
-    def take(self, document: Mapping[str, Any]) -> None:
+    def take(self, document: FleetStatus) -> None:
         """A new status document; engines that are not in it are forgotten."""
         self.document = document
         before, self._engines = self._engines, {}

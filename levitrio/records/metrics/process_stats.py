@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypedDict
 
 import attrs
+from msgspec import Meta
 
 MAX_AGE = 1.0
 """Seconds a figure is good for: asking the kernel costs more than all the rest of a status."""
@@ -16,17 +17,27 @@ _DESCRIPTORS = Path("/proc/self/fd")
 _TASKS = Path("/proc/self/task")
 
 
+class ProcessUsage(TypedDict):
+    """What a process costs, as the status document has it; None: the system does not say."""
+
+    cpu_seconds: float
+    cpu_percent: Annotated[float, Meta(description="Percent of one core, since the last look.")]
+    memory_bytes: int | None
+    descriptors: int | None
+    threads: int | None
+
+
 @attrs.define(eq=False)
 class ProcessFigures:
     """Reads the kernel's books, at most once a second."""
 
     now: Callable[[], float]
     """Seconds, monotonic."""
-    _figures: dict[str, Any] = attrs.field(factory=dict)
+    _figures: ProcessUsage | None = None
     _taken_at: float = 0.0
     _cpu: float = 0.0
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ProcessUsage:
         """Plain data; what the system does not tell is None.
 
         `cpu_percent` is of one core, since the last look.

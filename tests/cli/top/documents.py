@@ -1,10 +1,12 @@
 """Status documents for the tests of the live view."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
+
+from levitrio.control.status_document import EngineStatus, FleetStatus
 
 
-def row(symbol: str, **members: Any) -> dict[str, Any]:
+def row(symbol: str, **members: Any) -> EngineStatus:
     """One engine, running and flat unless `members` say otherwise."""
     plain = {
         "symbol": symbol,
@@ -22,10 +24,10 @@ def row(symbol: str, **members: Any) -> dict[str, Any]:
         "data_age": 0.1,
         "last_error": None,
     }
-    return {**plain, **members}
+    return cast(EngineStatus, {**plain, **members})
 
 
-def document(*rows: dict[str, Any], **members: Any) -> dict[str, Any]:
+def document(*rows: EngineStatus, **members: Any) -> FleetStatus:
     """A status document of these engines."""
     head = {
         "schema": 1,
@@ -39,4 +41,4 @@ def document(*rows: dict[str, Any], **members: Any) -> dict[str, Any]:
         "total": len(rows),
         **Counter(str(engine["status"]) for engine in rows),
     }
-    return {**head, **members, "engines": list(rows)}
+    return cast(FleetStatus, {**head, **members, "engines": list(rows)})

@@ -24,6 +24,7 @@ from levitrio.cli.top.poller import (
     StatusReceived,
 )
 from levitrio.cli.top.table import EngineTable
+from levitrio.control.answers import History
 from tests.cli.top.documents import document, row
 from tests.control.serving import private_directory
 
@@ -173,7 +174,7 @@ def test_the_pane_tells_the_story_of_the_chosen_engine() -> None:
         assert "strategy" in screen.text
         record = {"ts": "t", "symbol": "ETHUSDT", "event": "fill", "text": "[bold]sold\x1b"}
         incident = {"cause": "crash", "error": "ValueError: no", "traceback": "Trace"}
-        story = {"symbol": "ETHUSDT", "incidents": [incident]}
+        story = cast(History, {"symbol": "ETHUSDT", "incidents": [incident]})
         await screen.hear(EngineDetails("BTCUSDT", story, []))
         assert "ValueError" not in screen.text
         await screen.hear(EngineDetails("ETHUSDT", story, [record]))

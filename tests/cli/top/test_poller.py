@@ -53,6 +53,7 @@ async def test_it_looks_commands_and_asks(monkeypatch: pytest.MonkeyPatch) -> No
                 poller.fetch_story("SOLUSDT", str(Path("/nowhere")))
                 story = await told()
                 assert isinstance(story, EngineDetails)
+                assert not isinstance(story.history, str)
                 assert story.history["incidents"][0]["cause"] == "crash"
                 assert story.records == []
             gone = await told()

@@ -1,6 +1,6 @@
 """The live view's memory: from status documents to the lines that must be drawn."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,8 @@ from levitrio.cli.top.filter import Filter
 from levitrio.cli.top.poller import check_document, pause_after, retry_after
 from levitrio.cli.top.summary import count_line, engine_pieces, fleet_line, story_pieces
 from levitrio.cli.top.view_model import SAMPLES, ViewModel, changed_lines
+from levitrio.control.answers import History
+from levitrio.control.status_document import FleetStatus
 from levitrio.errors import ControlError
 from tests.cli.top.documents import document, row
 
@@ -142,7 +144,7 @@ members = st.dictionaries(
 def test_no_document_breaks_it(rows: list[dict[str, Any]], head: dict[str, Any]) -> None:
     """A fleet of another version, or a lying one: text that is harmless, never an error."""
     view = ViewModel()
-    view.take({**head, "engines": rows})
+    view.take(cast(FleetStatus, {**head, "engines": rows}))
     for column in COLUMNS:
         view.sort_by(column)
         for place in range(len(view)):
@@ -176,12 +178,13 @@ def test_escapes_are_shown_and_not_obeyed() -> None:
     view.take(document(row("A", last_error=nasty), trading_state="halted", trading_reason=nasty))
     assert "\\x1b[2J\\u202e[red]" in text(view, 0, 200)
     assert ("HALTED", "alarm") in fleet_line(view.document)
+    history = {"symbol": "A", "incidents": [{"error": nasty, "traceback": f"x\n{nasty}"}]}
     story = story_pieces(
-        {"symbol": "A", "incidents": [{"error": nasty, "traceback": f"x\n{nasty}"}]},
+        cast(History, history),
         [{"ts": "t", "symbol": "A", "event": "crashed", "text": nasty, "level": "error"}],
     )
     assert "\x1b" not in "".join(piece for piece, _ in story)
-    assert story_pieces({"symbol": "A", "refused": "no journal"}, [])[-1] == ("no journal", "bad")
+    assert story_pieces("no journal", [])[-1] == ("no journal", "bad")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 import json
 import re
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from levitrio.control.status_document import FleetStatus
+from levitrio.supervision.lifecycle import State
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -36,7 +38,7 @@ ROW = {
 
 
 def render(**changes: Any) -> str:
-    from levitrio.records.metrics.prometheus import STATES, Figures, render
+    from levitrio.app.status.prometheus import Figures, render
 
     status = {
         "fleet": 'de"mo',
@@ -44,11 +46,11 @@ def render(**changes: Any) -> str:
         "equity": "10000.5",
         "daily_pnl": "-3",
         "drawdown": "0.01",
-        **dict.fromkeys(STATES, 0),
+        **{state.value: 0 for state in State},
         "engines": [{**ROW, **changes}],
     }
     figures = Figures(
-        status=status,
+        status=cast(FleetStatus, status),
         incidents={("BTCUSDT", "crash"): 3},
         events={"fill": 9},
         inboxes={"BTCUSDT": {"queued": 4, "dropped": 1, "conflated": 2, "discarded": 0}},

@@ -1,12 +1,12 @@
-"""Figures of a fleet as Prometheus text, through a registry of our own.
+"""Renders figures of a fleet as Prometheus text, through a registry of its own.
 
-Nothing is kept up to date for a scrape that may never come: `render` is given what was read
-off the fleet and may run in a thread, because a thousand engines take it a third of a second.
-Needs the extra `http`; nothing else of the package imports this when the module is.
+Figures are read at each scrape, and `render` may run in a thread, because a thousand engines
+take it a third of a second. The metrics of the status document are those its types declare.
+Needs the extra `http`; imported only for a scrape.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, get_type_hints
 
 import attrs
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
@@ -18,8 +18,9 @@ from prometheus_client.core import (
     Metric,
 )
 
-STATES = ("stopped", "starting", "running", "paused", "stopping", "crashed", "failed", "stuck")
-TRADING_STATES = ("active", "reducing", "halted")
+from levitrio.control.status_document import EngineStatus, FleetStatus, FleetSummary
+from levitrio.supervision.lifecycle import UP, State
+from levitrio.trading.risk import TradingState
 
 Buckets = tuple[list[tuple[str, float]], float]
 """Cumulative counts by upper bound, and the sum."""
@@ -29,8 +30,7 @@ Buckets = tuple[list[tuple[str, float]], float]
 class Figures:
     """What was read off a fleet at one moment. Plain values: a thread may look at them."""
 
-    status: Mapping[str, Any]
-    """The status document."""
+    status: FleetStatus
     incidents: Mapping[tuple[str, str], int]
     """Crashes by symbol and cause, since the fleet started."""
     events: Mapping[str, int]
@@ -71,68 +71,62 @@ def render(figures: Figures) -> bytes:
     return generate_latest(registry)
 
 
-def _fleet(status: Mapping[str, Any]) -> Iterator[Metric]:
+def _declared(document: type, mark: Literal["gauge", "counter"]) -> Iterator[tuple[str, str, str]]:
+    """The metrics that a document's type declares: name, help text, member."""
+    for member, kind in get_type_hints(document, include_extras=True).items():
+        for meta in getattr(kind, "__metadata__", ()):
+            if mark in (meta.extra or {}):
+                yield meta.extra[mark], meta.description, member
+
+
+_FLEET_GAUGES = tuple(_declared(FleetSummary, "gauge"))
+_ENGINE_GAUGES = tuple(_declared(EngineStatus, "gauge"))
+_ENGINE_COUNTERS = tuple(_declared(EngineStatus, "counter"))
+
+
+def _fleet(status: FleetStatus) -> Iterator[Metric]:
+    # TypedDict.get takes a name that is known at run time only; every name is a member here.
     yield InfoMetricFamily(
-        "levitrio_fleet", "Which fleet this is.", value={"fleet": str(status["fleet"])}
+        "levitrio_fleet", "Which fleet this is.", value={"fleet": status["fleet"]}
     )
     by_state = GaugeMetricFamily("levitrio_engines", "Engines by state.", labels=["state"])
-    for state in STATES:
-        by_state.add_metric([state], status[state])
+    for state in State:
+        by_state.add_metric([state.value], _number(status.get(state.value)))
     yield by_state
     trading = GaugeMetricFamily(
         "levitrio_trading_state", "1 for the trading state the fleet is in.", labels=["state"]
     )
-    for state in TRADING_STATES:
-        trading.add_metric([state], state == status["trading_state"])
+    for trading_state in TradingState:
+        trading.add_metric([trading_state.value], trading_state == status["trading_state"])
     yield trading
-    for name, key, text in (
-        ("equity", "equity", "Cash and every position's worth, in the quote asset."),
-        ("daily_pnl", "daily_pnl", "Profit since 00:00 UTC of the market clock, quote asset."),
+    for name, text, member in _FLEET_GAUGES:
+        yield GaugeMetricFamily(f"levitrio_{name}", text, value=_number(status.get(member)))
+
+
+def _engines(rows: Sequence[EngineStatus]) -> Iterator[Metric]:
+    up = GaugeMetricFamily(
+        "levitrio_engine_up", "1 while the engine is running or paused.", labels=["symbol"]
+    )
+    as_wanted = GaugeMetricFamily(
+        "levitrio_engine_as_wanted",
+        "1 while the engine is in the state the operator wants.",
+        labels=["symbol"],
+    )
+    for row in rows:
+        up.add_metric([row["symbol"]], row["status"] in UP)
+        as_wanted.add_metric([row["symbol"]], row["status"] == row["wanted"])
+    yield up
+    yield as_wanted
+    for family, declared in (
+        (GaugeMetricFamily, _ENGINE_GAUGES),
+        (CounterMetricFamily, _ENGINE_COUNTERS),
     ):
-        yield GaugeMetricFamily(f"levitrio_{name}", text, value=float(status[key]))
-    if "drawdown" in status:
-        yield GaugeMetricFamily(
-            "levitrio_drawdown_ratio",
-            "How far equity is below its highest, as a fraction.",
-            value=float(status["drawdown"]),
-        )
-
-
-_ENGINE_GAUGES = (
-    ("up", "1 while the engine is running or paused.", None),
-    ("as_wanted", "1 while the engine is in the state the operator wants.", None),
-    ("incarnation", "Number of the newest incarnation, from 1 in each run.", "incarnation"),
-    ("restarts", "Automatic restarts within the window of the restart policy.", "restarts"),
-    ("uptime_seconds", "Seconds this incarnation has been running.", "uptime_seconds"),
-    ("heartbeat_age_seconds", "Seconds since the last sign of life.", "heartbeat_age"),
-    ("data_age_seconds", "Seconds since the newest market data.", "data_age"),
-    ("absorbed_errors", "Consecutive errors the engine absorbed.", "error_count"),
-    ("position", "Position in the base asset; negative is short.", "position"),
-    ("unrealized_pnl", "Profit of the open position, in the quote asset.", "unrealized_pnl"),
-    ("daily_pnl", "Profit since 00:00 UTC, in the quote asset.", "daily_pnl"),
-    ("total_pnl", "Profit since the first fill, in the quote asset.", "total_pnl"),
-)
-_ENGINE_COUNTERS = (
-    ("ticks", "Trades delivered to the strategy.", "ticks"),
-    ("trades", "Orders with at least one fill.", "trade_count"),
-)
-_WANTED = {"running": ("running",), "paused": ("paused",), "stopped": ("stopped",)}
-
-
-def _engines(rows: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
-    rows = list(rows)
-    for name, text, key in _ENGINE_GAUGES:
-        gauge = GaugeMetricFamily(f"levitrio_engine_{name}", text, labels=["symbol"])
-        for row in rows:
-            value = _derived(name, row) if key is None else row[key]
-            if value is not None:
-                gauge.add_metric([row["symbol"]], float(value))
-        yield gauge
-    for name, text, key in _ENGINE_COUNTERS:
-        counter = CounterMetricFamily(f"levitrio_engine_{name}", text, labels=["symbol"])
-        for row in rows:
-            counter.add_metric([row["symbol"]], float(row[key]))
-        yield counter
+        for name, text, member in declared:
+            metric = family(f"levitrio_engine_{name}", text, labels=["symbol"])
+            for row in rows:
+                if (value := row.get(member)) is not None:
+                    metric.add_metric([row["symbol"]], _number(value))
+            yield metric
     denials = CounterMetricFamily(
         "levitrio_denials", "Orders our own risk refused.", labels=["symbol", "reason"]
     )
@@ -142,10 +136,9 @@ def _engines(rows: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
     yield denials
 
 
-def _derived(name: str, row: Mapping[str, Any]) -> bool:
-    if name == "up":
-        return row["status"] in ("running", "paused")
-    return row["status"] in _WANTED.get(row["wanted"], ())
+def _number(value: object) -> float:
+    assert isinstance(value, str | int | float), value
+    return float(value)
 
 
 def _counted(figures: Figures) -> Iterator[Metric]:
