@@ -1,7 +1,8 @@
-"""Talking to a fleet: the standard library alone, blocking, every wait bounded.
+"""A blocking client of the control socket; every wait has a deadline.
 
-Cron runs this each minute, so it imports little: no trio, attrs, msgspec, typing or pathlib.
-Nothing is sent before the place and the process at the other end were found to be ours.
+Cron runs this each minute, so it imports only the standard library, and of that neither typing
+nor pathlib. It sends nothing until it has checked that the socket's directory and the process
+at the other end belong to this user.
 """
 
 # The C half of `socket`: the Python half brings selectors and enums, a third of our whole run.
@@ -22,19 +23,19 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 TIMEOUT = 5.0
-"""Seconds a fleet has for an answer; its loop is late by milliseconds, or blocked."""
+"""Seconds to wait for an answer; a loop that is later than that is blocked."""
 PROBE = 1.0
-"""Seconds one of several fleets has to show that it runs."""
+"""Seconds to wait for each socket when several are found, to see which fleets run."""
 _START = "levi run fleet.toml"
 _URGENT_PAUSE = 0.05
 
 
 def find_socket(socket_path: str | None = None, fleet: str | None = None) -> str:
-    """The socket that is meant: what was named, LEVI_SOCKET, or that of the only fleet.
+    """The socket to connect to: the given one, LEVI_SOCKET, or that of the only running fleet.
 
     Raises:
-        UsageError: several fleets run and none was named; the path or the name cannot be one.
-        FleetUnreachable: none runs.
+        UsageError: several fleets run and none was named, or the path or name is invalid.
+        FleetUnreachable: no fleet runs.
     """
     if socket_path is None:
         if fleet is not None:
@@ -57,7 +58,7 @@ def _only_running() -> str:
     except OSError as error:
         raise FleetUnreachable(f"cannot look into {directory}: {error.strerror}") from None
     found = [paths.default_socket(name) for name in names]
-    if len(found) > 1:  # what a killed run left behind does not count
+    if len(found) > 1:  # a killed run leaves its socket behind
         found = [path for path in found if _is_alive(path)]
     if not found:
         raise FleetUnreachable(f"no fleet is running (none in {directory})", _START)
@@ -71,20 +72,24 @@ def _is_alive(path: str) -> bool:
     try:
         _connect(path, PROBE).close()
     except TimeoutError:
-        return True  # it listens, and is too busy to accept
+        return True  # it listens, but is too busy to accept
     except OSError:
         return False
     return True
 
 
 def _connect(path: str, timeout: float) -> socket.socket:
-    """Connected, blocking. Raises TimeoutError when nobody accepts within `timeout` seconds.
+    """A connected, blocking socket.
 
-    The kernel keeps the time: with Python's, a full queue of newcomers is an error at once.
+    The kernel keeps the time: with a timeout of Python's, connecting to a socket whose backlog
+    is full fails at once.
+
+    Raises:
+        TimeoutError: the fleet does not accept within `timeout` seconds.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        seconds, rest = divmod(max(timeout, 0.001), 1)  # none at all would be for ever
+        seconds, rest = divmod(max(timeout, 0.001), 1)  # zero would wait for ever
         limit = struct.pack("ll", int(seconds), int(rest * 1e6))
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         connection.connect(path)
@@ -98,7 +103,7 @@ def _connect(path: str, timeout: float) -> socket.socket:
 
 
 class FleetRefused(ControlError):
-    """The fleet said no; `data` is what it said beside code, message and hint."""
+    """The fleet refused a request; `data` is the `data` member of its error."""
 
     def __init__(self, code: int, message: str, hint: str, data: "Mapping[str, Any]") -> None:
         super().__init__(code, message, hint)
@@ -109,12 +114,12 @@ class ControlClient:
     """One connection to a fleet; close it, or use it as a context manager.
 
     Args:
-        path: the socket; see `find_socket`.
-        timeout: seconds for connecting, and for each answer.
+        path: The socket; see `find_socket`.
+        timeout: Seconds for connecting, and for each answer.
 
     Raises:
-        FleetUnreachable: nobody answers there.
-        UsageError: the directory or the process behind the socket is not ours.
+        FleetUnreachable: No fleet answers there.
+        UsageError: The socket's directory or its process belongs to another user.
     """
 
     def __init__(self, path: str, timeout: float = TIMEOUT) -> None:
@@ -131,19 +136,24 @@ class ControlClient:
         self.close()
 
     def close(self) -> None:
-        """Hang up; what was asked goes on."""
+        """Close the connection; commands that were sent go on."""
         self._socket.close()
 
     def call(
         self, method: str, params: Mapping[str, object] | None = None, extra: float = 0.0
     ) -> "Any":
-        """Ask, and wait for the answer; `extra` seconds longer when the fleet was told to wait.
+        """Call a method and wait for its result.
 
-        A fleet that is full is asked again until the timeout has passed.
+        A fleet at its connection limit is asked again until the timeout has passed.
+
+        Args:
+            method: A method of the control socket.
+            params: Its params by name.
+            extra: Seconds to wait beyond the timeout, when the fleet itself is asked to wait.
 
         Raises:
-            ControlError: the fleet refused; nothing was changed.
-            FleetUnreachable: no answer. Whether a command was carried out is not known.
+            ControlError: The fleet refused; nothing was changed.
+            FleetUnreachable: No answer came. The command may have been carried out.
         """
         deadline = time.monotonic() + self._timeout + extra
         while True:
@@ -158,9 +168,9 @@ class ControlClient:
             self._socket = self._connect()
 
     def notifications(self, timeout: float | None = None) -> "Iterator[tuple[str, Any]]":
-        """Method and params of what the fleet sends by itself, until it hangs up.
+        """Yield method and params of each notification, until the fleet closes the connection.
 
-        `timeout` seconds of silence end it too; None waits for ever.
+        Also ends after `timeout` seconds of silence; None waits for ever.
         """
         while True:
             deadline = None if timeout is None else time.monotonic() + timeout
@@ -187,7 +197,7 @@ class ControlClient:
         except OSError as error:
             if not isinstance(error, BrokenPipeError | ConnectionResetError):
                 raise self._unreachable(error) from None
-            # Turned away before we spoke: why is in what it sent.
+            # The fleet closed before we sent; its reason is in what it sent.
         while True:
             message = self._read_message(deadline)
             if "method" in message:
@@ -237,7 +247,7 @@ class ControlClient:
             except OSError as error:
                 raise self._unreachable(error) from None
             if not data:
-                raise FleetUnreachable(f"the fleet at {self._path} hung up", _START)
+                raise FleetUnreachable(f"the fleet at {self._path} closed the connection", _START)
             self._buffer += data
 
     def _unreachable(self, error: OSError) -> FleetUnreachable:

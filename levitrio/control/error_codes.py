@@ -1,4 +1,4 @@
-"""The error codes of the control socket (contracts.md, "JSON-RPC"). Imports nothing."""
+"""The error codes of the control socket, for server and client. Imports nothing."""
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

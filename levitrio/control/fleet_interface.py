@@ -1,4 +1,4 @@
-"""What the control server asks of a fleet. The composition root implements it."""
+"""The protocol of a running fleet, as the control server calls it; `app` implements it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
@@ -13,7 +13,7 @@ Verb = Literal["start", "stop", "restart", "pause", "resume", "reset"]
 
 @attrs.frozen(kw_only=True)
 class Peer:
-    """Who sent a request, as the kernel says. Journaled with every command before it is obeyed."""
+    """The process that sent a request, as the kernel reports it; journaled with every command."""
 
     pid: int
     uid: int
@@ -21,37 +21,36 @@ class Peer:
 
 @attrs.frozen(kw_only=True)
 class CommandResult:
-    """What became of one command for one engine."""
+    """The outcome of one command for one engine."""
 
     symbol: str
     ok: bool
     """False: refused in this state, nothing changed."""
     status: str
-    """What was done (`restarted`), or the state that forbids it (`failed`)."""
+    """The action done (`restarted`), or the state that forbids it (`failed`)."""
     reason: str = ""
     hint: str = ""
-    """The next command to type; may be empty."""
+    """The command to type next; may be empty."""
 
 
 @attrs.frozen(kw_only=True)
 class EventBatch:
-    """A piece of the event log."""
+    """Consecutive events of the event log."""
 
     events: Sequence[Mapping[str, Any]]
     """Oldest first; each has its `seq`."""
     next_since: int
-    """What to ask for next; the `seq` of the last event that was handed out or skipped."""
+    """`since` of the next request: the `seq` of the last event returned or skipped."""
     missed: int = 0
-    """How many between `since` and the first one here are no longer kept."""
+    """Events between `since` and the first one here that are no longer kept."""
 
 
 class FleetApi(Protocol):
-    """A running fleet as the control plane sees it.
+    """A running fleet.
 
-    Symbols arrive normalised and known. A method may raise `ControlError` to refuse with a
-    code of its own; whatever else it raises is answered as an internal error and costs
-    nobody else anything. Methods that change something journal the peer first, and once begun
-    they are not cancelled because their client went away.
+    Symbols arrive normalised and known. A method raises `ControlError` to refuse with a code of
+    its own; any other exception is answered as an internal error. Methods that change something
+    journal the peer first; once begun they are not cancelled when their client disconnects.
     """
 
     @property
@@ -59,12 +58,12 @@ class FleetApi(Protocol):
         """The name in fleet.toml."""
 
     def symbols(self) -> Collection[str]:
-        """Every symbol of the fleet, cheap."""
+        """Every symbol of the fleet; cheap."""
 
     async def status(self, symbols: Sequence[str] | None) -> bytes:
-        """The status document of contracts.md as JSON, of all engines or of these.
+        """The status document (`FleetStatus`) as JSON, of all engines or of these.
 
-        It may be a quarter of a second old, and is never older than the last change of a state.
+        It is at most a quarter of a second old, and never older than the last state change.
         """
 
     def summary(self) -> FleetSummary:
@@ -73,27 +72,27 @@ class FleetApi(Protocol):
     async def command(
         self, verb: Verb, symbols: Sequence[str], peer: Peer
     ) -> Sequence[CommandResult]:
-        """Returns once the new wanted states are durable, one result per symbol."""
+        """Command engines; returns once the wanted states are durable, one result per symbol."""
 
     async def wait_as_wanted(self, symbols: Sequence[str], timeout: float) -> Sequence[str]:
-        """Those that are not as wanted after at most `timeout` seconds."""
+        """Wait until engines are as wanted; returns those that are not after `timeout` seconds."""
 
     async def reload(
         self, *, dry_run: bool, flatten: bool, keep_position: bool, peer: Peer
     ) -> Mapping[str, Any]:
-        """Read fleet.toml again; what was added, removed, changed."""
+        """Read fleet.toml again; returns what was added, removed and changed."""
 
     def risk(self) -> RiskStatus:
-        """Trading state, limits and how much of them is used."""
+        """The trading state, the limits, and how much of them is used."""
 
     async def halt(self, reason: str, peer: Peer) -> TradingAnswer:
-        """Returns once no new order can leave and the halt is durable."""
+        """Halt trading; returns once no new order can leave and the halt is durable."""
 
     async def unhalt(self, peer: Peer) -> TradingAnswer:
-        """Back to `active`."""
+        """Return the trading state to `active`."""
 
     async def flatten(self, symbols: Sequence[str], peer: Peer) -> Sequence[CommandResult]:
-        """Send the orders that close these positions."""
+        """Begin to close the positions of these engines."""
 
     async def history(self, symbol: str, limit: int) -> Sequence[Incident]:
         """At most `limit` incidents, newest first."""
@@ -108,4 +107,4 @@ class FleetApi(Protocol):
         """Prometheus text."""
 
     async def shutdown(self, grace: float | None, peer: Peer) -> None:
-        """Ask the process to end; returns at once, the process ends by itself."""
+        """Ask the process to end; returns at once."""

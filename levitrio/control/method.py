@@ -1,4 +1,4 @@
-"""The shape of one method of the control socket: its params, its handler, its marks."""
+"""One method of the control socket: params, handler, and how it may be run."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,12 +10,12 @@ from levitrio.control.params import Params
 from levitrio.control.selection import select
 
 Result = object
-"""Plain data, or bytes that are JSON already."""
+"""Plain data, or bytes that are already JSON."""
 
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What a handler gets."""
+    """A call of one method, as its handler gets it."""
 
     fleet: FleetApi
     peer: Peer
@@ -23,25 +23,29 @@ class Request:
     """An instance of the method's params class."""
 
     def selected(self) -> list[str]:
-        """The engines that are meant; refuses when there are none."""
+        """The symbols that the params select.
+
+        Raises:
+            ControlError: They select no engine.
+        """
         return select(self.params.symbols, self.fleet.symbols(), all_of_them=self.params.all)
 
 
 @attrs.frozen(kw_only=True)
 class Method:
-    """One row of the table."""
+    """One row of the method table. Exactly one of `answer` and `carry_out` is set."""
 
     summary: str
     params: type[Params] = Params
     answer: Callable[[Request], Result] | None = None
-    """Answers without blocking."""
+    """Synchronous handler."""
     carry_out: Callable[[Request], Awaitable[Result]] | None = None
-    """Answers later."""
+    """Asynchronous handler."""
     in_line: bool = False
-    """Later is soon: the next line of the connection waits, which spares a task."""
+    """`carry_out` is short: it runs in the reading task, before the connection's next line."""
     finish: Callable[[Request, Any], Awaitable[Result]] | None = None
-    """Makes the answer of what `carry_out` returned. Ends with the client, changes nothing."""
+    """Turns what `carry_out` returned into the answer; cancelled when the client disconnects."""
     changes: bool = False
-    """It changes something: journaled with its peer, and never cancelled half way."""
+    """Changes the fleet: journaled with its peer, and never cancelled once begun."""
     urgent: bool = False
-    """Let in when the house is full."""
+    """Accepted even at the connection limit."""

@@ -1,7 +1,7 @@
-"""The closed table of what may be asked over the socket. Nothing is looked up by attribute.
+"""The table of the control socket's methods, and their handlers.
 
-A row says which params a method takes and who carries it out. Those that change something are
-marked: they run to their end once begun, whatever becomes of the client.
+A row names the params of a method and its handler. Methods that change the fleet are marked so:
+once begun they run to their end, even if the client disconnects.
 """
 
 import functools
@@ -33,10 +33,12 @@ from levitrio.errors import ControlError
 
 
 def ping(request: Request) -> Result:
+    """Name and process of the fleet."""
     return {"fleet": request.fleet.name, "pid": os.getpid()}
 
 
 async def status(request: Request) -> Result:
+    """The status document, whole, of some engines, or without engines."""
     params: StatusParams = request.params
     symbols = None
     if params.symbols:
@@ -54,7 +56,7 @@ def _command(verb: Verb) -> Callable[[Request], Awaitable[Result]]:
 
 
 async def finish_command(request: Request, results: Sequence[CommandResult]) -> Result:
-    """All refused is an error; some refused is an answer that says which."""
+    """Wait if asked to, then report each engine; an error only when every engine refused."""
     params: CommandParams = request.params
     obeyed = [result.symbol for result in results if result.ok]
     late: Sequence[str] = ()
@@ -64,6 +66,7 @@ async def finish_command(request: Request, results: Sequence[CommandResult]) -> 
 
 
 async def finish_flatten(_: Request, results: Sequence[CommandResult]) -> Result:
+    """Report each engine; an error only when every engine refused."""
     return _summarize(results, ())
 
 
@@ -79,7 +82,7 @@ def _summarize(results: Sequence[CommandResult], late: Sequence[str]) -> Result:
 
 
 class CommandRefused(ControlError):
-    """Every engine refused; `results` says why, one by one."""
+    """Every engine refused the command; `results` holds the reason of each."""
 
     def __init__(self, message: str, hint: str, results: list[dict[str, Any]]) -> None:
         super().__init__(error_codes.REFUSED, message, hint)
@@ -87,6 +90,7 @@ class CommandRefused(ControlError):
 
 
 async def reload(request: Request) -> Result:
+    """Read fleet.toml again and apply what changed."""
     params: ReloadParams = request.params
     if params.flatten and params.keep_position:
         raise ControlError(
@@ -101,6 +105,7 @@ async def reload(request: Request) -> Result:
 
 
 async def history(request: Request) -> Result:
+    """The newest incidents of one engine."""
     params: HistoryParams = request.params
     symbols = select([params.symbol], request.fleet.symbols(), all_of_them=False)
     if len(symbols) != 1:
@@ -111,28 +116,33 @@ async def history(request: Request) -> Result:
 
 
 def events(request: Request) -> Result:
-    """What is there now; following is the server's work, because it outlives the answer."""
+    """The events that are there now; the session sends later ones, if it follows."""
     params: EventsParams = request.params
     return attrs.asdict(request.fleet.events(params.since, params.limit))
 
 
 async def metrics(request: Request) -> Result:
+    """The Prometheus text and its content type."""
     return {"content_type": METRICS_TYPE, "text": await request.fleet.metrics()}
 
 
 async def halt(request: Request) -> Result:
+    """Halt trading; the answer is the trading state."""
     return await request.fleet.halt(printable(request.params.reason, 500), request.peer)
 
 
 async def unhalt(request: Request) -> Result:
+    """End a halt; the answer is the trading state."""
     return await request.fleet.unhalt(request.peer)
 
 
 async def flatten(request: Request) -> Result:
+    """Begin to close the positions of engines."""
     return await request.fleet.flatten(request.selected(), request.peer)
 
 
 async def shutdown(request: Request) -> Result:
+    """Begin to end the fleet."""
     await request.fleet.shutdown(request.params.grace, request.peer)
     return {"ok": True, "pid": os.getpid()}
 
@@ -153,14 +163,14 @@ def _verb(verb: Verb, summary: str, *, urgent: bool = False) -> Method:
 
 
 METHODS: Mapping[str, Method] = {
-    "ping": Method(summary="Whether the fleet answers, and who it is.", answer=ping),
+    "ping": Method(summary="The fleet's name and process.", answer=ping),
     "status": Method(
         summary="The status document.", params=StatusParams, carry_out=status, in_line=True
     ),
     "start": _verb("start", "Want engines running; refused when failed."),
-    "stop": _verb("stop", "Want engines stopped: orders cancelled, positions kept.", urgent=True),
+    "stop": _verb("stop", "Stop engines: orders cancelled, positions kept.", urgent=True),
     "restart": _verb("restart", "A new incarnation; refused when failed."),
-    "pause": _verb("pause", "Keep reading data, open nothing new."),
+    "pause": _verb("pause", "Engines keep reading data and open nothing new."),
     "resume": _verb("resume", "Undo a pause."),
     "reset": _verb("reset", "Forget the crashes of failed engines and start them."),
     "reload": Method(
@@ -210,14 +220,18 @@ METHODS: Mapping[str, Method] = {
 
 @functools.cache
 def discover() -> Result:
-    """The OpenRPC document, made from this very table."""
+    """The OpenRPC document of `METHODS`."""
     from levitrio.control.openrpc import describe
 
     return describe(METHODS)
 
 
 def convert_params(method: Method, params: Mapping[str, object]) -> Params:
-    """Typed params, or a ControlError that names the field."""
+    """Params as the method's type.
+
+    Raises:
+        ControlError: A field is unknown, missing, of the wrong type or out of bounds.
+    """
     try:
         return msgspec.convert(params, method.params, strict=True)
     except msgspec.ValidationError as error:
@@ -225,7 +239,7 @@ def convert_params(method: Method, params: Mapping[str, object]) -> Params:
 
 
 def error_data(error: ControlError) -> dict[str, object]:
-    """What a client may want beyond code and message."""
+    """The `data` member of an error: hint, suggestions, or the results of each engine."""
     data: dict[str, object] = {}
     if error.hint:
         data["hint"] = error.hint

@@ -1,4 +1,4 @@
-"""The OpenRPC document, generated from the method table."""
+"""Generates the OpenRPC document from the method table."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from levitrio.control.method import Method
 
 VERSION = "1"
-"""Of the interface, not of the package: it grows when a client could notice."""
+"""Version of the interface, not of the package; raised by any change a client can see."""
 
 
 def _members(document: type) -> str:
@@ -34,7 +34,10 @@ _COMMAND_RESULT = "ok, results (symbol, ok, status, reason, hint), not_as_wanted
 
 
 def describe(methods: "Mapping[str, Method]") -> dict[str, Any]:
-    """Plain data; the schemas of params are those that the server checks with."""
+    """The OpenRPC document of a method table, as plain data.
+
+    The schemas of params come from the types that the server validates with.
+    """
     classes = sorted({row.params for row in methods.values()}, key=lambda cls: cls.__name__)
     _, components = msgspec.json.schema_components(
         classes, ref_template="#/components/schemas/{name}"

@@ -1,4 +1,4 @@
-"""The params of every method, typed. An unknown name is refused, as is a number out of bounds."""
+"""The params of every method; unknown names and numbers out of bounds are refused."""
 
 from typing import Annotated
 
@@ -11,34 +11,34 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400, description="seconds")]
 
 
 class Params(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What a method without params takes."""
+    """No params: the base of all others."""
 
 
 class StatusParams(Params, frozen=True):
-    """No symbols: every engine."""
+    """Which engines; no symbols means every engine."""
 
     symbols: Patterns = []
     summary: bool = False
-    """Leave `engines` out: the counters and the money of the fleet alone."""
+    """Answer without `engines`: only the counters and the money of the fleet."""
 
 
 class Selection(Params, frozen=True):
-    """Which engines; `symbols` and `all` exclude each other."""
+    """The engines a command is for; `symbols` and `all` exclude each other."""
 
     symbols: Patterns = []
     all: bool = False
 
 
 class CommandParams(Selection, frozen=True):
-    """A command to some engines."""
+    """A command to engines, and whether to wait for its effect."""
 
     wait: bool = False
-    """Answer when they are as wanted, or when `timeout` has passed."""
+    """Answer only when the engines are as wanted, or `timeout` has passed."""
     timeout: Seconds = 30.0
 
 
 class ReloadParams(Params, frozen=True):
-    """`flatten` and `keep_position` say what to do with an engine that holds a position."""
+    """A reload; `flatten` and `keep_position` decide about removed engines with a position."""
 
     dry_run: bool = False
     flatten: bool = False
@@ -46,14 +46,14 @@ class ReloadParams(Params, frozen=True):
 
 
 class HistoryParams(Params, frozen=True):
-    """One engine's incidents."""
+    """One engine, and how many of its incidents."""
 
     symbol: Pattern
     limit: Annotated[int, Meta(ge=1, le=1000)] = 20
 
 
 class EventsParams(Params, frozen=True):
-    """`since` absent: the newest ones. `follow`: keep sending notifications named `event`."""
+    """Events after `since`, or the newest; with `follow`, notifications named `event` follow."""
 
     since: Annotated[int, Meta(ge=0)] | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
@@ -61,12 +61,12 @@ class EventsParams(Params, frozen=True):
 
 
 class HaltParams(Params, frozen=True):
-    """Why, for the journal and for whoever reads the status tomorrow."""
+    """The reason of a halt, kept in the journal and shown in the status."""
 
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
 class ShutdownParams(Params, frozen=True):
-    """`grace` absent: what fleet.toml says."""
+    """The seconds of grace for engines; absent, the value of fleet.toml."""
 
     grace: Annotated[float, Meta(ge=0, le=3600)] | None = None

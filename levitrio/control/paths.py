@@ -1,7 +1,7 @@
-"""Where the socket of a fleet is, and whether the place can be trusted.
+"""Where a fleet's control socket is, and whether its directory can be trusted.
 
-Only `os` and `re`: the client that cron runs pays for every import. No XDG variable is read,
-because cron has none, and two shells must find the same fleet.
+Imports little, because the client that cron runs pays for every import. Reads no XDG variable:
+cron has none, and every shell must find the same fleet.
 """
 
 import os
@@ -11,13 +11,13 @@ import stat
 from levitrio.errors import UsageError
 
 MAX_PATH = 100
-"""Bytes. The kernel takes 107; the rest is room for the name of the lock beside it."""
+"""Bytes. The kernel takes 107; the rest is left for the name of the lock beside it."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
 
 
 def home() -> str:
-    """HOME, or the passwd entry where it is unset or says nothing usable."""
+    """HOME, or the home of the passwd entry where HOME is unset or no absolute path."""
     path = os.environ.get("HOME", "")
     if not path.startswith("/"):
         import pwd
@@ -27,24 +27,32 @@ def home() -> str:
 
 
 def run_directory() -> str:
-    """Where every fleet of this user has its socket and lock."""
+    """The directory in which every fleet of this user has its socket and lock."""
     return f"{home()}/.local/state/levitrio/run"
 
 
 def default_socket(fleet: str) -> str:
-    """The socket of a fleet that names none; raises UsageError for what cannot be a name."""
+    """The socket of a fleet whose fleet.toml names none.
+
+    Raises:
+        UsageError: `fleet` cannot be a fleet's name.
+    """
     if not re.match(_NAME, fleet) or ".." in fleet:
         raise UsageError(f"expected a fleet name of letters, digits, . _ -, got {fleet[:64]!r}")
     return f"{run_directory()}/{fleet}.sock"
 
 
 def lock_path(socket_path: str) -> str:
-    """The lock beside a socket; held by the one process that may touch it."""
+    """The lock file beside a socket; the process that holds it owns the socket."""
     return f"{socket_path.removesuffix('.sock')}.lock"
 
 
 def check_length(socket_path: str) -> None:
-    """Raise UsageError for a path no Unix socket can have."""
+    """Check the length of a socket path.
+
+    Raises:
+        UsageError: The path is too long for a Unix socket.
+    """
     length = len(os.fsencode(socket_path))
     if length > MAX_PATH:
         raise UsageError(
@@ -54,7 +62,12 @@ def check_length(socket_path: str) -> None:
 
 
 def check_directory(directory: str) -> None:
-    """Raise UsageError unless `directory` is ours alone; OSError when it is not there."""
+    """Check that only this user can reach into a directory.
+
+    Raises:
+        UsageError: It is no directory, belongs to another user, or is open to others.
+        OSError: It does not exist.
+    """
     found = os.lstat(directory)
     if not stat.S_ISDIR(found.st_mode):
         raise UsageError(f"expected a directory that is no symbolic link: {directory}")

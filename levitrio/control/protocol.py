@@ -1,17 +1,17 @@
-"""Reading JSON-RPC 2.0, one object a line: bytes in, calls and faults out. No I/O, no clock.
+"""Parses newline-delimited JSON-RPC 2.0: bytes in, calls and faults out. No I/O, no clock.
 
-The rules, in the order in which a line meets them:
+The rules, in the order in which they are applied to a line:
 
     1. a line longer than 64 KiB is never kept nor parsed; the connection ends with it
     2. a blank line is ignored
     3. brackets are counted before parsing: more than 32 deep is not parsed
     4. UTF-8 only; strict JSON: no NaN, no infinity, no number too large for a float
-    5. an object may not say one key twice, and text must be text (no lone surrogate)
+    5. an object may not hold a key twice, nor a string a lone surrogate
     6. a batch holds 1 to 32 requests; params go by name
     7. a call without `id` is a notification: carried out, never answered
 
-Whoever breaks rule 1, or opens with something that is no JSON at all (an HTTP request, a TLS
-hello), gets one answer and is closed. Every other fault is answered and the connection lives.
+A client that breaks rule 1, or sends something that is not JSON at all (an HTTP request, a TLS
+hello), gets one answer and is closed. After any other fault the connection stays open.
 """
 
 import json
@@ -28,25 +28,25 @@ MAX_FRAME = 64 * 1024
 MAX_DEPTH = 32
 MAX_BATCH = 32
 MAX_ID = 64
-"""Characters of a textual id: it is echoed, so the caller must not make us carry a load."""
+"""Characters of a textual id; bounded because every answer repeats it."""
 
 Id = int | str | None
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
 _METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}\Z")
-# Either alternative consumes what it starts on: the scan is linear, whatever the line says.
+# Each alternative consumes what it starts on, so the scan is linear for every line.
 _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 def printable(text: str, limit: int = 200) -> str:
-    """`text` without anything a terminal or a log reader could act on, cut at `limit`."""
+    """`text` with control characters escaped, cut at `limit` characters."""
     safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 
 
 @attrs.frozen(kw_only=True)
 class RpcCall:
-    """One request that is well formed; whether the method exists is not known yet."""
+    """A well-formed request; its method may not exist."""
 
     id: Id
     method: str
@@ -57,7 +57,7 @@ class RpcCall:
 
 @attrs.frozen(kw_only=True)
 class RpcFault:
-    """One request that was refused before it reached a method."""
+    """A request that is refused before a method is looked up."""
 
     id: Id
     code: int
@@ -66,38 +66,39 @@ class RpcFault:
 
 @attrs.frozen(kw_only=True)
 class Frame:
-    """What one line asked for."""
+    """The requests of one line."""
 
     items: tuple[RpcCall | RpcFault, ...]
     is_batch: bool = False
     closes: bool = False
-    """Answer, then close: nothing after it can be trusted to be a line."""
+    """Answer, then close: what follows cannot be split into lines reliably."""
 
 
 class RpcConnection:
-    """The reading half of one connection; hand it bytes, take frames.
+    """Splits the bytes of one connection into lines and parses them.
 
-    `next_frame` returns None when it needs more bytes. After a frame that `closes`, nothing
-    more comes out.
+    Feed it with `receive_data`, take frames with `next_frame`. After a frame that `closes`,
+    no further frame comes.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._scanned = 0  # so that a line of single bytes is not searched from its start each time
+        # Bytes already searched, so that a line that comes byte by byte costs linear time.
+        self._scanned = 0
         self._closed = False
 
     @property
     def has_partial_frame(self) -> bool:
-        """A line was begun and not ended: the peer owes us the rest."""
+        """Whether a line has begun and not ended."""
         return bool(self._buffer)
 
     def receive_data(self, data: bytes) -> None:
-        """Take what the peer sent."""
+        """Add received bytes to the buffer."""
         if not self._closed:
             self._buffer += data
 
     def next_frame(self) -> Frame | None:
-        """The next line that is not blank, or None."""
+        """Parse the next line that is not blank; None while more bytes are needed."""
         while not self._closed:
             end = self._buffer.find(b"\n", self._scanned)
             if (end if end >= 0 else len(self._buffer)) > MAX_FRAME:
@@ -122,7 +123,7 @@ class RpcConnection:
 
 
 def parse(line: bytes) -> Frame:
-    """One line without its newline as the frame it is; never raises."""
+    """Parse one line, given without its newline; faults are in the frame, nothing is raised."""
     try:
         _check_depth(line)
         text = line.decode("utf-8")
@@ -148,7 +149,7 @@ def _refuse(code: int, message: str, *, closes: bool = False) -> Frame:
 
 def _check_depth(line: bytes) -> None:
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
-        return  # the usual line: too few brackets to be deep, whatever is in its strings
+        return  # the usual line has too few brackets to be deep
     depth = 0
     for match in _BRACKETS.finditer(line):
         token = match[0]
@@ -161,7 +162,7 @@ def _check_depth(line: bytes) -> None:
 
 
 class _RepeatedKeys(dict[str, object]):
-    """An object that said `key` twice."""
+    """A JSON object that holds `key` twice."""
 
     key = ""
 
@@ -186,7 +187,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-# Made once: `json.loads` makes one for each line that is not read by the defaults.
+# Made once: with these options `json.loads` would make a decoder for each line.
 _decode = json.JSONDecoder(
     parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique
 ).decode
@@ -201,7 +202,7 @@ def _describe(error: ValueError | RecursionError) -> str:
 
 
 def _is_text(value: object) -> bool:
-    """Whether every string in `value` can be written down again."""
+    """Whether every string in `value` can be encoded as UTF-8."""
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
@@ -210,7 +211,7 @@ def _is_text(value: object) -> bool:
 
 
 def _repeated_key(value: object) -> str | None:
-    """A key that some object in `value` said twice."""
+    """A key that an object in `value` holds twice."""
     if isinstance(value, _RepeatedKeys):
         return value.key
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""Writing JSON-RPC 2.0: answers and notifications as bytes. No I/O."""
+"""Encodes JSON-RPC 2.0 answers and notifications. No I/O."""
 
 import json
 
@@ -8,7 +8,7 @@ from levitrio.control.protocol import Id
 
 
 def encode_result(request_id: Id, result: object) -> bytes:
-    """A line that answers a call. `result` is plain data, or bytes that are JSON already."""
+    """Encode the answer to a call; `result` is plain data, or bytes that are already JSON."""
     body = result if isinstance(result, bytes) else encode(result)
     return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (encode(request_id), body)
 
@@ -16,7 +16,14 @@ def encode_result(request_id: Id, result: object) -> bytes:
 def encode_error(
     request_id: Id, code: int, message: str, data: dict[str, object] | None = None
 ) -> bytes:
-    """A line that refuses a call."""
+    """Encode an error answer.
+
+    Args:
+        request_id: The id of the call; None when it is not known.
+        code: One of `error_codes`.
+        message: The reason, for people.
+        data: More for the client; left out when empty.
+    """
     error: dict[str, object] = {"code": code, "message": message}
     if data:
         error["data"] = data
@@ -24,22 +31,22 @@ def encode_error(
 
 
 def encode_notification(method: str, params: object) -> bytes:
-    """A line that expects no answer."""
+    """Encode a notification: a message that expects no answer."""
     return b'{"jsonrpc":"2.0","method":%s,"params":%s}' % (encode(method), encode(params))
 
 
 def encode_batch(answers: list[bytes]) -> bytes:
-    """The answers of one batch as one line."""
+    """Join the answers of one batch."""
     return b"[%s]" % b",".join(answers)
 
 
 def to_line(answer: bytes) -> bytes:
-    """End an answer; JSON made elsewhere may be indented, and its newlines mean nothing."""
+    """End an answer with a newline; newlines inside it, from indented JSON, become spaces."""
     return (answer.replace(b"\n", b" ") if b"\n" in answer else answer) + b"\n"
 
 
 def encode(value: object) -> bytes:
-    """Plain data as JSON. Text that is not UTF-8, as an engine's error may be, goes escaped."""
+    """Encode plain data as JSON; lone surrogates, as an engine's error may hold, are escaped."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Which engines a request means: symbols as people write them, globs, or all."""
+"""Selects the engines of a request: symbols in any spelling, globs, or all."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -12,11 +12,11 @@ from levitrio.trading.market import normalize_symbol
 
 _GLOB = re.compile(r"[A-Z0-9._*?\[\]!-]{1,64}\Z")
 _MAX_COMPARED = 500
-"""Symbols a typo is compared with: each costs about 10 us of everybody's time."""
+"""Symbols a misspelt one is compared with; each comparison holds the loop for about 10 us."""
 
 
 class UnknownSymbol(ControlError):
-    """A symbol or glob that means no engine of this fleet; `suggestions` may be empty."""
+    """A symbol or glob that matches no engine of this fleet; `suggestions` may be empty."""
 
     def __init__(self, text: str, suggestions: Sequence[str]) -> None:
         hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else ""
@@ -26,11 +26,11 @@ class UnknownSymbol(ControlError):
 
 
 def select(patterns: Sequence[str], known: Collection[str], *, all_of_them: bool) -> list[str]:
-    """The symbols that are meant, each once, in the order in which they were named.
+    """The selected symbols, each once, in the order of the patterns.
 
     Raises:
-        UnknownSymbol: one of the patterns means no engine; the others are not looked at.
-        ControlError: a pattern that can be no symbol, or nothing to choose from.
+        UnknownSymbol: A pattern matches no engine.
+        ControlError: A pattern cannot be a symbol, or nothing is selected.
     """
     if all_of_them:
         if patterns:

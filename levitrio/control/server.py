@@ -1,8 +1,8 @@
-"""The control socket's shell: accepts clients, knows who they are, bounds how many.
+"""The control socket's server: accepts clients, checks their user, limits their number.
 
-32 clients are served. When they are all there, a newcomer may still say one line, and is
-heard if that is stop, halt or shutdown; so no number of stalled clients keeps an operator out.
-Nor does a process without free descriptors: one is reserved, for one client after the other.
+At most 32 clients are served. Beyond this limit a new client may still send one line, which is
+obeyed if it is stop, halt or shutdown; so stalled clients cannot lock an operator out. Neither
+can a process that has run out of descriptors: one is reserved, for one client after another.
 """
 
 import errno
@@ -23,19 +23,19 @@ from levitrio.records.locks.reserve_descriptor import ReservedDescriptor
 
 MAX_CLIENTS = 32
 MAX_NEWCOMERS = 32
-"""Clients beyond the house's size that are being heard; the oldest silent one makes room."""
+"""Clients beyond `MAX_CLIENTS` that may send one line; the oldest idle one is closed for more."""
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 def peer_of(connection: socket.socket | trio.socket.SocketType) -> Peer:
-    """Who is at the other end, as the kernel recorded it at connect."""
+    """Process and user at the other end, as the kernel recorded them at connect."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     pid, uid, _ = struct.unpack("3i", credentials)
     return Peer(pid=pid, uid=uid)
 
 
 async def carry_out(nursery: trio.Nursery, work: Callable[[], Awaitable[Any]]) -> Any:
-    """Run a command in `nursery`: whoever waits here may be cancelled, the command is not.
+    """Run a command in `nursery` and wait for it; cancelling the wait does not cancel the command.
 
     Returns what it returned, or raises the Exception it raised.
     """
@@ -46,7 +46,7 @@ async def carry_out(nursery: trio.Nursery, work: Callable[[], Awaitable[Any]]) -
     async def run() -> None:
         try:
             found.append(await work())
-        except Exception as error:  # noqa: BLE001  handed to whoever asked
+        except Exception as error:  # noqa: BLE001  raised in the waiting task
             failed.append(error)
         finally:
             done.set()
@@ -58,27 +58,16 @@ async def carry_out(nursery: trio.Nursery, work: Callable[[], Awaitable[Any]]) -
     return found[0]
 
 
-@attrs.frozen(kw_only=True)
-class ServerStatistics:
-    """Who is in the house."""
-
-    clients: int
-    newcomers: int
-    """Beyond the house's size, being heard."""
-    refused: int
-    """Turned away so far: another user, or no room."""
-
-
 @attrs.define(eq=False)
 class ControlServer:
-    """Serves one fleet. `log` is told what goes wrong in here."""
+    """Serves one fleet; `log` receives the server's own errors."""
 
     fleet: FleetApi
     log: Log
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _clients: int = attrs.field(default=0, init=False)
+    """Served without restriction; at most `MAX_CLIENTS`."""
     _newcomers: dict[ClientSession, trio.CancelScope] = attrs.field(factory=dict, init=False)
-    _refused: int = attrs.field(default=0, init=False)
     _reserve: ReservedDescriptor = attrs.field(factory=ReservedDescriptor, init=False)
 
     async def run(
@@ -87,10 +76,10 @@ class ControlServer:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve `listener` until cancelled; whoever made it closes it.
+        """Serve `listener` until cancelled; its maker closes it.
 
-        `started()` is called when clients are being accepted. Cancelling ends every session;
-        commands that were begun are cancelled with it, so the fleet stops this one last.
+        `started()` is called when clients are being accepted. Cancelling ends every session and
+        cancels the commands that run, so the fleet stops this server last.
         """
         with self._reserve:
             await self._accept(listener, task_status)
@@ -100,7 +89,7 @@ class ControlServer:
         async with trio.open_nursery() as self._nursery:
             task_status.started()
             while True:
-                # Without free descriptors accepting fails although nobody is there to accept.
+                # Without free descriptors `accept` fails even when no client is waiting.
                 await trio.lowlevel.wait_readable(listener)
                 try:
                     connection, _ = await accepting.accept()
@@ -109,7 +98,7 @@ class ControlServer:
                         raise
                     self.log("control_accept_failed", error=str(error))
                     is_room = error.errno in _NO_DESCRIPTORS and self._reserve.spend()
-                    # Whoever came a moment ago on the reserve is about to say its line.
+                    # A client just accepted on the reserved descriptor is about to send its line.
                     is_patient = len(self._newcomers) < 2
                     if not is_room and (is_patient or not self._make_room()):
                         await trio.sleep(0.1)  # a descriptor may come free; the fleet goes on
@@ -120,7 +109,6 @@ class ControlServer:
                     continue
                 peer = peer_of(connection)
                 if peer.uid != os.geteuid():
-                    self._refused += 1
                     self.log("control_peer_refused", pid=peer.pid, uid=peer.uid)
                     connection.close()
                     continue
@@ -128,7 +116,7 @@ class ControlServer:
                 self._nursery.start_soon(self.serve, stream, peer)
 
     async def serve(self, stream: trio.abc.Stream, peer: Peer) -> None:
-        """Serve one client to its end and close it; what goes wrong stays here."""
+        """Serve one client to its end and close it; errors are logged, not raised."""
         assert self._nursery is not None
         session = ClientSession(
             fleet=self.fleet,
@@ -140,7 +128,7 @@ class ControlServer:
         )
         try:
             if session.urgent_only or self._reserve.is_spent:
-                await self._hear(session)
+                await self._serve_newcomer(session)
             else:
                 self._clients += 1
                 try:
@@ -152,23 +140,15 @@ class ControlServer:
         finally:
             self._reserve.keep()
 
-    def statistics(self) -> ServerStatistics:
-        """A frozen view, cheap."""
-        return ServerStatistics(
-            clients=self._clients, newcomers=len(self._newcomers), refused=self._refused
-        )
-
     def _make_room(self) -> bool:
-        """Hang up on the oldest newcomer that is not having a command carried out."""
+        """Close the oldest newcomer that has no command in flight; whether there was one."""
         silent = next((other for other in self._newcomers if not other.in_flight), None)
         if silent is not None:
             self._newcomers.pop(silent).cancel()
         return silent is not None
 
-    async def _hear(self, session: ClientSession) -> None:
-        """Serve one that is asked to leave when there is no room for the next."""
-        if session.urgent_only:
-            self._refused += 1
+    async def _serve_newcomer(self, session: ClientSession) -> None:
+        """Serve a client beyond the limit; `_make_room` may close it for the next one."""
         if len(self._newcomers) >= MAX_NEWCOMERS and not self._make_room():
             await trio.aclose_forcefully(session.stream)
             return

@@ -1,7 +1,7 @@
 """One client's connection: its lines, its deadlines, its calls in flight.
 
-A session costs nobody else anything: what it may hold is bounded (one line, 8 calls, one
-answer being written), and whatever goes wrong in it ends it and nothing more.
+What a session may hold is bounded: one line, 8 calls, one answer being written. An error in it
+ends this session and no other.
 """
 
 import math
@@ -21,37 +21,38 @@ from levitrio.errors import ControlError
 
 MAX_IN_FLIGHT = 8
 FRAME_TIMEOUT = 5.0
-"""Seconds from the first byte of a line to its end: whoever needs longer has stalled."""
+"""Seconds from the first byte of a line to its end; a slower client has stalled."""
 IDLE_TIMEOUT = 60.0
-"""Seconds without a line and without a call in flight; a person at `nc -U` needs some."""
+"""Seconds without a line and without a call in flight; enough for a person at `nc -U`."""
 WRITE_TIMEOUT = 5.0
-"""Seconds for one chunk of an answer: a client that does not read is dropped."""
+"""Seconds for one chunk of an answer; a client that does not read it is closed."""
 URGENT_TIMEOUT = 0.09
-"""Seconds a client has for its first line when the house is full; ours sends it at once."""
+"""Seconds for the first line of a client beyond the limit; `levi ctl` sends it at once."""
 CHUNK = 64 * 1024
 """Bytes received at once."""
 SEND_CHUNK = 256 * 1024
 """Bytes of an answer for which `WRITE_TIMEOUT` is given: more than a socket holds."""
-_LOOK = min(FRAME_TIMEOUT, IDLE_TIMEOUT, WRITE_TIMEOUT)
-"""Seconds between two looks at what is due. Nothing falls due sooner than this, so none is late."""
+_CHECK_PERIOD = min(FRAME_TIMEOUT, IDLE_TIMEOUT, WRITE_TIMEOUT)
+"""Seconds between two checks of the deadlines; no deadline is set closer than this."""
 
 CarryOut = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""Runs something that must not end with this client, and returns what it returned."""
+"""Runs work that must go on when this client disconnects, and returns its result."""
 
 
 class Log(Protocol):
-    """Where a bug in a method is told; called on the loop, must not block."""
+    """Receives errors of the control server; called on the loop, must not block."""
 
-    def __call__(self, event: str, **details: object) -> None: ...
+    def __call__(self, event: str, **details: object) -> None:
+        """Log one event."""
 
 
 class Disconnected(Exception):
-    """The client is gone, has stalled, or does not read: nothing more can be said to it."""
+    """The client has left, stalled, or does not read; nothing more is sent to it."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class ClientSession:
-    """Serves one stream. `run` returns when it is over, and has closed the stream."""
+    """Serves one client; `run` closes the stream when it ends."""
 
     fleet: FleetApi
     stream: trio.abc.Stream
@@ -59,14 +60,14 @@ class ClientSession:
     carry_out: CarryOut
     log: Log
     urgent_only: bool = False
-    """The house is full: one line, and only stop, halt or shutdown."""
+    """Accepted beyond the connection limit: one line, and only stop, halt or shutdown."""
     connection: RpcConnection = attrs.field(factory=RpcConnection)
     in_flight: int = attrs.field(default=0, init=False)
     _write_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _heard_by: float = attrs.field(default=math.inf, init=False)
-    """When the client must have said something; infinite while it is not waited for."""
-    _read_by: float = attrs.field(default=math.inf, init=False)
-    """When the client must have read a chunk; infinite while none is being written."""
+    _line_deadline: float = attrs.field(default=math.inf, init=False)
+    """When the client must have sent its line; infinite while no line is waited for."""
+    _write_deadline: float = attrs.field(default=math.inf, init=False)
+    """When the client must have read the chunk being sent; infinite while none is."""
     _line_began: float | None = attrs.field(default=None, init=False)
     _hung_up: bool = attrs.field(default=False, init=False)
     _subscribed: bool = attrs.field(default=False, init=False)
@@ -76,8 +77,8 @@ class ClientSession:
     async def run(self) -> None:
         """Serve until the client leaves, stalls or breaks the framing.
 
-        Calls in flight are answered when the client only closed its sending side. Cancelling
-        ends the session at once; what a method already began goes on without it.
+        A client that closes only its sending side still gets the answers of its calls in flight.
+        Cancelling ends the session at once; commands that were begun go on.
         """
         try:
             async with trio.open_nursery() as outer:
@@ -101,7 +102,7 @@ class ClientSession:
                 if frame.closes or self.urgent_only:
                     return
                 if self.connection.has_partial_frame:
-                    # More lines are here already: others first, for they may be a thousand.
+                    # A thousand lines may have come at once: let other tasks run in between.
                     await trio.lowlevel.checkpoint()
                 continue
             if not self.connection.has_partial_frame:
@@ -110,8 +111,8 @@ class ClientSession:
                 self._line_began = trio.current_time()
             data = await self._receive()
             if not data:
-                # Half-closed, or gone: calls in flight are answered all the same. A follower is
-                # let go, because only its open side says that somebody still listens.
+                # Half-closed, or gone: calls in flight are still answered. A follower is ended,
+                # because only its open sending side shows that it still reads.
                 self._hung_up = True
                 if self._following is not None:
                     self._following.cancel()
@@ -125,31 +126,32 @@ class ClientSession:
             await self._send(responses.encode_error(None, *_FULL))
             raise Disconnected
         if self._line_began is None:
-            self._heard_by = trio.current_time() + IDLE_TIMEOUT
+            self._line_deadline = trio.current_time() + IDLE_TIMEOUT
         else:
-            self._heard_by = self._line_began + FRAME_TIMEOUT
+            self._line_deadline = self._line_began + FRAME_TIMEOUT
         data = await self.stream.receive_some(CHUNK)
-        self._heard_by = math.inf
+        self._line_deadline = math.inf
         return bytes(data)
 
     async def _keep_time(self) -> None:
-        """End the session when the client is late, for a line or in reading an answer.
+        """End the session when the client is late, with a line or in reading an answer.
 
-        One task a connection, because a cancel scope for each wait is 8 us, twice a request.
+        One task per connection, because a cancel scope for each wait costs 8 us, twice a request.
         """
         while True:
             now = trio.current_time()
-            if min(self._heard_by, self._read_by) <= now:
-                # What came in this very pass is taken first: the loop was late, not the client.
+            if min(self._line_deadline, self._write_deadline) <= now:
+                # If the loop was late, the line may be here by now: let the reading task run.
                 await trio.lowlevel.checkpoint()
-                if self._heard_by <= now and self.in_flight and self._line_began is None:
-                    self._heard_by = now + IDLE_TIMEOUT  # it waits for its calls
-                if min(self._heard_by, self._read_by) <= now:
+                if self._line_deadline <= now and self.in_flight and self._line_began is None:
+                    self._line_deadline = now + IDLE_TIMEOUT  # the client waits for its calls
+                if min(self._line_deadline, self._write_deadline) <= now:
                     raise Disconnected
-            await trio.sleep_until(min(self._heard_by, self._read_by, now + _LOOK))
+            due = min(self._line_deadline, self._write_deadline, now + _CHECK_PERIOD)
+            await trio.sleep_until(due)
 
     async def _take(self, frame: Frame, nursery: trio.Nursery) -> None:
-        """Answer now, or start what answers later; a client may have 8 of those."""
+        """Answer now, or start a task that answers; a client may have 8 of those."""
         if self.urgent_only and not _is_urgent(frame):
             await self._refuse(frame, *_FULL)
         elif not frame.is_batch and _answers_at_once(frame.items[0]):
@@ -172,7 +174,7 @@ class ClientSession:
             self.in_flight -= 1
 
     async def _answer(self, frame: Frame) -> None:
-        """Items of a batch run one after another, in their order."""
+        """Answer the items of a batch one after another, in their order."""
         found = [await self._answer_item(item) for item in frame.items]
         await self._send_answers(frame, found)
 
@@ -203,7 +205,7 @@ class ClientSession:
                 )
         except ControlError as error:
             answer = responses.encode_error(item.id, error.code, error.message, error_data(error))
-        except Exception as error:  # noqa: BLE001  a bug in one method must not cost the fleet
+        except Exception as error:  # noqa: BLE001  a bug in one method must not end the fleet
             self.log(
                 "control_method_failed",
                 method=item.method,
@@ -233,7 +235,7 @@ class ClientSession:
         return value if method.finish is None else await method.finish(request, value)
 
     def _subscribe(self, request: Request) -> object:
-        """The events so far, and the mark from which this connection follows."""
+        """Answer with the events so far; later ones follow once the answer is sent."""
         if self._subscribed:
             raise ControlError(error_codes.BUSY, "this connection follows already")
         self._subscribed = True
@@ -242,7 +244,7 @@ class ClientSession:
         return attrs.asdict(batch)
 
     async def _follow(self, since: int) -> None:
-        """Send each event once. A slow reader lags, and is told what it lost; nobody waits."""
+        """Send each event once; a slow reader gets `events.missed` for those it lost."""
         while not self._hung_up:
             with trio.CancelScope() as self._following:
                 await self.fleet.wait_event(since)
@@ -265,14 +267,14 @@ class ClientSession:
             await self._write_lock.acquire()
         try:
             for start in range(0, len(data), SEND_CHUNK):
-                self._read_by = trio.current_time() + WRITE_TIMEOUT
+                self._write_deadline = trio.current_time() + WRITE_TIMEOUT
                 await self.stream.send_all(data[start : start + SEND_CHUNK])
         finally:
-            self._read_by = math.inf
+            self._write_deadline = math.inf
             self._write_lock.release()
 
 
-_FULL = (error_codes.BUSY, "too many clients; stop, halt and shutdown are still heard")
+_FULL = (error_codes.BUSY, "too many clients; stop, halt and shutdown are still accepted")
 
 
 def _is_urgent(frame: Frame) -> bool:

@@ -1,7 +1,7 @@
-"""Taking a fleet's socket: the lock first, and only then the path.
+"""Claims a fleet's control socket: first the lock file, then the socket path.
 
-Whoever holds the lock file's flock owns the socket path. So a stale socket of a killed run is
-replaced, a live one is never touched, and twenty starts at once leave exactly one.
+The process that holds the lock file's flock owns the socket path. So the stale socket of a killed
+run is replaced, a live one is never touched, and of twenty simultaneous starts one succeeds.
 """
 
 import fcntl
@@ -16,19 +16,20 @@ from levitrio.control import paths
 from levitrio.errors import FleetLocked, UsageError
 
 BACKLOG = 128
-"""Clients that may knock while the loop is busy; the kernel's own default limit is higher."""
+"""Clients that may wait to be accepted while the loop is busy; below the kernel's own limit."""
 
 
 @contextmanager
 def claim_socket(path: str, *, fleet: str) -> Iterator[socket.socket]:
     """Hold the fleet's lock, with a listening socket at `path`; both end with the block.
 
-    The lock file stays: removing it would let two processes hold "the" lock. Clients that
-    connect before anybody serves the socket wait in its backlog.
+    The lock file is never removed: a process that still waits for the removed file and one that
+    makes a new file would both hold a lock. Clients that connect before the socket is served
+    wait in its backlog.
 
     Raises:
-        FleetLocked: another process holds the lock; nothing of it was touched.
-        UsageError: the path is too long, or its directory cannot be trusted.
+        FleetLocked: Another process holds the lock; its socket is left alone.
+        UsageError: The path is too long, or its directory cannot be trusted.
     """
     paths.check_length(path)
     directory = Path(path).parent
@@ -53,7 +54,7 @@ def claim_socket(path: str, *, fleet: str) -> Iterator[socket.socket]:
 
 
 def _make_directory(directory: Path) -> None:
-    """Every missing directory closed to others, whatever the umask says."""
+    """Make missing directories with mode 0700, whatever the umask."""
     if not directory.exists():
         _make_directory(directory.parent)
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -82,7 +83,7 @@ def _lock(path: str, fleet: str) -> int:
 
 
 def _bind(path: str) -> socket.socket:
-    """Only with the lock held: what lies at `path` now is nobody's."""
+    """Bind and listen; called with the lock held, so a socket at `path` is a stale one."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:
@@ -91,7 +92,7 @@ def _bind(path: str) -> socket.socket:
             Path(path).unlink()
         except FileNotFoundError:
             pass
-        previous = os.umask(0o177)  # the socket is never open to others, not for a moment
+        previous = os.umask(0o177)  # the socket is never open to others, not even before a chmod
         try:
             listener.bind(path)
         finally:
@@ -107,7 +108,7 @@ def _bind(path: str) -> socket.socket:
 
 
 def _unlink_if_same(path: str, ours: os.stat_result) -> None:
-    """Leave alone what somebody else put in our place."""
+    """Remove the socket, unless another process has replaced it."""
     try:
         found = os.lstat(path)
         if (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino):

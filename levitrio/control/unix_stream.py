@@ -1,7 +1,7 @@
-"""A client's socket as a stream that spares the scheduler.
+"""A Unix socket as a trio stream that does not yield after a send.
 
-trio's own gives way to others after each send. A client that asks and waits gets its answer
-before the loop turns once more: that is a fifth of what a request costs.
+`trio.SocketStream` runs a checkpoint after each send. Without it a client that waits for its
+answer gets it one pass of the loop earlier, which saves a fifth of a request's cost.
 """
 
 import socket
@@ -14,10 +14,10 @@ _CHUNK = 64 * 1024
 
 @attrs.define(eq=False)
 class LocalStream(trio.abc.Stream):
-    """A connected Unix socket, its owner from now on.
+    """Owns a connected Unix socket.
 
-    Receiving always gives way to others. Sending does only where it must wait, so whoever sends
-    much without receiving has to give way by itself.
+    Receiving always runs a checkpoint. Sending runs one only when it has to wait, so a caller
+    that sends much without receiving has to run its own.
     """
 
     _socket: socket.socket
@@ -26,9 +26,13 @@ class LocalStream(trio.abc.Stream):
         self._socket.setblocking(False)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What is there, at least a byte; empty when the other side has ended its own.
+        """Receive at least one byte; empty when the peer has closed its sending side.
 
-        Cancelled, it has taken nothing.
+        Cancelled, it has received nothing.
+
+        Raises:
+            trio.BrokenResourceError: The connection is broken.
+            trio.ClosedResourceError: This stream was closed.
         """
         while True:
             await trio.lowlevel.wait_readable(self._open())
@@ -40,7 +44,12 @@ class LocalStream(trio.abc.Stream):
                 raise trio.BrokenResourceError(str(error)) from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send everything. Cancelled, a part of it may have been sent."""
+        """Send everything. Cancelled, it may have sent a part.
+
+        Raises:
+            trio.BrokenResourceError: The connection is broken.
+            trio.ClosedResourceError: This stream was closed.
+        """
         rest = memoryview(data)
         while rest:
             try:
@@ -51,11 +60,11 @@ class LocalStream(trio.abc.Stream):
                 raise trio.BrokenResourceError(str(error)) from error
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Until the kernel would take a byte."""
+        """Wait until the kernel would accept a byte."""
         await trio.lowlevel.wait_writable(self._open())
 
     async def aclose(self) -> None:
-        """Hang up; whoever waits in here gets ClosedResourceError."""
+        """Close the socket; tasks that wait in this stream get ClosedResourceError."""
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()

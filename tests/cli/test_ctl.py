@@ -156,7 +156,7 @@ async def test_waiting_in_vain_is_no_success(shell: Shell, verb: str, code: int)
 def test_usage_errors_are_one_line_and_exit_2(
     shell: Shell, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """B124. No traceback; with --json the document is on standard output."""
+    """No traceback; with --json the document is on standard output."""
     monkeypatch.delenv("LEVI_SOCKET")
     found = shell.alone(line)
     assert (found.code, found.out) == (2, "")
@@ -192,7 +192,7 @@ async def test_the_fleet_is_found_by_option_before_or_after_the_command(shell: S
 
 
 async def test_history_has_tracebacks_and_no_escapes(shell: Shell) -> None:
-    """B128. What an engine's error says is shown, never executed by the terminal."""
+    """What an engine's error says is shown, never executed by the terminal."""
     found = await shell.run("ctl history sol-usdt")
     assert found.code == 0
     assert "crash: ValueError: \\x1b[2Jbad (given up)\n    Traceback:\n      a.py:1\n" in found.out
@@ -258,7 +258,7 @@ def test_the_version_is_told(shell: Shell) -> None:
 
 
 async def test_symbols_that_look_like_options_go_behind_two_dashes(shell: Shell) -> None:
-    """B124. And what no terminal should see is echoed harmlessly."""
+    """And what no terminal should see is echoed harmlessly."""
     found = await shell.run("ctl stop -- -rf")
     assert (found.code, found.err) == (2, "Error: unknown symbol RF\n")
     found = await shell.run("ctl stop \udcff\x1b[2J")
@@ -273,7 +273,7 @@ async def test_symbols_that_look_like_options_go_behind_two_dashes(shell: Shell)
     "word", ["BTC,SOL", "BTC\nSOL", "SOL*\n", "SOL{USDT}", "*USDT,*", "[", "SOL["]
 )
 async def test_names_with_signs_of_lists_and_globs_stop_nobody(shell: Shell, word: str) -> None:
-    """B137. A comma, a line break, half a glob: exit 2, one line, every engine as it was."""
+    """A comma, a line break, half a glob: exit 2, one line, every engine as it was."""
     found = await shell.run_words("ctl", "stop", word)
     assert found.code == 2
     assert found.err.count("\n") == 1
@@ -295,7 +295,7 @@ async def test_what_cannot_be_a_symbol_is_said_in_our_words(
 
 
 async def test_a_halt_is_not_refused_for_its_reason(shell: Shell) -> None:
-    """B124. Bytes that are no text, escapes: written out, and trading is halted."""
+    """Bytes that are no text, escapes: written out, and trading is halted."""
     found = await shell.run_words("ctl", "halt", "--reason", "why \udcff\x1b[2J")
     assert found.code == 0
     assert shell.fleet.commands[0][:2] == ("halt", ("why \\udcff\\x1b[2J",))

@@ -140,7 +140,7 @@ async def test_the_table_is_readable_and_harmless(
 
 
 def test_only_the_state_word_has_a_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B130. On a terminal that wants it, and the columns stay where they are."""
+    """On a terminal that wants it, and the columns stay where they are."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -196,7 +196,7 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 @pytest.mark.parametrize("columns", ["0", "garbage", "-3", "99999999", "\u0663"])
 def test_a_terminal_without_a_sensible_width(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
-    """B130. Nothing is cut then."""
+    """Nothing is cut then."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", columns)
     (line,) = terminal.table(["A"], [["x" * 300]])[1:]
@@ -204,7 +204,7 @@ def test_a_terminal_without_a_sensible_width(monkeypatch: pytest.MonkeyPatch, co
 
 
 def test_standard_streams_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B129. `>&-` in a crontab: no traceback, the exit code tells."""
+    """`>&-` in a crontab: no traceback, the exit code tells."""
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setenv("LEVI_SOCKET", "/nowhere/demo.sock")
@@ -271,7 +271,7 @@ async def test_cron_pays_for_little(place: Path) -> None:
 
 @pytest.mark.slow
 async def test_any_terminal_can_print_it(place: Path) -> None:
-    """B130. LANG=C, an ASCII encoding: escapes instead of a UnicodeEncodeError."""
+    """LANG=C, an ASCII encoding: escapes instead of a UnicodeEncodeError."""
     of = fleet(last_error="\u00e9\u4e16")
     found = await run_process(of, place, LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii")
     assert (found.returncode, found.stderr) == (0, b"")
@@ -280,7 +280,7 @@ async def test_any_terminal_can_print_it(place: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_reader_that_left_is_no_error(place: Path) -> None:
-    """B129. `| head -1`: no traceback, and no complaint when the interpreter ends."""
+    """`| head -1`: no traceback, and no complaint when the interpreter ends."""
     code = (
         "import os, sys\nread, write = os.pipe()\nos.dup2(write, 1)\n"
         "os.close(write)\nos.close(read)\n" + _RUN
@@ -291,7 +291,7 @@ async def test_a_reader_that_left_is_no_error(place: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_full_disk_is_one_line(place: Path) -> None:
-    """B129. Standard output cannot be written: exit 1, said once."""
+    """Standard output cannot be written: exit 1, said once."""
     code = "import os\nos.dup2(os.open('/dev/full', os.O_WRONLY), 1)\n" + _RUN
     found = await run_process(fleet(), place, "--json", code=code)
     assert found.returncode == 1

@@ -1,4 +1,4 @@
-"""A fleet that exists only on paper, for whoever needs one behind a control socket."""
+"""A fake fleet for tests that need one behind a control socket."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -42,7 +42,7 @@ class FakeFleet:
     mode: str = "paper"
     orders_to: str = "paper"
     followed: trio.Event = attrs.field(factory=trio.Event)
-    """Set once somebody waits for an event."""
+    """Set once a client waits for an event."""
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     def symbols(self) -> Collection[str]:
@@ -164,7 +164,7 @@ class FakeFleet:
         self.commands.append(("shutdown", (), peer))
 
     def emit(self, kind: str, text: str) -> None:
-        """Append one event and wake whoever follows."""
+        """Append one event and wake the clients that follow."""
         seq = self.dropped_events + len(self.kept_events) + 1
         self.kept_events.append({"seq": seq, "time": "t", "kind": kind, "text": text})
         self._changed.set()

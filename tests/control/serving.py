@@ -16,12 +16,12 @@ from levitrio.control.socket_claim import claim_socket
 
 @attrs.define(eq=False)
 class Recorder:
-    """Stands for the log: keeps what it was told."""
+    """A fake log that keeps its events."""
 
-    told: list[tuple[str, dict[str, object]]] = attrs.field(factory=list)
+    logged: list[tuple[str, dict[str, object]]] = attrs.field(factory=list)
 
     def __call__(self, event: str, **details: object) -> None:
-        self.told.append((event, details))
+        self.logged.append((event, details))
 
 
 @contextmanager

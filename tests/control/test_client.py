@@ -74,7 +74,7 @@ def test_named_by_path_by_name_or_by_the_environment(
 
 
 def test_without_a_fleet_it_says_what_to_type(home: Path) -> None:
-    """B125. No directory, an empty one: unreachable, with the command that helps."""
+    """No directory, an empty one: unreachable, with the command that helps."""
     with pytest.raises(FleetUnreachable, match="no fleet is running") as caught:
         find_socket()
     assert caught.value.hint == "levi run fleet.toml"
@@ -96,7 +96,7 @@ def test_a_home_that_is_no_directory_is_no_fleet(
 
 
 def test_the_only_running_fleet_is_meant(run_directory: Path) -> None:
-    """One socket is taken as it is; of several, those that nobody serves do not count."""
+    """One socket is taken as it is; of several, those that no process serves do not count."""
     with listen(run_directory / "a.sock"):
         assert find_socket() == str(run_directory / "a.sock")
         listen(run_directory / "b.sock").close()
@@ -108,7 +108,7 @@ def test_the_only_running_fleet_is_meant(run_directory: Path) -> None:
 
 
 def test_a_stale_socket_is_no_fleet(run_directory: Path) -> None:
-    """B126. What a killed run left behind."""
+    """What a killed run left behind."""
     listen(run_directory / "demo.sock").close()
     with pytest.raises(FleetUnreachable, match="no fleet answers"):
         ControlClient(find_socket())
@@ -176,7 +176,7 @@ async def test_following_until_the_fleet_ends(run_directory: Path) -> None:
 
 
 def test_a_fleet_that_hangs_is_given_up(run_directory: Path) -> None:
-    """B127. Accepted by the kernel, answered by nobody: an end within the timeout."""
+    """Accepted by the kernel but never answered: FleetUnreachable within the timeout."""
     path = run_directory / "demo.sock"
     with (
         listen(path),
@@ -187,7 +187,7 @@ def test_a_fleet_that_hangs_is_given_up(run_directory: Path) -> None:
 
 
 def fill_the_queue(path: Path) -> tuple[socket.socket, socket.socket]:
-    """A listener that has not accepted anybody yet, and the one newcomer that may wait."""
+    """A listener with a full backlog: it has accepted no client, and one waits."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(0)
@@ -212,7 +212,7 @@ def test_a_crowd_at_the_door_is_waited_for(run_directory: Path) -> None:
 def test_a_crowded_fleet_is_one_of_several(
     run_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It counts as running, though nobody gets in just now."""
+    """A fleet with a full backlog counts as running."""
     monkeypatch.setattr("levitrio.control.client.PROBE", 0.01)
     listener, newcomer = fill_the_queue(run_directory / "crowded.sock")
     with (
@@ -271,7 +271,7 @@ def test_a_full_fleet_is_asked_again_until_the_timeout(run_directory: Path) -> N
 def test_whatever_comes_back_is_an_answer_or_an_error(
     run_directory: Path, answer: bytes, error: type[Exception]
 ) -> None:
-    """B128. No JSON, another id, too much, half a line: one of our errors, never a traceback."""
+    """No JSON, another id, too much, half a line: one of our errors, never a traceback."""
     path = run_directory / "demo.sock"
     listener = listen(path)
 
@@ -281,7 +281,7 @@ def test_whatever_comes_back_is_an_answer_or_an_error(
             try:
                 connection.sendall(answer)
             except OSError:
-                return  # it hung up on us, as it should
+                return  # the client closed the connection, as it should
 
     thread = threading.Thread(target=serve)
     thread.start()

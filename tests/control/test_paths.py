@@ -10,7 +10,7 @@ from levitrio.errors import UsageError
 
 
 def test_the_directory_is_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B131. HOME, whatever XDG says; the passwd entry where HOME is unset or relative."""
+    """HOME, whatever XDG says; the passwd entry where HOME is unset or relative."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/elsewhere")
     monkeypatch.setenv("HOME", "/home/somebody")
     expected = "/home/somebody/.local/state/levitrio/run/demo.sock"
@@ -39,7 +39,7 @@ def test_a_path_that_is_too_long_names_the_setting() -> None:
 def test_a_directory_must_be_ours_and_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Open to others, a link, a file, somebody else's: each refused with what came."""
+    """Open to others, a link, a file, another user's: each refused with what was found."""
     place = tmp_path / "run"
     place.mkdir(mode=0o700)
     paths.check_directory(str(place))

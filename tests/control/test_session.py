@@ -42,7 +42,7 @@ class Client:
         await self.say({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
     async def hear(self) -> Any:
-        """The next message; None when the session hung up."""
+        """The next message; None when the session closed the connection."""
         while (end := self._buffer.find(b"\n")) < 0:
             data = await self.stream.receive_some()
             if not data:
@@ -116,7 +116,7 @@ async def test_a_bug_in_a_method_costs_one_answer(autojump_clock: object) -> Non
         error = (await end.hear())["error"]
         assert error["code"] == error_codes.INTERNAL_ERROR
         assert "secret" not in error["message"]
-        assert "secret text" in str(end.log.told)
+        assert "secret text" in str(end.log.logged)
         await end.ask("ping")
         assert "result" in await end.hear()
 
@@ -141,7 +141,7 @@ async def test_a_batch_is_answered_as_one(autojump_clock: object) -> None:
 
 
 async def test_a_ninth_call_in_flight_is_refused(autojump_clock: object) -> None:
-    """Eight are carried out, under equal ids as well; the ninth is told that it is busy."""
+    """Eight are carried out, under equal ids as well; the ninth is refused as busy."""
     async with client(FakeFleet({"BTCUSDT": "running"}, slow=3)) as end:
         for _ in range(MAX_IN_FLIGHT + 1):
             await end.ask("restart", "same", all=True)
@@ -194,7 +194,7 @@ async def test_silence_counts_from_the_last_answer(autojump_clock: object) -> No
 
 
 async def test_a_late_loop_is_not_a_late_client(mock_clock: trio.testing.MockClock) -> None:
-    """What was said in time is heard, though the loop came to look only after it was due."""
+    """A line that came in time is answered, though the loop checks only after the deadline."""
     ours, theirs = socket.socketpair()
     with ours:
         session = ClientSession(
@@ -231,7 +231,7 @@ async def test_a_half_closed_client_still_gets_its_answers(autojump_clock: objec
 
 
 async def test_a_client_that_vanishes_does_not_undo_its_command(autojump_clock: object) -> None:
-    """What was begun is carried out; only nobody hears of it."""
+    """A command that was begun is carried out, though no client gets its answer."""
     async with client(FakeFleet({"BTCUSDT": "running"}, slow=3)) as end:
         await end.ask("stop", all=True)
         await trio.testing.wait_all_tasks_blocked()
@@ -244,7 +244,7 @@ async def test_a_client_that_vanishes_does_not_undo_its_command(autojump_clock: 
 async def test_a_client_that_does_not_read_is_dropped_in_5_seconds(
     begun: float, autojump_clock: object
 ) -> None:
-    """A stalled write ends the session; what it waited for is nobody else's trouble."""
+    """A stalled write ends this session and no other."""
 
     class Stalled(trio.abc.SendStream):
         async def send_all(self, data: object) -> None:
@@ -305,7 +305,7 @@ async def test_following_gives_every_event_once(autojump_clock: object) -> None:
 
 
 async def test_a_slow_follower_is_told_what_it_missed(autojump_clock: object) -> None:
-    """The log is bounded and waits for nobody."""
+    """The log is bounded and does not wait for a slow reader."""
     async with client() as end:
         await end.ask("events.subscribe", follow=True)
         await end.hear()

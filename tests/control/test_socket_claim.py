@@ -34,7 +34,7 @@ def mode(path: Path) -> int:
 
 
 def test_the_socket_is_ours_alone_whatever_the_umask(place: Path) -> None:
-    """B131. 0600 in 0700 directories that are made on the way, and the umask is given back."""
+    """0600 in 0700 directories that are made on the way, and the umask is given back."""
     deep = place.parent / "a" / "b" / "demo.sock"
     previous = os.umask(0)
     try:
@@ -66,7 +66,7 @@ def test_a_second_claim_is_refused_and_harms_nothing(place: Path) -> None:
 
 @pytest.mark.slow
 def test_what_a_killed_process_left_is_replaced(place: Path) -> None:
-    """B126. `kill -9` leaves a socket and a lock file; the next start takes both over."""
+    """`kill -9` leaves a socket and a lock file; the next start takes both over."""
     command = [sys.executable, "-c", _HOLD, str(place)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -80,7 +80,7 @@ def test_what_a_killed_process_left_is_replaced(place: Path) -> None:
 
 
 def test_only_what_is_ours_is_unlinked(place: Path) -> None:
-    """Somebody replaced the socket: theirs stays. Somebody removed it: fine."""
+    """A socket that another process put in place of ours stays; a removed one is no error."""
     with claim_socket(str(place), fleet="demo"):
         place.unlink()
         place.write_text("theirs")
@@ -91,7 +91,7 @@ def test_only_what_is_ours_is_unlinked(place: Path) -> None:
 
 
 def test_what_is_no_socket_is_not_replaced(place: Path) -> None:
-    """A file at the path is somebody's mistake, and not ours to delete."""
+    """A regular file at the path is refused and left alone."""
     place.write_text("precious")
     with pytest.raises(UsageError, match="something else"), claim_socket(str(place), fleet="demo"):
         pass
