@@ -1,4 +1,4 @@
-"""The application: which path leads where."""
+"""The Starlette application: routes, error handlers and the access check."""
 
 import trio
 from starlette.applications import Starlette
@@ -24,8 +24,10 @@ def make_application(
     """The ASGI application of one fleet; needs no lifespan.
 
     Args:
-        live: somebody else runs it.
-        commands: runs what was begun to its end, whatever becomes of the request.
+        fleet: What the endpoints read and command.
+        access: Allowed hosts, origins and the token.
+        live: Feeds `GET /events`; the caller runs it.
+        commands: Runs commands to their end, even if their request is cancelled.
     """
     calls = Endpoints(fleet=fleet, nursery=commands)
     routes = [
@@ -57,12 +59,12 @@ def make_application(
     guard = SecurityMiddleware(application=application, access=access, report=fleet.report)
 
     async def refuse_bug(request: Request, error: Exception) -> Response:
-        # Told before the answer: whoever has that may leave, and its request ends with it.
-        guard.tell_bug(request.scope, error)
+        # Reported before the answer: a client that has it may close, which ends the request.
+        guard.report_bug(request.scope, error)
         return problem(500, "a bug in the fleet; its log says more", "levi ctl events")
 
     application.add_exception_handler(Exception, refuse_bug)
-    # What is nearly the right path is not the path: no redirect, which would drop a token.
+    # No redirect for a missing or extra slash: clients drop the token when they follow it.
     application.router.redirect_slashes = False
     return guard
 

@@ -1,9 +1,9 @@
-"""Who may ask for what: hosts, origins and the token. Pure.
+"""Access control of the HTTP server: Host, Origin and bearer token.
 
-The page listens on this machine only, and a browser on this machine also runs other people's
-pages. So a request must name us as its host (a rebound name does not), must not come from
-another origin, and must carry the token to change anything; a cookie is never looked at,
-because a browser would add it by itself.
+The server listens on this machine only, but browsers on this machine also run foreign pages. So a
+request must name this server in its Host header (a rebound DNS name does not), must not come from
+another origin, and needs the token to change anything. Cookies are ignored, because a browser
+adds them by itself.
 """
 
 import hmac
@@ -18,10 +18,10 @@ import attrs
 from levitrio.errors import UsageError
 
 Headers = Iterable[tuple[bytes, bytes]]
-"""As ASGI gives them: names in lower case."""
+"""Headers as ASGI gives them: names in lower case."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""They change nothing; everything else needs the token, whether there is such a call or not."""
+"""Methods that change nothing; every other needs the token, even on an unknown path."""
 
 _TOKEN = re.compile(r"[!-~]{16,512}\Z")
 _PLACEHOLDER = re.compile(r"change.?me|placeholder|secret.?token|x{8,}", re.IGNORECASE)
@@ -29,7 +29,7 @@ _PLACEHOLDER = re.compile(r"change.?me|placeholder|secret.?token|x{8,}", re.IGNO
 
 @attrs.frozen(kw_only=True)
 class AccessDenied:
-    """Why a request goes no further."""
+    """A refused request: HTTP status, reason and hint."""
 
     status: int
     error: str
@@ -38,15 +38,18 @@ class AccessDenied:
 
 @attrs.frozen(kw_only=True)
 class AccessPolicy:
-    """The rules of one server."""
+    """The access rules of one server."""
 
     hosts: frozenset[bytes]
-    """What a Host header may say: name or address with the port, in lower case."""
+    """Allowed Host headers: name or address with the port, in lower case."""
     token: str | None = attrs.field(default=None, repr=False)
-    """None: nothing can be changed."""
+    """None: every changing request is refused."""
 
     def judge(self, method: str, headers: Headers) -> AccessDenied | None:
-        """None: let it pass. The token is looked at before anybody learns what exists."""
+        """Check a request; None allows it.
+
+        The token is checked before routing, so an answer does not reveal what exists.
+        """
         hosts, origins, authorizations = [], [], []
         for name, value in headers:
             if name == b"host":
@@ -66,7 +69,7 @@ class AccessPolicy:
 
     @property
     def origins(self) -> frozenset[bytes]:
-        """What an Origin header may say."""
+        """The allowed Origin headers."""
         return frozenset(b"http://" + host for host in self.hosts)
 
     def _judge_token(self, authorizations: list[bytes]) -> AccessDenied | None:
@@ -88,15 +91,17 @@ class AccessPolicy:
 
 
 def allowed_hosts(address: str, port: int) -> frozenset[bytes]:
-    """The Host headers that mean a server bound to a loopback address."""
+    """The Host headers of a server bound to a loopback address."""
     literal = f"[{address}]" if ":" in address else address
     return frozenset(f"{name}:{port}".encode() for name in (literal, "localhost"))
 
 
 def read_token(path: Path) -> str:
-    """The token in a file that only its owner may read.
+    """Read the token from a file that only its owner may read.
 
-    Raises UsageError that says what to type; the token itself is never in it.
+    Raises:
+        UsageError: The file cannot be read or trusted, or holds no token. The text says what to
+            type, and never holds the token.
     """
     make = f"make one: (umask 077; openssl rand -hex 32 > {path})"
     try:
@@ -107,7 +112,7 @@ def read_token(path: Path) -> str:
             if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o077:
                 mode = stat.S_IMODE(about.st_mode)
                 raise UsageError(
-                    "[http] token_file: expected a file of ours that nobody else may read "
+                    "[http] token_file: expected a file of this user that no other may read "
                     f"(mode 0600), came mode {mode:04o}: {path}; chmod 600 repairs it"
                 )
             content = file.read(4096)
@@ -123,5 +128,5 @@ def read_token(path: Path) -> str:
 
 
 def _open(path: str, flags: int) -> int:
-    # A pipe without a writer must not hold up the start of a fleet.
+    # O_NONBLOCK: opening a pipe without a writer would block the start of the fleet.
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

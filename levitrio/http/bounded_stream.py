@@ -1,9 +1,8 @@
-"""One TCP connection under hypercorn, made safe for a fleet.
+"""A TCP connection served by hypercorn, with deadlines hypercorn does not have.
 
-hypercorn shields its sends from cancellation without a deadline, so a browser that stops
-reading could hold up the end of the fleet; it keeps a connection that its client left until
-the idle time is over; and it logs to streams of its own. All of it is put right here and in
-`server`, and nowhere else is hypercorn's inside known.
+hypercorn shields its sends from cancellation without a deadline, so a browser that stops reading
+could block the end of the fleet; it keeps a connection whose client has left until the idle
+timeout; and it logs to streams of its own. Only this module and `server` know hypercorn.
 """
 
 import sys
@@ -23,10 +22,10 @@ from starlette.types import ASGIApp
 from levitrio.http.middleware import described
 
 IDLE_TIMEOUT = 15.0
-"""Seconds without a request; a page keeps one connection busy, and opens others anew."""
+"""Seconds without a request; a page keeps one connection busy and reopens the others."""
 
 WRITE_TIMEOUT = 5.0
-"""Seconds for one chunk of an answer: who does not read is dropped."""
+"""Seconds for one chunk of an answer; a client that does not read it is closed."""
 
 CHUNK = 64 * 1024
 
@@ -34,23 +33,28 @@ MAX_HEADERS = 16 * 1024
 """Bytes of a request's head."""
 
 MAX_REQUESTS = 1_000_000
-"""On one connection: a scraper that keeps its own for months is welcome."""
+"""Requests on one connection; a scraper may keep its connection for months."""
 
 
 @attrs.define(eq=False)
 class BoundedStream:
-    """A socket stream whose sends have a deadline of their own, shielded or not."""
+    """A socket stream whose sends have a deadline, even under a shield."""
 
     stream: trio.SocketStream
     left: trio.Event = attrs.field(factory=trio.Event)
-    """Set once the client has closed its side: nobody reads an answer any more."""
+    """Set once the client has closed its side and no longer reads answers."""
 
     @property
     def socket(self) -> trio.socket.SocketType:
+        """The socket, for hypercorn."""
         return self.stream.socket
 
     async def send_all(self, data: bytes) -> None:
-        """Send all, or drop the connection: `trio.BrokenResourceError`."""
+        """Send all data.
+
+        Raises:
+            trio.BrokenResourceError: The client did not read in time; the connection is closed.
+        """
         view = memoryview(data)
         for start in range(0, len(view), CHUNK):
             with trio.move_on_after(WRITE_TIMEOUT) as scope:
@@ -60,6 +64,7 @@ class BoundedStream:
                 raise trio.BrokenResourceError(f"expected a reader within {WRITE_TIMEOUT:g} s")
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receive bytes; empty at the end, which sets `left`."""
         data = b""
         try:
             data = bytes(await self.stream.receive_some(max_bytes))
@@ -69,23 +74,25 @@ class BoundedStream:
         return data
 
     async def send_eof(self) -> None:
+        """Close the sending side."""
         await self.stream.send_eof()
 
     async def aclose(self) -> None:
+        """Close the connection."""
         await self.stream.aclose()
 
     def drop(self) -> None:
-        """Close at once, from outside: whoever waits in it gets an error."""
+        """Close at once, from any task; tasks that wait in the stream get an error."""
         self.stream.socket.close()
 
 
 def make_serve(
     application: ASGIApp, report: Callable[[str, str], None]
 ) -> Callable[[BoundedStream], Any]:
-    """How one connection is served: HTTP/1.1 until it closes, and what goes wrong is reported."""
+    """Make the function that serves one connection with HTTP/1.1 until it closes."""
 
     class EventLogger(Logger):
-        """What hypercorn has to say: bugs in the application, nothing else."""
+        """Reports bugs in the application; hypercorn's other messages are dropped."""
 
         def __init__(self, config: Config) -> None:
             super().__init__(config)

@@ -1,4 +1,4 @@
-"""The REST calls of contracts.md. Thin: the fleet decides, this says it in HTTP."""
+"""The REST endpoints: they check the request, ask the fleet, and answer in HTTP."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -28,10 +28,10 @@ from levitrio.http.middleware import problem
 VERBS: tuple[Verb, ...] = ("start", "stop", "restart", "pause", "resume", "reset")
 
 MAX_BODY = 4096
-"""Bytes of a POST: a reason fits, a mistake does not."""
+"""Bytes of a POST body; the longest reason fits."""
 
 BODY_TIMEOUT = 5.0
-"""Seconds a client has to send it."""
+"""Seconds a client has to send the body."""
 
 HISTORY_LIMIT = 20
 
@@ -44,7 +44,7 @@ _STATUS_OF = {
 
 
 class BadRequest(Exception):
-    """The request itself is wrong; `status` says how."""
+    """A request that is itself wrong; `status` is the HTTP status of the answer."""
 
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
@@ -53,39 +53,46 @@ class BadRequest(Exception):
 
 @attrs.define(eq=False, kw_only=True)
 class Endpoints:
-    """The endpoints. `nursery` outlives every request: what was begun is not cut short."""
+    """The endpoints of one fleet; commands run in `nursery`, which outlives their requests."""
 
     fleet: WebFleetApi
     nursery: trio.Nursery
 
-    # Looking
+    # Reading
 
     async def status(self, _: Request) -> Response:
+        """GET /engines/status."""
         return _json(await self.fleet.status(None))
 
     async def engine(self, request: Request) -> Response:
+        """GET /engines/status/{symbol}."""
         return _json(self.fleet.row(self._symbol(request)))
 
     async def incidents(self, request: Request) -> Response:
+        """GET /engines/incidents/{symbol}."""
         symbol = self._symbol(request)
         found = await self.fleet.history(symbol, HISTORY_LIMIT)
         history: History = {"symbol": symbol, "incidents": list(found)}
         return _json(history)
 
     async def prices(self, request: Request) -> Response:
+        """GET /engines/prices/{symbol}."""
         return _json(self.fleet.price_curve(self._symbol(request)))
 
     async def equity(self, _: Request) -> Response:
+        """GET /risk/equity."""
         return _json(self.fleet.equity_curve())
 
     async def risk(self, _: Request) -> Response:
+        """GET /risk."""
         return _json(self.fleet.risk())
 
     async def metrics(self, _: Request) -> Response:
+        """GET /metrics."""
         return Response(await self.fleet.scrape(), media_type=None, headers=_METRICS_HEADERS)
 
     async def health(self, _: Request) -> Response:
-        """The loop turns, or this would not be answered."""
+        """GET /healthz: answered at all only while the loop turns."""
         health: Health = {
             "ok": True,
             "fleet": self.fleet.name,
@@ -95,15 +102,18 @@ class Endpoints:
         return _json(health)
 
     async def ready(self, _: Request) -> Response:
+        """GET /readyz: 503 with what is missing until the fleet is up."""
         waiting = self.fleet.readiness()
         return problem(503, waiting) if waiting else JSONResponse({"ok": True})
 
     async def describe(self, _: Request) -> Response:
+        """GET /openapi.json."""
         return _json(openapi.document())
 
     # Changing
 
     async def command(self, request: Request) -> Response:
+        """POST /engines/{verb}/{symbol}."""
         verb: Verb = request.path_params["verb"]
         await _read_body(request, Params)
         symbol = self._symbol(request)
@@ -115,6 +125,7 @@ class Endpoints:
         return _answer(results[0])
 
     async def trading(self, request: Request) -> Response:
+        """POST /risk/halt and /risk/unhalt."""
         what: Literal["halt", "unhalt"] = request.path_params["what"]
         if what == "halt":
             params = await _read_body(request, HaltParams)
@@ -127,12 +138,12 @@ class Endpoints:
 
     async def _change(self, request: Request, what: str, work: Callable[[], Awaitable[Any]]) -> Any:
         client = request.client
-        came_from = f"{client.host}:{client.port}" if client else "somewhere"
-        self.fleet.report("http_command", f"{what}, asked from {came_from}")
+        address = f"{client.host}:{client.port}" if client else "an unknown address"
+        self.fleet.report("http_command", f"{what}, requested from {address}")
         return await carry_out(self.nursery, work)
 
     def _symbol(self, request: Request) -> str:
-        """The one engine that is meant, in any spelling; raises ControlError."""
+        """The engine of the path, in any spelling; raises ControlError for an unknown one."""
         text: str = request.path_params["symbol"]
         if any(sign in text for sign in "*?["):
             raise UnknownSymbol(text, ())
@@ -140,7 +151,7 @@ class Endpoints:
             return select([text], self.fleet.symbols(), all_of_them=False)[0]
         except ControlError as error:
             if error.code == error_codes.INVALID_PARAMS:
-                raise UnknownSymbol(text, ()) from None  # what can be no symbol is unknown too
+                raise UnknownSymbol(text, ()) from None  # an invalid symbol is unknown too
             raise
 
 
@@ -148,12 +159,12 @@ _METRICS_HEADERS = {"content-type": METRICS_TYPE}
 
 
 def _peer() -> Peer:
-    # TCP does not say who; whoever has the token may act as this user. Process 0 is nobody's.
+    # TCP does not identify the process. The token allows acting as this user; pid 0 means HTTP.
     return Peer(pid=0, uid=os.geteuid())
 
 
 async def _read_body(request: Request, kind: type[Params]) -> Params:
-    """The body as typed params; nothing at all is fine."""
+    """The body as typed params; an empty body means none. Raises BadRequest."""
     content_type = request.headers.get("content-type", "application/json")
     body = b""
     try:
@@ -164,7 +175,7 @@ async def _read_body(request: Request, kind: type[Params]) -> Params:
                     if len(body) > MAX_BODY:
                         raise BadRequest(413, f"expected at most {MAX_BODY} bytes")
     except ClientDisconnect:
-        raise BadRequest(400, "expected the whole body, came a part of it") from None
+        raise BadRequest(400, "expected the whole body, got a part of it") from None
     if scope.cancelled_caught:
         raise BadRequest(408, f"expected the body within {BODY_TIMEOUT:g} s")
     if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -195,12 +206,12 @@ def _answer(result: CommandResult) -> Response:
 
 
 async def refuse_control(_: Request, error: Exception) -> Response:
-    """A ControlError as HTTP."""
+    """The HTTP answer for a ControlError."""
     assert isinstance(error, ControlError)
     return problem(_STATUS_OF.get(error.code, 500), printable(error.message, 500), error.hint)
 
 
 async def refuse_request(_: Request, error: Exception) -> Response:
-    """A BadRequest as HTTP."""
+    """The HTTP answer for a BadRequest."""
     assert isinstance(error, BadRequest)
     return problem(error.status, str(error))

@@ -1,4 +1,4 @@
-"""What the page and the REST calls ask of a fleet, beyond what the control socket asks."""
+"""The protocol of a running fleet for the page and the REST calls; extends `FleetApi`."""
 
 from typing import Protocol
 
@@ -8,25 +8,25 @@ from levitrio.control.status_document import EngineStatus
 
 
 class WebFleetApi(FleetApi, Protocol):
-    """A running fleet as seen from a browser. The composition root implements it."""
+    """A running fleet, as the HTTP server calls it; `app` implements it."""
 
     def row(self, symbol: str) -> EngineStatus:
-        """One engine's part of the status document, as it is now. The symbol is known."""
+        """One engine's row of the status document, as it is now; the symbol is known."""
 
     async def scrape(self) -> bytes:
-        """Prometheus text. Raises ControlError where it cannot be rendered."""
+        """Prometheus text; raises ControlError where the renderer is not installed."""
 
     def equity_curve(self) -> EquityCurve:
-        """`time` (market ms), `equity`, `drawdown`: lists of one length, oldest first."""
+        """Equity and drawdown since the fleet started."""
 
     def price_curve(self, symbol: str) -> PriceCurve:
-        """`time`, `price`: lists of one length; `fills` of this run, to be drawn on them."""
+        """The recent price of a symbol, with the fills of this run."""
 
     def lateness(self) -> LoopLateness:
-        """`looks` at how late the loop woke so far, and at how many it was `over_10_ms`."""
+        """How late the loop woke so far."""
 
     def readiness(self) -> str:
-        """Empty when the fleet is up; else what it still waits for, in words."""
+        """Empty when the fleet is up; else the part it still waits for."""
 
     def report(self, kind: str, text: str) -> None:
-        """One line of the event log."""
+        """Add one event to the event log."""

@@ -1,8 +1,8 @@
-"""What moves on the page: one picture of the fleet, sent to each page as what changed for it.
+"""Live updates of the page: snapshots of the fleet, sent to each reader as the rows that changed.
 
-A picture is taken twice a second while somebody looks. Each row remembers in which picture it
-last changed, so a reader that was slow for ten pictures gets each changed row once, as it is
-now, and is told how many pictures it did not see. Nothing is queued for anybody.
+While there are readers, the rows are read twice a second; each reading is a picture. Each row
+remembers the picture in which it last changed, so a reader that was slow for ten pictures gets
+each changed row once, as it is now, and the number of pictures it missed. No reader has a queue.
 """
 
 import os
@@ -15,19 +15,19 @@ from levitrio.control.status_document import EngineStatus
 from levitrio.http.fleet_interface import WebFleetApi
 
 PERIOD = 0.5
-"""Seconds between two pictures: nobody reads numbers that change faster."""
+"""Seconds between two pictures; people cannot read numbers that change faster."""
 
 EVENTS = 200
-"""Lines of the event log in one message; who lags further is told how many are gone."""
+"""Events in one message; a reader further behind gets the number of missed ones."""
 
 SLICE = 8
-"""Rows read and compared between two checkpoints: half a millisecond."""
+"""Rows read and compared between two checkpoints; they take half a millisecond."""
 
 SHARE = 0.1
-"""Of the time, at most, goes into pictures; a thousand engines on a slow machine get fewer."""
+"""Largest share of the time spent on pictures; with many engines they come more rarely."""
 
 PERIOD_MAX = 0.9
-"""Seconds: whatever crashed is on the page within one."""
+"""Seconds; so a crash is on the page within one second."""
 
 COLUMNS = (
     "symbol",
@@ -46,7 +46,7 @@ COLUMNS = (
     "data_age",
     "last_error",
 )
-"""What a row of the page is made of, in this order: names are not sent with each of them."""
+"""Members of a row in the order they are sent, without their names; main.js has the same."""
 
 _COARSE = frozenset({"next_restart_in", "uptime_seconds", "data_age"})
 """Shown as whole seconds: a tenth of a second would change every row in every picture."""
@@ -56,34 +56,34 @@ ERROR_SHOWN = 160
 
 @attrs.define(eq=False)
 class Cursor:
-    """How far one reader has come."""
+    """The newest event and picture that one reader has."""
 
     since: int
-    """Newest line of the event log it has."""
+    """`seq` of the newest event it has."""
     picture: int = 0
-    """Newest picture it has; 0: none."""
+    """Number of the newest picture it has; 0: none."""
 
 
 @attrs.define(eq=False)
 class LiveUpdates:
-    """Takes pictures while it has readers. `run` in a nursery; `open` and `close` a reader."""
+    """Takes pictures while it has readers; `run` it in a nursery, `open` and `close` readers."""
 
     fleet: WebFleetApi
     readers: int = 0
     _number: int = 0
-    """Of the newest picture."""
+    """Number of the newest picture."""
     _head: bytes = b"{}"
     _rows: dict[str, tuple[bytes, int]] = attrs.field(factory=dict)
-    """Symbol -> its row as JSON, and the picture in which it last changed."""
+    """By symbol: its row as JSON, and the picture in which it last changed."""
     _gone: dict[str, int] = attrs.field(factory=dict)
-    """Symbols no longer in the fleet -> the picture in which they went."""
+    """By symbol that left the fleet: the picture in which it left."""
     _newest: tuple[int, bytes] = (-1, b"")
-    """The message for those who have the picture before; nearly everybody does."""
+    """Message for readers that have the picture before; shared, because nearly all do."""
     _taken: trio.Event = attrs.field(factory=trio.Event)
     _wanted: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self) -> None:
-        """Take pictures until cancelled, at most twice a second; none while nobody looks."""
+        """Take pictures until cancelled, at most twice a second; none without readers."""
         while True:
             if not self.readers:
                 self._wanted = trio.Event()
@@ -96,11 +96,11 @@ class LiveUpdates:
             await trio.sleep_until(begun + min(PERIOD_MAX, max(PERIOD, took / SHARE)))
 
     async def take_picture(self) -> None:
-        """Look at the fleet, and note which rows are not what they were."""
+        """Read every row and note which have changed."""
         number = self._number + 1
         known = self.fleet.symbols()
         for index, symbol in enumerate(tuple(known), start=1):
-            if symbol in known:  # it may have been retired meanwhile
+            if symbol in known:  # a reload may have removed it meanwhile
                 now, before = encode(shown(self.fleet.row(symbol))), self._rows.get(symbol)
                 if before is None or before[0] != now:
                     self._rows[symbol] = (now, number)
@@ -116,27 +116,27 @@ class LiveUpdates:
         await trio.lowlevel.checkpoint()
 
     def open(self, since: int) -> Cursor:
-        """A new reader that has the event log up to `since`. Pair it with `close`."""
+        """Add a reader that has the event log up to `since`; pair it with `close`."""
         self.readers += 1
         self._wanted.set()
         return Cursor(since)
 
     def close(self) -> None:
-        """One reader less."""
+        """Remove a reader."""
         self.readers -= 1
 
     async def wait_message(self, cursor: Cursor) -> bytes:
-        """The next message for this reader: waits for a picture it does not have."""
+        """Wait for a picture this reader does not have; returns its next message."""
         await trio.lowlevel.checkpoint()
         while self._number <= cursor.picture or not self._number:
             await self._taken.wait()
         return self.message(cursor)
 
     def message(self, cursor: Cursor) -> bytes:
-        """What changed since the cursor, which moves on: server-sent events as bytes.
+        """Server-sent events with what changed since the cursor; moves the cursor on.
 
-        First `status` (head of the status document, changed rows, symbols that are gone, and how
-        many pictures were skipped), then `events` when there are new lines.
+        First `status` (head of the status document, changed rows, removed symbols, number of
+        skipped pictures), then `events` if there are new ones.
         """
         picture, cursor.picture = cursor.picture, self._number
         if picture == self._number - 1 and self._newest[0] == self._number:
@@ -161,7 +161,7 @@ class LiveUpdates:
         batch = self.fleet.events(cursor.since, EVENTS)
         missed = batch.missed
         if len(batch.events) == EVENTS:
-            # Lagging: the newest ones, because the end of the story is what a person wants.
+            # This reader lags: send the newest events, which a person wants to see.
             since = cursor.since
             batch = self.fleet.events(None, EVENTS)
             missed = max(missed, int(batch.events[0]["seq"]) - since - 1)
@@ -173,19 +173,19 @@ class LiveUpdates:
 
 
 def event_id(seq: int) -> bytes:
-    """What a browser hands back when it connects again; numbers begin anew in each process."""
+    """The id a browser sends when it reconnects; with the pid, as `seq` restarts per process."""
     return b"%d-%d" % (os.getpid(), seq)
 
 
 def since_of(text: str) -> int | None:
-    """The number in an id of this process; None for any other text."""
+    """The event number in an id of this process; None for any other text."""
     process, _, seq = text.partition("-")
     is_ours = process == str(os.getpid()) and seq.isascii() and seq.isdigit() and len(seq) < 16
     return int(seq) if is_ours else None
 
 
 def shown(row: EngineStatus) -> list[object]:
-    """A row of the status document as the page's table has it."""
+    """A row of the status document as the values of `COLUMNS`."""
     found: list[object] = []
     for name in COLUMNS:
         value = row.get(name)

@@ -1,4 +1,4 @@
-"""Around the whole application: who gets in, what every answer carries, who is told."""
+"""Middleware: access check, security headers, and reports of refusals and bugs."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from levitrio.http.auth import AccessDenied, AccessPolicy
 
 SECURITY_HEADERS = {
-    # Style attributes, which plotly sets, can run nothing; style elements stay refused.
+    # Style attributes, which plotly sets, cannot run code; style elements stay refused.
     "content-security-policy": (
         "default-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
         "object-src 'none'; base-uri 'none'; "
@@ -27,25 +27,25 @@ SECURITY_HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 
-_TOLD = "levitrio.bug_told"
+_REPORTED = "levitrio.bug_reported"
 
-TOLD_EVERY = 10.0
-"""Seconds between two lines about refused requests: a hostile page must not fill the log."""
+REPORT_EVERY = 10.0
+"""Seconds between two events about refused requests; a hostile page must not fill the log."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class SecurityMiddleware:
-    """An ASGI application around another one."""
+    """An ASGI application that guards another one."""
 
     application: ASGIApp
     access: AccessPolicy
     report: Callable[[str, str], None]
-    """kind and text of a line of the event log."""
+    """Adds an event, given its kind and text."""
     _refused: int = 0
-    _told_at: float = -TOLD_EVERY
+    _reported_at: float = -REPORT_EVERY
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; anything but HTTP is turned away."""
+        """Serve one request; WebSockets are refused."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -63,26 +63,26 @@ class SecurityMiddleware:
         if refusal is None:
             try:
                 await self.application(scope, receive, send_guarded)
-            except Exception as error:  # noqa: BLE001  the answer is sent, or cannot be any more
-                self.tell_bug(scope, error)
+            except Exception as error:  # noqa: BLE001  the answer was sent, or can no longer be
+                self.report_bug(scope, error)
             return
-        self._tell(refusal, scope)
+        self._report_refusal(refusal, scope)
         headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else None
         await problem(refusal.status, refusal.error, refusal.hint, headers)(
             scope, receive, send_guarded
         )
 
-    def tell_bug(self, scope: Scope, error: Exception) -> None:
-        """One line about a bug of ours, once for each request."""
-        if not scope.get(_TOLD):
-            scope[_TOLD] = True
+    def report_bug(self, scope: Scope, error: Exception) -> None:
+        """Report an exception of the application, once per request."""
+        if not scope.get(_REPORTED):
+            scope[_REPORTED] = True
             self.report("http_failed", described(error))
 
-    def _tell(self, refusal: AccessDenied, scope: Scope) -> None:
+    def _report_refusal(self, refusal: AccessDenied, scope: Scope) -> None:
         self._refused += 1
         now = trio.current_time()
-        if now - self._told_at >= TOLD_EVERY:
-            self._told_at = now
+        if now - self._reported_at >= REPORT_EVERY:
+            self._reported_at = now
             method = scope["method"] if str(scope["method"]).isalpha() else "?"
             self.report(
                 "http_refused",
@@ -91,7 +91,7 @@ class SecurityMiddleware:
 
 
 def described(error: BaseException | None) -> str:
-    """What went wrong and where, in one line; empty without an error."""
+    """Type, text and place of an error in one line; empty without an error."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if error is None:
@@ -108,6 +108,14 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **more: object,
 ) -> JSONResponse:
-    """An answer that says no: `ok` false, `error`, and the next thing to do if there is one."""
+    """The JSON answer that refuses a request.
+
+    Args:
+        code: HTTP status.
+        error: The reason.
+        hint: What the client may do; left out when empty.
+        headers: More headers of the answer.
+        **more: More members of the document.
+    """
     document = {"ok": False, "error": error, **({"hint": hint} if hint else {}), **more}
     return JSONResponse(document, code, headers)

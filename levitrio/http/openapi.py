@@ -1,17 +1,17 @@
-"""The OpenAPI document of the REST calls, made from the same tables that serve them."""
+"""Generates the OpenAPI document of the REST calls."""
 
 from functools import cache
 
 from levitrio.http.schemas import COMPONENTS, JsonSchema
 
 VERSION = "1"
-"""Of the interface, not of the package."""
+"""Version of the interface, not of the package."""
 
 _VERBS = {
-    "start": ("started", "Start an engine; refused when it was given up."),
+    "start": ("started", "Start an engine; refused when failed."),
     "stop": ("stopped", "Stop an engine: its orders are cancelled, its position stays."),
-    "restart": ("restarted", "A new incarnation; refused when it was given up."),
-    "pause": ("paused", "Let an engine read data and open nothing new."),
+    "restart": ("restarted", "Start a new incarnation; refused when failed."),
+    "pause": ("paused", "The engine keeps reading data and opens nothing new."),
     "resume": ("resumed", "Undo a pause."),
     "reset": ("reset", "Forget an engine's crashes and start it."),
 }
@@ -19,21 +19,24 @@ _TRADING = {
     "halt": ("HaltParams", "No new order leaves until `unhalt`, also after a restart."),
     "unhalt": ("NoParams", "Trade again."),
 }
-_LOOKING = {
+_READING = {
     "/engines/status": ("Status", "The whole fleet."),
     "/risk": ("Risk", "Trading state, limits and their use."),
     "/risk/equity": ("EquityCurve", "Equity and drawdown since the fleet started."),
     "/healthz": ("Health", "The process lives and its loop turns."),
     "/readyz": ("Ready", "Every part of the fleet is up."),
 }
-_LOOKING_AT_ONE = {
+_READING_ONE = {
     "/engines/status/{symbol}": ("Engine", "One engine."),
     "/engines/incidents/{symbol}": ("Incidents", "Its incidents, newest first."),
     "/engines/prices/{symbol}": ("PriceCurve", "Its recent price, and the fills of this run."),
 }
 _OTHER = {
     "/metrics": ("text/plain", "Prometheus text."),
-    "/events": ("text/event-stream", "What happens, at most twice a second; never ends."),
+    "/events": (
+        "text/event-stream",
+        "Status and events as they change, at most twice a second; never ends.",
+    ),
     "/charts/plotly.js": (
         "text/javascript",
         "The script of the installed plotly, or an empty one.",
@@ -44,11 +47,11 @@ _OTHER = {
 
 @cache
 def document() -> JsonSchema:
-    """Plain data, OpenAPI 3.1."""
+    """The OpenAPI 3.1 document, as plain data."""
     paths: JsonSchema = {}
-    for path, (schema, summary) in _LOOKING.items():
+    for path, (schema, summary) in _READING.items():
         paths[path] = {"get": _get(summary, schema, *(("503",) if path == "/readyz" else ()))}
-    for path, (schema, summary) in _LOOKING_AT_ONE.items():
+    for path, (schema, summary) in _READING_ONE.items():
         more = ("404", "409") if path.startswith("/engines/incidents") else ("404",)
         paths[path] = {"parameters": [_SYMBOL], "get": _get(summary, schema, *more)}
     for verb, (done, summary) in _VERBS.items():
@@ -94,15 +97,15 @@ _SYMBOL = {
 }
 
 _MEANING = {
-    "400": "The body is not what it should be.",
-    "401": "No token, or not the right one.",
-    "403": "A foreign Host or Origin; or this fleet cannot be changed by HTTP.",
+    "400": "The body is invalid.",
+    "401": "The token is missing or wrong.",
+    "403": "A foreign Host or Origin, or a fleet without a token.",
     "404": "No such engine.",
-    "408": "The body did not come in time.",
+    "408": "The body did not arrive in time.",
     "409": "Refused in this state.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
-    "503": "Not now.",
+    "503": "Not available now.",
 }
 
 

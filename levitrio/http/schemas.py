@@ -37,7 +37,7 @@ class Problem(TypedDict):
 
 
 _NAMED = {"Engine": EngineStatus}
-"""Types that other schemas refer to by name; the rest is written out where it stands."""
+"""Types that other schemas refer to by name; all others are written out in place."""
 
 
 def schema_of(kind: inspect.Type, *, by_name: bool = True) -> JsonSchema:

@@ -1,7 +1,7 @@
-"""The HTTP server's shell: one socket on this machine, bounded connections, nothing escapes.
+"""The HTTP server: listens on this machine only, with a limit on connections.
 
-Whatever goes wrong in here costs the page and nothing else: the fleet trades on, the event log
-says what happened, and the server begins anew after a pause.
+A failure here never reaches the fleet: it is reported in the event log, and the server starts
+again after a pause.
 """
 
 import errno
@@ -21,21 +21,22 @@ from levitrio.http.live_updates import LiveUpdates
 from levitrio.http.middleware import described
 
 MAX_CONNECTIONS = 96
-"""A browser opens six for each page; descriptors must be left for journal and control socket."""
+"""A browser opens six per page; the journal and the control socket need descriptors too."""
 
 PAUSE_FIRST, PAUSE_MAX = 1.0, 60.0
-"""Seconds before serving anew after a failure."""
+"""Seconds before serving again after a failure; doubled after each."""
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 def listen(bind: str) -> socket.socket:
-    """A listening socket for `host:port` of fleet.toml; whoever asked closes it.
+    """Open a listening socket for `host:port` of fleet.toml; the caller closes it.
 
-    Raises UsageError when the address cannot be had.
+    Raises:
+        UsageError: The address cannot be bound.
     """
     host, _, port = bind.rpartition(":")
-    # Never by name: what localhost means is in a file that others may have written.
+    # Never resolved by name: /etc/hosts could map localhost to another address.
     host = "127.0.0.1" if host == "localhost" else host.strip("[]")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -52,14 +53,14 @@ def listen(bind: str) -> socket.socket:
 
 
 def access_to(listener: socket.socket, token: str | None) -> AccessPolicy:
-    """Who may ask what of a server on this socket."""
+    """The access rules of a server on this socket."""
     address, port = listener.getsockname()[:2]
     return AccessPolicy(hosts=allowed_hosts(address, port), token=token)
 
 
 @attrs.define(eq=False, kw_only=True)
 class WebServer:
-    """Serves one fleet."""
+    """Serves the page and the REST calls of one fleet."""
 
     fleet: WebFleetApi
     access: AccessPolicy
@@ -71,14 +72,14 @@ class WebServer:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until cancelled; whoever made the listener closes it.
+        """Serve until cancelled; the maker of the listener closes it.
 
-        Cancelling drops every connection at once, readers that stalled included.
+        Cancelling closes every connection at once, also those whose client has stalled.
         """
         pause = PAUSE_FIRST
-        # Commands are in the outer nursery: a failure of the page does not cut them short.
+        # Commands run in the outer nursery, so a failure of the page does not cancel them.
         async with trio.open_nursery() as commands:
-            task_status.started()  # the listener listens: who connects is served soon
+            task_status.started()  # the listener listens: a client that connects is served soon
             while True:
                 begun = trio.current_time()
                 try:
@@ -112,7 +113,7 @@ class WebServer:
         except OSError as error:
             if error.errno not in _NO_DESCRIPTORS and error.errno != errno.ECONNABORTED:
                 raise
-            await trio.sleep(0.1)  # a descriptor may come free; the fleet goes on
+            await trio.sleep(0.1)  # a descriptor may become free
             return None
         if len(self._streams) >= MAX_CONNECTIONS:
             connection.close()
@@ -133,7 +134,7 @@ class WebServer:
             stream.drop()
 
     async def _until_left(self, serve: Any, stream: BoundedStream) -> None:
-        """Until the client leaves or this is cancelled, which closes the socket under a send."""
+        """Serve until the client leaves; cancelling closes the socket under a shielded send."""
         async with trio.open_nursery() as nursery:
 
             @nursery.start_soon
@@ -154,7 +155,7 @@ class WebServer:
 
 
 def _only_bugs(error: BaseException) -> Exception:
-    """What came out, when it is bugs alone; else raises: a cancellation or Ctrl-C goes its way."""
+    """The bugs in an error; raises the rest, a cancellation or Ctrl-C, when there is any."""
     if isinstance(error, BaseExceptionGroup):
         bugs, rest = error.split(Exception)
         if rest is not None:

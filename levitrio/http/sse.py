@@ -1,4 +1,4 @@
-"""GET /events: server-sent events, at most two messages a second to each page."""
+"""GET /events: server-sent events, at most two messages a second for each page."""
 
 import attrs
 import trio
@@ -10,23 +10,23 @@ from levitrio.http.live_updates import LiveUpdates, since_of
 from levitrio.http.middleware import problem
 
 MAX_READERS = 32
-"""Pages at the same time; a browser holds one for each tab."""
+"""Streams at the same time; a browser has one for each tab."""
 
-STORY = 100
-"""Lines of the event log a new page begins with."""
+BACKLOG = 100
+"""Events a new page starts with."""
 
 RETRY_MS = 1000
-"""How long a browser waits before it connects again."""
+"""Milliseconds a browser waits before it reconnects."""
 
 
 @attrs.define(eq=False)
 class EventStream:
-    """The endpoint."""
+    """The endpoint of `GET /events`."""
 
     live: LiveUpdates
 
     async def __call__(self, request: Request) -> Response:
-        """The answer that never ends, or 503 when too many are open."""
+        """An answer that never ends, or 503 when too many are open."""
         if self.live.readers >= MAX_READERS:
             return problem(503, f"expected at most {MAX_READERS} pages", "close one")
         since = since_of(request.headers.get("last-event-id", ""))
@@ -34,7 +34,7 @@ class EventStream:
 
 
 class _Following(Response):
-    """Ends when the browser goes, or when the server is cancelled; leaves nothing behind."""
+    """Streams until the browser disconnects or the server is cancelled."""
 
     def __init__(self, live: LiveUpdates, since: int | None) -> None:
         super().__init__(media_type="text/event-stream")
@@ -61,12 +61,12 @@ class _Following(Response):
         since = self._since
         if since is None:
             newest = self._live.fleet.events(None, 1).next_since
-            since = max(0, newest - STORY)
+            since = max(0, newest - BACKLOG)
         cursor = self._live.open(since)
         try:
             await send(_part(b"retry: %d\n\n" % RETRY_MS))
             while True:
-                # A slow reader holds this up, and nothing else; what it then gets is the newest.
+                # A slow reader delays only itself; its next message has the newest state.
                 await send(_part(await self._live.wait_message(cursor)))
         finally:
             self._live.close()

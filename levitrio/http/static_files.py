@@ -1,4 +1,4 @@
-"""The files of the page: our own, read once, and plotly's script out of the installed package."""
+"""Serves the files of the page, and plotly's script from the installed package."""
 
 import gzip
 import hashlib
@@ -27,7 +27,7 @@ TYPES = {
     "format.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-"""Everything that is served; a name is looked up here and never on the disk."""
+"""Content type of each file; a requested name is looked up here, never on the disk."""
 
 
 @cache
@@ -37,7 +37,7 @@ def _read(name: str) -> tuple[bytes, str]:
 
 
 async def page(request: Request) -> Response:
-    """One of our own files; a browser that has it already gets no body."""
+    """GET /page/{name}; 304 without a body for a browser that has the file."""
     name = request.path_params.get("name", "index.html")
     if name not in TYPES:
         return problem(404, "no such file")
@@ -50,9 +50,9 @@ async def page(request: Request) -> Response:
 
 @cache
 def plotly_script() -> Path | None:
-    """The script inside the installed plotly; None without the extra `charts`.
+    """Path of the script in the installed plotly; None without the extra `charts`.
 
-    The package itself is not imported: that takes longer than starting the fleet.
+    plotly is not imported, because that takes longer than starting the fleet.
     """
     spec = find_spec("plotly")
     if spec is None or spec.origin is None:
@@ -63,13 +63,14 @@ def plotly_script() -> Path | None:
 
 @cache
 def _packed() -> bytes:
-    """The script as it is served, packed: five megabytes are too many for a phone."""
+    """The script, compressed: it has five megabytes."""
     path = plotly_script()
     if path is None:
         return gzip.compress(b"", mtime=0)
     script = path.read_bytes()
-    # Parts of it add style elements unless an element with their id is there. The page's policy
-    # refuses those elements, loudly, and they are for maps: so let the ids be there.
+    # Parts of it add style elements unless an element with their id exists. The page's policy
+    # refuses style elements with an error in the console, and these are for maps, which the page
+    # does not draw. So the served script first adds elements with those ids.
     ids = sorted({match.decode() for match in _STYLE_ID.findall(script)})
     return gzip.compress(_PLACEHOLDERS % json.dumps(ids).encode() + script, mtime=0)
 
@@ -85,9 +86,9 @@ _PLACEHOLDERS = b"""for (const id of %s) {
 
 
 async def plotly(request: Request) -> Response:
-    """plotly's script; an empty one without the extra `charts`: the page then draws with SVG."""
+    """GET /charts/plotly.js; empty without the extra `charts`, and the page draws with SVG."""
     packed = await trio.to_thread.run_sync(_packed)
-    # It changes with the package only, and a phone should fetch it once.
+    # It changes only with the package; a phone should fetch it once.
     headers = {"cache-control": "private, max-age=86400", "vary": "accept-encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["content-encoding"] = "gzip"

@@ -154,7 +154,7 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(fleet: FakeWebFleet, token: str | None = TOKEN) -> AsyncIterator[Browser]:
-    """An application around a fleet, and somebody who asks it."""
+    """An application around a fleet, and a client of it."""
     access = AccessPolicy(hosts=frozenset({HOST.encode(), b"localhost:8787"}), token=token)
     async with trio.open_nursery() as nursery:
         live = LiveUpdates(fleet)

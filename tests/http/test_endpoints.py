@@ -69,7 +69,7 @@ async def test_the_documented_answer(autojump_clock: MockClock) -> None:
     async with browsing(fleet) as browser:
         answer = await browser.ask("POST", "/engines/restart/sol-usdt", token=TOKEN)
     assert answer.json == {"ok": True, "symbol": "SOLUSDT", "status": "restarted"}
-    assert fleet.reported == [("http_command", "restart SOLUSDT, asked from 127.0.0.1:50000")]
+    assert fleet.reported == [("http_command", "restart SOLUSDT, requested from 127.0.0.1:50000")]
     assert [(verb, symbols) for verb, symbols, _ in fleet.commands] == [("restart", ("SOLUSDT",))]
 
 
@@ -184,7 +184,7 @@ async def test_a_client_that_leaves_cancels_nothing(autojump_clock: MockClock) -
 
 
 async def test_after_a_command_the_status_is_new(autojump_clock: MockClock) -> None:
-    """Nobody is shown the state from before what he just did."""
+    """The status after a command is never from before it."""
     fleet = make_fleet()
     async with browsing(fleet) as browser:
         await browser.ask("GET", "/engines/status")
@@ -195,7 +195,7 @@ async def test_after_a_command_the_status_is_new(autojump_clock: MockClock) -> N
 
 
 async def test_a_bug_is_500_and_nothing_more(autojump_clock: MockClock) -> None:
-    """The reader learns that it is one, not what is in the traceback; the server tells the log."""
+    """The client learns that it is a bug, without the traceback; the log gets it."""
     fleet = make_fleet()
     fleet.bug = RuntimeError("secret detail")
     async with browsing(fleet) as browser:

@@ -83,7 +83,7 @@ async def test_engines_come_and_go(autojump_clock: MockClock) -> None:
 
 
 async def test_events_and_how_many_were_missed(autojump_clock: MockClock) -> None:
-    """Lines come once and in order; whoever lags gets the newest and a number."""
+    """Events come once and in order; a reader that lags gets the newest and a number."""
     fleet = make_fleet()
     updates, cursor = LiveUpdates(fleet), Cursor(0)
     for number in range(3):
@@ -102,7 +102,7 @@ async def test_events_and_how_many_were_missed(autojump_clock: MockClock) -> Non
 
 
 async def test_no_pictures_without_readers(autojump_clock: MockClock) -> None:
-    """Nobody looks, nothing is read; two a second while somebody does."""
+    """Without a reader no row is read; with one, twice a second."""
     fleet = make_fleet()
     updates = LiveUpdates(fleet)
     async with trio.open_nursery() as nursery:

@@ -33,7 +33,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_params_are_those_of_the_socket() -> None:
-    """One class checks both doors, so both have the same limits."""
+    """One class validates both socket and HTTP, so both have the same limits."""
     reason = openapi.document()["components"]["schemas"][HaltParams.__name__]["properties"][
         "reason"
     ]

@@ -116,7 +116,7 @@ async def test_events_flow_and_resume() -> None:
 
 
 async def test_a_bug_costs_one_answer() -> None:
-    """It is told with its place, and the next request is served."""
+    """It is reported with its place, and the next request is served."""
     fleet = make_fleet()
     async with serving(fleet) as harness:
         fleet.bug = RuntimeError("broken inside")
@@ -154,7 +154,7 @@ async def test_a_reader_that_stalls_does_not_hold_up_the_end(
 
 
 async def test_a_reader_that_stalls_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After its deadline, and nobody else waits for it."""
+    """It is closed at its deadline, and no other client waits for it."""
     monkeypatch.setattr(bounded_stream, "WRITE_TIMEOUT", 0.2)
     fleet = make_fleet()
     fleet.name = "n" * 8_000_000

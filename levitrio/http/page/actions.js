@@ -1,8 +1,8 @@
-// What changes the fleet: asked once more, sent with the token, answered in words.
+// Commands: confirmed in a dialog, sent with the token; the answer is shown as text.
 
 import { byId, put } from "./format.js";
 
-const KEY = "levitrio-token"; // of this tab; gone when it is closed
+const KEY = "levitrio-token"; // in the session storage of this tab; gone when the tab is closed
 
 export async function send(path, body) {
   const token = sessionStorage.getItem(KEY) ?? "";
@@ -21,7 +21,7 @@ export async function send(path, body) {
   }
 }
 
-// Resolves to whether it was confirmed; asks for the token where this tab has none.
+// Asks for confirmation, and for the token if this tab has none; resolves to true or false.
 export function confirm(title, text, { danger = false } = {}) {
   const dialog = byId("ask"), token = byId("ask-token"), known = sessionStorage.getItem(KEY);
   put(byId("ask-title"), title);

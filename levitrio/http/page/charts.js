@@ -1,4 +1,4 @@
-// Curves: by plotly where the fleet has it installed, else by an SVG of our own.
+// Charts: drawn by plotly if the fleet has it installed, else as SVG.
 
 import { money, price, svg } from "./format.js";
 
@@ -17,7 +17,7 @@ export const ready = new Promise((resolve) => {
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// Text without a zone: plotly draws it as it is, so all times of the page are UTC.
+// Text without a zone: plotly draws it unchanged, so all times on the page are UTC.
 const dates = (times) => times.map((ms) => new Date(ms).toISOString().slice(0, 23));
 
 function layout(host, more) {
@@ -101,7 +101,7 @@ function wait(host) {
   host.replaceChildren(text);
 }
 
-// Panels above each other, one time axis; extremes and the newest value are written out.
+// Panels above each other with one time axis; the extremes of each are labelled.
 function drawLines(host, panels, times) {
   clear(host, "svg");
   const width = Math.max(200, host.clientWidth - 28), height = Math.max(120, host.clientHeight);
@@ -109,7 +109,7 @@ function drawLines(host, panels, times) {
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
   const [first, last] = [times[0], times[times.length - 1]];
   const x = (ms) => ((ms - first) / Math.max(1, last - first)) * (width - right);
-  const gap = panels.length > 1 ? 22 : 8; // so that labels of two panels do not meet
+  const gap = panels.length > 1 ? 22 : 8; // so that the labels of two panels do not overlap
   let top = 4;
   for (const panel of panels) {
     const tall = (height - bottom) * panel.share - gap;

@@ -1,18 +1,18 @@
-// One engine: its price with fills, what it holds, why it crashed, and what may be done to it.
+// The panel of one engine: price with fills, position, incidents, and its commands.
 
 import { confirm, send } from "./actions.js";
 import { drawPrice, ready } from "./charts.js";
 import { byId, clock, count, duration, el, price, put, quantity, signed } from "./format.js";
 
-const PERIOD = 2000; // ms; the fleet keeps a price every two seconds
+const PERIOD = 2000; // ms; the fleet records a price every two seconds
 
 const VERBS = {
-  restart: "A new incarnation begins; the position stays.",
-  stop: "Its orders are cancelled, its position stays, no data is read.",
-  start: "It is wanted running again.",
-  pause: "It reads data and opens nothing new.",
-  resume: "It may open positions again.",
-  reset: "Its crashes are forgotten and it is started.",
+  restart: "The engine starts anew as its next incarnation. Its position is kept.",
+  stop: "Its orders are cancelled, its position is kept, and it reads no more data.",
+  start: "The engine starts.",
+  pause: "The engine keeps reading data and opens no new position.",
+  resume: "The engine may open positions again.",
+  reset: "Its crashes are forgotten, and the engine starts.",
 };
 const OFFERED = {
   running: ["restart", "pause", "stop"],
@@ -31,7 +31,7 @@ export class Detail {
     byId("detail-close").onclick = () => this.dialog.close();
     this.dialog.onclose = () => this.leave();
     this.dialog.addEventListener("click", (event) => {
-      if (event.target === this.dialog) this.dialog.close(); // beside the panel
+      if (event.target === this.dialog) this.dialog.close(); // a click beside the panel
     });
   }
 
@@ -68,16 +68,16 @@ export class Detail {
         this.get(`/engines/incidents/${symbol}`),
       ]);
       await ready;
-      if (symbol !== this.symbol) return; // another one was opened meanwhile
-      if (engine) this.tell(engine);
+      if (symbol !== this.symbol) return; // the panel shows another engine by now
+      if (engine) this.show(engine);
       if (curve) drawPrice(byId("price-chart"), curve);
       if (incidents) this.list(incidents.incidents);
     } catch {
-      // The fleet is away; the head of the page says so.
+      // The fleet does not answer; the head of the page says so.
     }
   }
 
-  tell(engine) {
+  show(engine) {
     const state = byId("detail-state");
     put(state, engine.status);
     state.dataset.state = engine.status;
@@ -88,7 +88,7 @@ export class Detail {
       ["Incarnation", String(engine.incarnation)],
       ["Restarts", String(engine.restarts)],
       ["Next restart", engine.next_restart_in === null ? "–" : duration(engine.next_restart_in)],
-      ["Up", duration(engine.uptime_seconds)],
+      ["Uptime", duration(engine.uptime_seconds)],
       ["Price", price(engine.price)],
       ["Position", quantity(engine.position)],
       ["Average entry", Number(engine.average_entry) ? price(engine.average_entry) : "–"],
@@ -143,7 +143,7 @@ export class Detail {
     if (host.dataset.mark === mark && host.childElementCount) return;
     host.dataset.mark = mark;
     if (!incidents.length) {
-      host.replaceChildren(el("p", { class: "sub" }, "None. It has not crashed."));
+      host.replaceChildren(el("p", { class: "sub" }, "No incidents."));
       return;
     }
     host.replaceChildren(...incidents.map((incident) => el("details", {},

@@ -1,4 +1,4 @@
-// Numbers and times as people read them, and elements made without ever parsing HTML.
+// Formats numbers and times, and makes elements without parsing HTML.
 
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -18,7 +18,7 @@ export function svg(tag, attributes = {}) {
 
 export const byId = (id) => document.getElementById(id);
 
-// Only what changed is written: a thousand cells twice a second must not cost a layout.
+// Writes a text only if it changed: a thousand cells twice a second must not cost a layout.
 export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

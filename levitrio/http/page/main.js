@@ -1,4 +1,4 @@
-// The page: follows /events, and shows the fleet as it was at most half a second ago.
+// The page: follows /events and shows the fleet, at most half a second old.
 
 import { confirm, send } from "./actions.js";
 import { drawEquity, ready } from "./charts.js";
@@ -6,6 +6,7 @@ import { Detail } from "./detail.js";
 import { byId, bytes, clock, el, money, percent, put, signed, tone } from "./format.js";
 import { EngineTable } from "./table.js";
 
+// The members of a row in the order of COLUMNS in http/live_updates.py.
 const COLUMNS = [
   "symbol", "status", "wanted", "incarnation", "restarts", "next_restart_in", "uptime_seconds", "price",
   "position", "daily_pnl", "total_pnl", "trade_count", "ticks", "data_age", "last_error",
@@ -15,13 +16,13 @@ const INCIDENTS = new Set([
   "crashed", "failed", "stuck", "blocked", "convicted", "breaker", "journal_trouble", "snapshot_trouble",
   "trading_state", "stale", "suspended", "feed_disconnected", "feed_gap", "feed_lost", "rejected", "http_failed",
 ]);
-const QUIET = new Set(["starting", "stopping"]); // the state that follows says it
+const QUIET = new Set(["starting", "stopping"]); // the next state follows at once
 const LINES = 300;
-const SILENT = 4000; // ms without a picture: eight of them are missing
+const SILENT = 4000; // ms without an update: eight of them are missing
 
 const detail = new Detail();
 const table = new EngineTable((symbol) => detail.open(symbol));
-let heard = performance.now();
+let updatedAt = performance.now();
 let fleet = null;
 let process = 0;
 
@@ -36,7 +37,7 @@ function show(head) {
   const trading = byId("trading");
   put(trading, head.trading_state);
   trading.dataset.state = head.trading_state;
-  trading.title = head.trading_reason || "What the fleet may do";
+  trading.title = head.trading_reason || "Trading state";
   const halted = head.trading_state !== "active";
   put(byId("halt"), halted ? "Trade again" : "Halt trading");
   byId("halt").classList.toggle("danger", !halted);
@@ -81,7 +82,7 @@ function chips(head) {
   });
 }
 
-function tell({ missed, events }) {
+function addEvents({ missed, events }) {
   const feed = byId("feed"), fresh = [];
   if (missed) fresh.push(el("li", { class: "missed", "data-kind": "missed" }, `${missed} earlier lines are not shown`));
   for (const event of events) {
@@ -103,26 +104,26 @@ function tell({ missed, events }) {
 function listen() {
   const source = new EventSource("/events");
   source.addEventListener("status", (message) => {
-    heard = performance.now();
+    updatedAt = performance.now();
     const picture = JSON.parse(message.data);
     if (picture.fleet.pid !== process) {
-      process = picture.fleet.pid; // a new run of the fleet numbers its lines anew
+      process = picture.fleet.pid; // a new run of the fleet numbers its events from 1
       byId("feed").replaceChildren();
     }
     show(picture.fleet);
     table.take(picture.rows, COLUMNS, picture.gone, picture.full);
     link(true);
   });
-  source.addEventListener("events", (message) => tell(JSON.parse(message.data)));
+  source.addEventListener("events", (message) => addEvents(JSON.parse(message.data)));
   source.onerror = () => {
     link(false);
-    // A browser gives up for good when the answer is no stream, as from a proxy without a fleet.
+    // A browser stops reconnecting when the answer is no event stream, as from a proxy whose fleet is down.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   };
 }
 
 function link(alive) {
-  const node = byId("link"), text = alive ? "connected" : "no connection, trying again";
+  const node = byId("link"), text = alive ? "connected" : "no connection, retrying";
   put(node, text);
   node.dataset.alive = String(alive);
   document.body.classList.toggle("away", !alive);
@@ -134,7 +135,7 @@ async function curve() {
     await ready;
     if (answer.ok) drawEquity(byId("equity-chart"), await answer.json());
   } catch {
-    // The fleet is away; the head of the page says so.
+    // The fleet does not answer; the head of the page says so.
   }
 }
 
@@ -151,12 +152,12 @@ byId("halt").addEventListener("click", async () => {
   const halted = fleet && fleet.trading_state !== "active";
   const text = halted
     ? "Engines may send orders again."
-    : "No new order leaves, open ones are cancelled, positions stay. It lasts until somebody undoes it.";
+    : "No new order is sent, open orders are cancelled, positions are kept. The halt lasts until an operator ends it.";
   if (!(await confirm(halted ? "Trade again?" : "Halt trading?", text, { danger: !halted }))) return;
-  const { ok, text: said } = await send(`/risk/${halted ? "unhalt" : "halt"}`, halted ? {} : { reason: "from the page" });
+  const { ok, text: answer } = await send(`/risk/${halted ? "unhalt" : "halt"}`, halted ? {} : { reason: "from the page" });
   if (!ok) {
     byId("notice").hidden = false;
-    put(byId("notice"), said);
+    put(byId("notice"), answer);
   }
 });
 document.addEventListener("keydown", (event) => {
@@ -173,7 +174,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", curve);
 addEventListener("resize", () => requestAnimationFrame(curve));
 setInterval(() => table.trail(), 1000);
 setInterval(curve, 4000);
-setInterval(() => performance.now() - heard > SILENT && link(false), 1000);
+setInterval(() => performance.now() - updatedAt > SILENT && link(false), 1000);
 
 listen();
 curve();

@@ -1,10 +1,10 @@
-// The engines: sorted, filtered, and only the rows in sight are in the document.
+// The table of engines: sorted and filtered; only visible rows are in the DOM.
 
 import { sparkline } from "./charts.js";
 import { byId, count, duration, el, price, put, quantity, signed, svg, tone } from "./format.js";
 
 const ROW = 38; // pixels, as in style.css
-const BEYOND = 8; // rows kept above and below what is in sight
+const BEYOND = 8; // rows drawn above and below the visible ones
 const TRAIL = 60; // prices in a sparkline
 
 const TROUBLE = ["failed", "stuck", "crashed", "stopping", "starting", "paused", "stopped", "running"];
@@ -22,7 +22,7 @@ const COLUMNS = [
   ["ticks", "Ticks", "num least", (e) => e.ticks, true],
   ["data_age", "Data age", "num least", (e) => e.data_age ?? 1e9, true],
   ["restarts", "Restarts", "num less", (e) => e.restarts, true],
-  ["uptime_seconds", "Up", "num least", (e) => e.uptime_seconds, true],
+  ["uptime_seconds", "Uptime", "num least", (e) => e.uptime_seconds, true],
   ["last_error", "Last error", "error-cell least", (e) => e.last_error ?? "", true],
 ];
 
@@ -73,7 +73,7 @@ export class EngineTable {
     this.arrange();
   }
 
-  // Once a second: a trail of prices for each engine, kept here and nowhere else.
+  // Called once a second: keeps the recent prices of each engine, in this page only.
   trail() {
     for (const engine of this.engines.values()) {
       if (engine.price === null) continue;
@@ -118,8 +118,8 @@ export class EngineTable {
 
   draw() {
     const first = Math.max(0, Math.floor(this.scroll.scrollTop / ROW) - BEYOND);
-    const room = Math.ceil((this.scroll.clientHeight || 600) / ROW) + 2 * BEYOND;
-    const slice = this.visible.slice(first, first + room);
+    const size = Math.ceil((this.scroll.clientHeight || 600) / ROW) + 2 * BEYOND;
+    const slice = this.visible.slice(first, first + size);
     while (this.pool.length < slice.length) this.pool.push(this.make());
     const wanted = [this.above, ...this.pool.slice(0, slice.length).map((row) => row.node), this.below];
     if (this.body.children.length !== wanted.length) this.body.replaceChildren(...wanted);
@@ -179,7 +179,7 @@ export class EngineTable {
     if (cell.className !== now) cell.className = now;
   }
 
-  // Up and down through the engines, Enter opens: a button does that by itself.
+  // Arrow keys move between engines; Enter on the button opens one without code here.
   key(event) {
     const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const row = event.target.closest?.("tr[data-symbol]");
