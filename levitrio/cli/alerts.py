@@ -1,4 +1,4 @@
-"""`levi alerts test FLEET.toml`: does a message arrive?"""
+"""`levi alerts test FLEET.toml`: sends a test message to every address."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +12,14 @@ from levitrio.errors import UsageError
 from levitrio.records.alerts.apprise_sender import make_sends
 from levitrio.records.alerts.channel import Message, attempt
 
-TEXT = "This is how an alert arrives."
+TEXT = "This is a test of the alerts of this fleet."
 
 
 def register(app: typer.Typer) -> None:
     """Add `alerts` and its commands."""
-    alerts = typer.Typer(help="Messages to people, as [alerts] says.", rich_markup_mode=None)
+    alerts = typer.Typer(
+        help="Messages to people, as configured in [alerts].", rich_markup_mode=None
+    )
     alerts.callback()(lambda: None)
     alerts.command("test", epilog=epilog("alerts test"))(test)
     app.add_typer(alerts, name="alerts")
@@ -33,7 +35,7 @@ def test(
     message = Message(title=f"levitrio {config.fleet.name}: test", body=TEXT)
     refused = 0
     for number, send in enumerate(make_sends(config.alerts.urls), start=1):
-        # The address itself may hold a token.
+        # Only its number is shown, because the address may hold a token.
         if problem := attempt(send, message):
             refused += 1
             terminal.complain(f"address number {number}: {problem}")

@@ -1,7 +1,7 @@
-"""The Typer application: one row per room of commands, and one way to end with an error.
+"""The Typer application of `levi`: its commands, and how a failed one ends.
 
-A room is imported only when its command is asked for, or when help must list them all: `levi
-ctl stop` should not wait for the imports of `levi run`.
+The module of a command is imported only when that command runs, or when help lists them all:
+`levi ctl stop` does not wait for the imports of `levi run`.
 """
 
 import os
@@ -18,7 +18,7 @@ from levitrio.errors import LevitrioError, UsageError
 
 _FLEETS = "levitrio.cli.fleet_commands"
 
-ROOMS = {
+COMMAND_MODULES = {
     "run": _FLEETS,
     "check": _FLEETS,
     "init": _FLEETS,
@@ -31,11 +31,11 @@ ROOMS = {
     "journal": "levitrio.cli.journal",
     "alerts": "levitrio.cli.alerts",
 }
-"""Command -> module with `register(app)`, in the order in which help lists them."""
+"""Command: its module, which has `register(app)`. In the order in which help lists them."""
 
 
 def run_command_line(words: Sequence[str]) -> int:
-    """Run what was typed; returns the exit code, and no error leaves but Ctrl-C's."""
+    """Run a command line; returns the exit code. Raises nothing but KeyboardInterrupt."""
     as_json = "--json" in words
     if list(words) in ([], ["ctl"]):
         words = [*words, "--help"]
@@ -54,23 +54,23 @@ def run_command_line(words: Sequence[str]) -> int:
 
 
 def build_app(words: Sequence[str] = ()) -> typer.Typer:
-    """The application with the rooms that `words` need; with all of them when that is unclear."""
+    """The application with the commands that `words` need, or with all when that is unclear."""
     app = typer.Typer(
         help="A fleet of trading engines that never stops trading because one of them did.",
         pretty_exceptions_enable=False,
         epilog=epilog(""),
-        rich_markup_mode=None,  # plain text in every terminal and mail, and 60 ms less
+        rich_markup_mode=None,  # plain text in every terminal and mail; Rich also takes 60 ms
     )
     app.callback()(_options)
-    wanted = words[0] if words and words[0] in ROOMS else None
-    for module in dict.fromkeys(ROOMS.values()):
-        if wanted is None or ROOMS[wanted] == module:
+    wanted = words[0] if words and words[0] in COMMAND_MODULES else None
+    for module in dict.fromkeys(COMMAND_MODULES.values()):
+        if wanted is None or COMMAND_MODULES[wanted] == module:
             import_module(module).register(app)
     return app
 
 
 def _completed() -> list[str]:
-    """The words of the line that a shell wants completed, if that is why we were called."""
+    """The words of the line to complete, when a shell calls for completion; else empty."""
     if "_LEVI_COMPLETE" not in os.environ:
         return []
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
@@ -78,7 +78,7 @@ def _completed() -> list[str]:
 
 
 def package_version() -> str:
-    """The installed version; a checkout that was never installed has none."""
+    """The installed version; `0+unknown` for a checkout that is not installed."""
     try:
         return version("levitrio")
     except PackageNotFoundError:
@@ -99,7 +99,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """What may stand before a command."""
+    """The options before a command."""
 
 
 def _complain(error: typer.TyperException, *, as_json: bool, is_status: bool) -> int:

@@ -1,4 +1,4 @@
-"""`levi check FLEET.toml`: every mistake at once, and nothing started."""
+"""`levi check FLEET.toml`: lists every mistake, starts nothing."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from levitrio.errors import ConfigError
 
 
 def check(path: Path, *, check_strategy: CheckStrategy | None = None) -> int:
-    """Print what is wrong with a fleet.toml, or that nothing is.
+    """Print every problem of a fleet.toml, or a summary of a valid one.
 
     Returns:
         The exit code: 0 when `levi run` would accept the file, 2 otherwise.
@@ -30,7 +30,7 @@ def check(path: Path, *, check_strategy: CheckStrategy | None = None) -> int:
 
 
 def summary(config: FleetConfig) -> str:
-    """What the fleet is, in one line."""
+    """The fleet in one line: name, engines, market data, orders."""
     count = len(config.engines)
     return (
         f"fleet {config.fleet.name}, {count} {'engine' if count == 1 else 'engines'}, "

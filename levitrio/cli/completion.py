@@ -1,7 +1,7 @@
-"""Tab completion: what the words of a command line may be. Asks the running fleet, silently.
+"""Tab completion for the shell: symbols of the running fleet, fleets, strategies.
 
-A shell waits for this at each press of a key, so nothing here may be slow, loud or wrong: where
-no fleet answers in time there is nothing to offer.
+The shell waits for it at each press of Tab, so it prints nothing and gives up quickly: without
+an answer in time it offers nothing.
 """
 
 from pathlib import Path
@@ -13,11 +13,11 @@ from levitrio.control.protocol import printable
 from levitrio.errors import LevitrioError
 
 PATIENCE = 0.5
-"""Seconds a fleet has; a person who presses Tab does not wait for longer."""
+"""Seconds to wait for the fleet; a person who presses Tab waits no longer."""
 
 
 def symbols(context: typer.Context, incomplete: str) -> list[str]:
-    """The live symbols that begin so, as people write them; those named already are left out."""
+    """The symbols of the fleet that begin with `incomplete`, without those already named."""
     named = {_normal(word) for word in context.params.get("symbols") or ()}
     begin = _normal(incomplete)
     rests = [
@@ -25,7 +25,7 @@ def symbols(context: typer.Context, incomplete: str) -> list[str]:
         for symbol in _live(context)
         if symbol.startswith(begin) and symbol not in named
     ]
-    # A shell takes only what begins with the very letters that were typed.
+    # A shell accepts only completions that begin with exactly the typed letters.
     return [incomplete + (rest.lower() if incomplete.islower() else rest) for rest in rests]
 
 

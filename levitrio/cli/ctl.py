@@ -1,4 +1,4 @@
-"""`levi ctl`: what an operator types from a second shell. Thin: the fleet decides."""
+"""`levi ctl`: the commands that an operator sends to a running fleet."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ FleetName = Annotated[
     typer.Option(
         "--fleet",
         metavar="NAME",
-        help="Which fleet, when several run.",
+        help="The fleet, when several run.",
         autocompletion=completion.fleets,
     ),
 ]
@@ -54,13 +54,13 @@ Symbols = Annotated[
     ),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Every engine.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Return when they are as wanted.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Return when the engines are as wanted.")]
 
 _VERBS = {
     "start": "Start engines; refused when failed (see reset).",
     "stop": "Stop engines: their orders are cancelled, positions kept.",
     "restart": "Give engines a new incarnation; refused when failed (see reset).",
-    "pause": "Let engines read data and open nothing new.",
+    "pause": "Let engines keep reading data and open nothing new.",
     "resume": "Undo a pause.",
     "reset": "Forget the crashes of failed engines and start them.",
 }
@@ -68,7 +68,7 @@ _VERBS = {
 
 @attrs.frozen
 class Target:
-    """Which fleet was meant, as far as was said before the command."""
+    """The fleet named by options before the command."""
 
     socket: str | None
     fleet: str | None
@@ -107,8 +107,8 @@ def _choose(context: typer.Context, socket: Socket = None, fleet: FleetName = No
 def _connect(
     context: typer.Context, socket: str | None, fleet: str | None, timeout: float = TIMEOUT
 ) -> ControlClient:
-    said: Target = context.obj
-    return ControlClient(find_socket(socket or said.socket, fleet or said.fleet), timeout)
+    target: Target = context.obj
+    return ControlClient(find_socket(socket or target.socket, fleet or target.fleet), timeout)
 
 
 def status(
@@ -116,21 +116,21 @@ def status(
     symbols: Symbols = None,
     as_json: Json = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Again each second, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Repeat each second, until Ctrl-C.")
     ] = False,
     timeout: Timeout = None,
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
     """Show the engines; exit code 3 when one is not as wanted."""
-    said: Target = context.obj
+    target: Target = context.obj
     return run_status(
         symbols or (),
         as_json=as_json,
         watch=watch,
         timeout=TIMEOUT if timeout is None else timeout,
-        socket_path=socket or said.socket,
-        fleet=fleet or said.fleet,
+        socket_path=socket or target.socket,
+        fleet=fleet or target.fleet,
     )
 
 
@@ -158,7 +158,9 @@ def _make(verb: str) -> Callable[..., int]:
 
 def reload(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would change.")
+    ] = False,
     flatten: Annotated[
         bool, typer.Option("--flatten", help="Close positions of removed engines.")
     ] = False,
@@ -199,16 +201,16 @@ def history(
 
 def events(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Continue until Ctrl-C.")] = False,
     since: Annotated[
         int | None,
-        typer.Option("--since", min=0, metavar="SEQ", help="Only what came after this event."),
+        typer.Option("--since", min=0, metavar="SEQ", help="Only events after this one."),
     ] = None,
     as_json: Json = False,
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
-    """Show what happened; with --follow --json, one event a line."""
+    """Show the event log; with --follow --json, one event per line."""
     with _connect(context, socket, fleet) as client:
         batch = client.call("events.subscribe", {"since": since, "follow": follow})
         if not follow:
@@ -217,14 +219,14 @@ def events(
         for method, params in client.notifications():
             missed = method == "events.missed"
             _print_events(params if missed else {"events": [params]}, as_json=as_json)
-    terminal.complain("the fleet hung up")
+    terminal.complain("the fleet closed the connection")
     return exit_codes.UNREACHABLE
 
 
 def logs(
     context: typer.Context,
     symbols: Symbols = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Continue until Ctrl-C.")] = False,
     lines: Annotated[
         int, typer.Option("-n", "--lines", min=0, max=100_000, metavar="N", help="How many.")
     ] = 20,
@@ -232,7 +234,7 @@ def logs(
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
-    """Show the last lines of engines' logs. Without a symbol, the fleet's; -f survives midnight."""
+    """Show the last lines of engines' logs. Without a symbol, those of the fleet."""
     expect_symbols(symbols or ())
     with _connect(context, socket, fleet) as client:
         answer = client.call("status", {"symbols": symbols or []})
@@ -264,7 +266,7 @@ def halt(
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
-    """Cancel all orders, let no new one out. Survives a restart, ends with unhalt."""
+    """Cancel all orders and send no new ones. Survives a restart, ends with unhalt."""
     with _connect(context, socket, fleet) as client:
         return _show(client.call("halt", {"reason": terminal.neutral(reason)}), as_json=as_json)
 
@@ -272,7 +274,7 @@ def halt(
 def unhalt(
     context: typer.Context, as_json: Json = False, socket: Socket = None, fleet: FleetName = None
 ) -> int:
-    """Let orders out again."""
+    """End a halt: orders are sent again."""
     with _connect(context, socket, fleet) as client:
         return _show(client.call("unhalt"), as_json=as_json)
 
@@ -309,7 +311,7 @@ def shutdown(
             min=0.0,
             max=3600.0,
             metavar="S",
-            help="Seconds engines have to stop; without it what fleet.toml says.",
+            help="Seconds engines have to stop; default: the value in fleet.toml.",
             callback=finite,
         ),
     ] = None,
@@ -324,22 +326,24 @@ def shutdown(
 
 def top(
     context: typer.Context,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Look; change nothing.")] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Show only; change nothing.")
+    ] = False,
     socket: Socket = None,
     fleet: FleetName = None,
 ) -> int:
-    """Watch the fleet live, and act (extra [tui]). Keys are shown at the bottom."""
+    """Watch the fleet live and send commands (extra [tui]). Keys are shown at the bottom."""
     from levitrio.cli.top.command import run_top
 
-    said: Target = context.obj
-    return run_top(socket or said.socket, fleet or said.fleet, read_only=read_only)
+    target: Target = context.obj
+    return run_top(socket or target.socket, fleet or target.fleet, read_only=read_only)
 
 
 def _expect_engines(verb: str, symbols: list[str] | None, *, everything: bool) -> None:
     expect_symbols(symbols or ())
     if everything == bool(symbols):
-        came = "both" if everything else "neither"
-        raise UsageError(f"{verb}: expected symbols (or globs) or --all, got {came}")
+        given = "both" if everything else "neither"
+        raise UsageError(f"{verb}: expected symbols (or globs) or --all, got {given}")
 
 
 def _print_events(batch: Mapping[str, Any], *, as_json: bool) -> None:
@@ -362,7 +366,7 @@ def _show(
 
 
 def _conclude(result: Mapping[str, Any], *, as_json: bool, verb: str) -> int:
-    """Tell what became of each engine; the exit code says whether all obeyed in time."""
+    """Print the result of each engine; returns the exit code."""
     late = result["not_as_wanted"]
     if as_json:
         terminal.write(json.dumps(result))

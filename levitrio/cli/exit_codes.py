@@ -1,4 +1,4 @@
-"""How a `levi ctl` command ends: its exit code, and its error as text or as JSON."""
+"""Exit codes of `levi`, and how an error is printed: as text or as JSON."""
 
 import json
 
@@ -22,7 +22,7 @@ _USAGE_CODES = {
 
 
 def exit_code(error: LevitrioError) -> int:
-    """The exit code of contracts.md for an error."""
+    """The exit code for an error."""
     if isinstance(error, FleetUnreachable):
         return UNREACHABLE
     if isinstance(error, UsageError):
@@ -33,16 +33,20 @@ def exit_code(error: LevitrioError) -> int:
 
 
 def _lines(error: LevitrioError) -> list[str]:
-    """One, but for what a fleet says of a whole file."""
+    """The lines of an error; a refused reload has several, one for each mistake in the file."""
     return str(error).split("\n") if isinstance(error, ControlError) else [str(error)]
 
 
 def report(error: LevitrioError, *, as_json: bool, is_status: bool = False) -> int:
-    """Tell the error where the caller looks for it, and return the exit code."""
+    """Print an error, as JSON on standard output or as text on standard error.
+
+    Returns:
+        The exit code.
+    """
     hint = getattr(error, "hint", "")
     code = exit_code(error)
     if not as_json:
-        # What is wrong with a fleet.toml is told at once, each on a line of its own.
+        # Every mistake in a fleet.toml is shown at once, each on its own line.
         *texts, last = error.problems if isinstance(error, ConfigError) else _lines(error)
         for text in texts:
             terminal.complain(text)
@@ -50,7 +54,7 @@ def report(error: LevitrioError, *, as_json: bool, is_status: bool = False) -> i
         return code
     document: dict[str, object]
     if is_status:
-        reachable = isinstance(error, ControlError)  # it was the fleet that said no
+        reachable = isinstance(error, ControlError)  # the fleet itself refused
         document = {"schema": 1, "reachable": reachable, "error": str(error)}
         if hint:
             document["hint"] = hint

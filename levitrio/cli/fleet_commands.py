@@ -1,4 +1,4 @@
-"""The commands around fleet.toml: run, check, init, strategies, and the simulator alone."""
+"""The commands run, check, init, strategies, record and simulator."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,8 @@ FleetFile = Annotated[
 
 
 class LogFormat(StrEnum):
+    """What `levi run` writes on the terminal."""
+
     HUMAN = "human"
     JSON = "json"
 
@@ -29,14 +31,14 @@ def register(app: typer.Typer) -> None:
 def run(
     file: FleetFile,
     live: Annotated[
-        bool, typer.Option("--live", help="Send real orders; [broker] must say so too.")
+        bool, typer.Option("--live", help="Send real orders; [broker] must be real too.")
     ] = False,
     log_format: Annotated[
-        LogFormat, typer.Option(help="What the terminal shows.")
+        LogFormat, typer.Option(help="Format of the log on the terminal.")
     ] = LogFormat.HUMAN,
 ) -> int:
     """Run a fleet here, until Ctrl-C or `levi ctl shutdown`."""
-    # Imported here: `levi check` need not wait for everything a running fleet needs.
+    # Imported here, so that `levi check` does not wait for the imports of a running fleet.
     from levitrio.app.run import run_fleet
     from levitrio.app.wiring.models import strategy_check
     from levitrio.cli.import_path import add_import_path
@@ -49,7 +51,7 @@ def run(
 
 
 def check(file: FleetFile) -> int:
-    """Name every mistake in a fleet.toml, with its line."""
+    """List every mistake in a fleet.toml, with its line."""
     from levitrio.app.wiring.models import strategy_check
     from levitrio.cli.check import check as check_file
     from levitrio.cli.import_path import add_import_path
@@ -59,7 +61,7 @@ def check(file: FleetFile) -> int:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to write to.")] = Path(),
 ) -> int:
     """Write a commented fleet.toml to start from. Never overwrites one."""
     from levitrio.cli.init import init as init_folder
@@ -77,7 +79,7 @@ def strategies(
         ),
     ] = None,
 ) -> int:
-    """List the strategies a fleet.toml can name, with parameters."""
+    """List strategies for fleet.toml, with their parameters."""
     from levitrio.cli.import_path import add_import_path
     from levitrio.cli.strategies import list_strategies
 
@@ -93,7 +95,7 @@ def record(
     seconds: Annotated[
         float | None,
         typer.Option(
-            "--for", min=0.1, metavar="S", help="Seconds; without it until Ctrl-C.", callback=finite
+            "--for", min=0.1, metavar="S", help="Seconds; default: until Ctrl-C.", callback=finite
         ),
     ] = None,
 ) -> int:
@@ -112,12 +114,14 @@ def simulator(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Play this instead of a generated market."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the generated market.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed of the generated market.")
+    ] = 1,
     speed: Annotated[
         float, typer.Option(metavar="X", help="Market seconds per real second.", callback=finite)
     ] = 1.0,
     api_key: Annotated[
-        str, typer.Option(metavar="K", help="Lets a client trade with this key.")
+        str, typer.Option(metavar="K", help="API key with which a client may trade.")
     ] = "",
     api_secret: Annotated[
         str, typer.Option(metavar="S", help="Its HMAC secret, or its Ed25519 public key as PEM.")

@@ -1,4 +1,4 @@
-"""How answers of the fleet read on a terminal: incidents, events, plain members."""
+"""Formats answers of the fleet as lines of text: incidents, events, plain members."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from levitrio.cli.terminal import duration, neutral
 
 
 def describe_incidents(result: Mapping[str, Any]) -> Sequence[str]:
-    """Newest first, each with its traceback indented below it."""
+    """Incidents, newest first, each with its traceback indented below."""
     lines: list[str] = []
     for incident in result["incidents"]:
         delay = incident.get("delay")
@@ -22,13 +22,13 @@ def describe_incidents(result: Mapping[str, Any]) -> Sequence[str]:
         for part in ("traceback", "last_lines"):
             text = str(incident.get(part) or "")
             if text and part == "last_lines":
-                lines.append("    what came before:")
+                lines.append("    events before it:")
             lines += [f"    {neutral(line)}" for line in text.split("\n") if line]
     return lines or [f"{neutral(result['symbol'])} has no incident"]
 
 
 def describe_events(batch: Mapping[str, Any]) -> Sequence[str]:
-    """One line each: number, time, engine, kind, text."""
+    """Events, one per line: number, time, engine, kind, text."""
     lines: list[str] = []
     if batch.get("missed"):
         lines.append(f"({neutral(batch['missed'])} events are no longer kept)")
@@ -40,7 +40,7 @@ def describe_events(batch: Mapping[str, Any]) -> Sequence[str]:
 
 
 def describe_members(result: Mapping[str, Any], indent: str = "") -> Sequence[str]:
-    """Any answer, one member a line, nested ones indented."""
+    """Any answer, one member per line, nested members indented."""
     lines: list[str] = []
     for key, value in result.items():
         if isinstance(value, Mapping) and value:
@@ -56,7 +56,7 @@ def describe_members(result: Mapping[str, Any], indent: str = "") -> Sequence[st
 
 
 def _time(record: Mapping[str, Any]) -> str:
-    """`wall_ms` as UTC, or the time as it was said: events call it `ts`, incidents `time`."""
+    """`wall_ms` as UTC, or the `ts` of an event, or the `time` of an incident."""
     wall_ms = record.get("wall_ms")
     if isinstance(wall_ms, int):
         return datetime.fromtimestamp(wall_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What people type most, shown at the end of a command's help."""
+"""Examples shown at the end of a command's help."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "": (
         "levi init                        a fleet.toml to start from",
         "levi run fleet.toml              in this terminal",
-        "levi ctl status                  from another one",
+        "levi ctl status                  from another terminal",
     ),
     "run": (
         "levi run fleet.toml",
-        "levi run binance.toml --live     real orders; [broker] must say so too",
+        "levi run binance.toml --live     real orders; [broker] must be real too",
         "levi run fleet.toml --log-format json | tee fleet.jsonl",
     ),
     "strategies": ("levi strategies", "levi strategies ema_cross mine:Strategy"),
@@ -32,7 +32,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "journal export": ("levi journal export fleet.toml --out tables",),
     "alerts test": ("levi alerts test fleet.toml",),
     "ctl": (
-        "levi ctl status                  who runs, who does not, and why",
+        "levi ctl status                  the state of every engine, and why",
         "levi ctl restart SOLUSDT --wait",
         "levi ctl stop 'SOL*' BTCUSDT",
         "levi ctl halt --reason drill     no order leaves until unhalt",
@@ -48,7 +48,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "ctl logs": ("levi ctl logs", "levi ctl logs SOLUSDT -f -n 100"),
     "ctl flatten": ("levi ctl flatten SOLUSDT", "levi ctl flatten --all"),
 }
-"""Command -> lines to type, with a word of explanation where one is wanted."""
+"""Command: lines to type, some with a short explanation."""
 
 EXIT_CODES = (
     "Exit codes: 0 fine; 1 failed; 2 wrong usage or unknown symbol; 3 some engine is",
@@ -57,7 +57,7 @@ EXIT_CODES = (
 
 
 def epilog(command: str) -> str | None:
-    """The end of a command's help; line breaks are kept."""
+    """The examples of a command, for the end of its help; None without examples."""
     lines = EXAMPLES.get(command)
     if lines is None:
         return None

@@ -1,13 +1,13 @@
-"""Where strategies of one's own are imported from."""
+"""Makes the user's own strategies importable."""
 
 import sys
 from pathlib import Path
 
 
 def add_import_path(file: Path) -> None:
-    """Let strategies beside fleet.toml, or in the current directory, be imported.
+    """Add the folder of fleet.toml and the current directory to the import path.
 
-    Appended last, so that a file of theirs never hides an installed module.
+    They are appended, so that a file in them never hides an installed module.
     """
     for folder in (str(file.resolve().parent), str(Path.cwd())):
         if folder not in sys.path:

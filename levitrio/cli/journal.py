@@ -1,4 +1,4 @@
-"""`levi journal check|export`: the truth, looked at and taken elsewhere."""
+"""`levi journal check|export`: verifies a journal, or writes its tables to files."""
 
 import csv
 import json
@@ -21,13 +21,15 @@ Source = Annotated[
 
 
 class Format(StrEnum):
+    """File format of an export."""
+
     CSV = "csv"
     PARQUET = "parquet"
 
 
 def register(app: typer.Typer) -> None:
     """Add `journal` and its commands."""
-    journal = typer.Typer(help="Look at a fleet's journal.", rich_markup_mode=None)
+    journal = typer.Typer(help="Check or export a fleet's journal.", rich_markup_mode=None)
     journal.command("check", epilog=epilog("journal check"))(check)
     journal.command("export", epilog=epilog("journal export"))(export)
     app.add_typer(journal, name="journal")
@@ -37,7 +39,7 @@ def check(
     source: Source,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
-    """Read every page and row; exit code 1 when something is wrong. Also while the fleet runs."""
+    """Read every page and row; exit code 1 for a damaged journal. The fleet may be running."""
     path = find_journal(source)
     found = check_journal(path)
     if as_json:
@@ -77,7 +79,7 @@ def export(
 
 
 def find_journal(source: Path) -> Path:
-    """The journal of a fleet file, or the journal itself."""
+    """The path of the journal that a fleet.toml names, or of `source` itself."""
     if source.suffix == ".toml":
         from levitrio.config.loader import load
 

@@ -1,4 +1,4 @@
-"""`levi ctl logs`: the log files of a fleet, merged by time, over the end of the day."""
+"""Reads the log files of a fleet, merged by time, and follows them into the next day."""
 
 import heapq
 import json
@@ -12,22 +12,22 @@ import attrs
 from levitrio.cli.terminal import neutral
 
 POLL = 0.25
-"""Seconds between two looks for new lines."""
+"""Seconds between two reads for new lines."""
 
 TAIL = 64 * 1024
-"""Bytes read from the end of a file at first; doubled until enough lines are there."""
+"""Bytes first read from the end of a file; doubled until they hold enough lines."""
 
 
 @attrs.define(eq=False)
 class LogReader:
-    """Reads the files of some engines, or the orchestrator's when none is named."""
+    """Reads the files of some engines, or the orchestrator's without symbols."""
 
     folder: Path
     symbols: Sequence[str]
     _offsets: dict[Path, int] = attrs.field(factory=dict)
 
     def last(self, count: int) -> list[dict[str, Any]]:
-        """The newest `count` records of all files together, oldest first; `follow` goes on here."""
+        """The newest `count` records of all files together, oldest first; `new` continues there."""
         newest: list[dict[str, Any]] = []
         for prefix in self._prefixes():
             found: list[dict[str, Any]] = []
@@ -39,7 +39,7 @@ class LogReader:
         return sorted(newest, key=_when)
 
     def new(self) -> list[dict[str, Any]]:
-        """What was written since the last look, oldest first; files of a new day included."""
+        """Records written since the last call, oldest first, also in files of a new day."""
         found: list[dict[str, Any]] = []
         for prefix in self._prefixes():
             for path in self._files(prefix):
@@ -47,7 +47,7 @@ class LogReader:
         return sorted(found, key=_when)
 
     def follow(self) -> Iterator[dict[str, Any]]:
-        """Every new record, until the process ends."""
+        """Yield every new record, without end."""
         while True:
             yield from self.new()
             time.sleep(POLL)
@@ -56,7 +56,7 @@ class LogReader:
         return [f"engine-{symbol}-" for symbol in self.symbols] or ["orchestrator-"]
 
     def _files(self, prefix: str) -> list[Path]:
-        """Oldest day first; a symbol that is the beginning of another one has its own files."""
+        """Files of a prefix, oldest day first; BTCUSD does not match the files of BTCUSDT."""
         days = self.folder.glob(f"{prefix}{'[0-9]' * 8}.jsonl")
         return sorted(days)
 
@@ -67,13 +67,13 @@ class LogReader:
         with path.open("rb") as file:
             file.seek(begin)
             data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]  # the rest of a line comes with the next look
+        whole = data[: data.rfind(b"\n") + 1]  # an unfinished line is read with the next call
         self._offsets[path] = begin + len(whole)
         return _parse(whole)
 
 
 def describe(record: dict[str, Any]) -> str:
-    """A record as one line of text, harmless to a terminal."""
+    """A record as one printable line."""
     head = f"{record.get('ts', '-')} {record.get('symbol', 'fleet')} {record.get('event', '')}"
     fields = {k: v for k, v in record.items() if k not in ("ts", "level", "symbol", "event")}
     text = fields.pop("text", "")

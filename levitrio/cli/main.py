@@ -1,8 +1,8 @@
-"""The entry point `levi`. What cron runs is answered here, before Typer is even imported.
+"""The entry point `levi`; parses `levi ctl status` itself, because cron runs it each minute.
 
-`levi ctl status` is run each minute by scripts, and Typer alone takes longer than the answer.
-So the plain forms of that one command are read here; whatever is not plain (help, an unknown
-option, any other command) goes to Typer, which knows the same options.
+Importing Typer takes longer than the whole answer. So the plain forms of this one command are
+parsed here; everything else (help, an unknown option, any other command) goes to Typer, which has
+the same options.
 """
 
 import os
@@ -17,7 +17,7 @@ _FLAGS = {"--json": "as_json", "--watch": "watch"}
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
-    """Run one command line (default: the process's own) and return its exit code."""
+    """Run a command line, by default the process's own; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         plain = parse_status(words)
@@ -44,19 +44,19 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
 
 def _end_without_output(error: OSError) -> int:
-    """Standard output is gone; what is buffered must not be tried again at the very end."""
+    """End without standard output; the interpreter must not try to flush it at its exit."""
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.close(silence)
     if isinstance(error, BrokenPipeError):
-        return 141  # `levi ... | head -1`: the reader has what it wanted
+        return 141  # `levi ... | head -1`: the reader has closed its end
     if sys.stderr is not None:
         sys.stderr.write(f"Error: cannot write to standard output: {error.strerror}\n")
     return 1
 
 
 def parse_status(words: "Sequence[str]") -> "tuple[list[str], dict[str, str | bool]] | None":
-    """Symbols and options of a plain `ctl status`; None when Typer should look at it."""
+    """Symbols and options of a plain `ctl status`; None for anything Typer must parse."""
     if not words or words[0] != "ctl":
         return None
     symbols: list[str] = []

@@ -1,4 +1,4 @@
-"""Numbers on a command line: the range of an option lets `nan` through, for it is not too large."""
+"""Checks numbers on a command line: the range check of Typer lets `nan` pass."""
 
 import math
 
@@ -6,7 +6,7 @@ import typer
 
 
 def finite(value: float | None) -> float | None:
-    """The value of an option; `nan` and `inf` are refused as Typer refuses what is out of range."""
+    """The value of an option; raises BadParameter for `nan` and `inf`."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"expected a finite number, got {value}")
     return value

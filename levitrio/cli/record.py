@@ -1,4 +1,4 @@
-"""`levi record`: what the feed of a fleet receives, in the recording format."""
+"""`levi record`: writes what the feed of a fleet receives to a recording."""
 
 import random
 import signal
@@ -23,32 +23,35 @@ PROGRESS_PERIOD = 1.0
 
 
 def record(config: FleetConfig, *, out: Path, seconds: float | None = None) -> int:
-    """Record until SIGINT or SIGTERM, the end of a tape, or for so many seconds; returns 0.
+    """Record until SIGINT or SIGTERM, until the tape ends, or for `seconds`.
 
-    No engine runs and nothing is journaled: the symbols and streams of the file are all that
-    counts. Raises UsageError when the file is there already.
+    Only symbols, streams and feed of the fleet are used; no engine runs, nothing is journaled.
+
+    Returns:
+        The exit code: 0, or 1 when frames were dropped.
+
+    Raises:
+        UsageError: The file exists.
     """
     with RecordingWriter(out, clock_ns=time.time_ns) as recorder:
         trio.run(_Recording(config, recorder).main, seconds)
     statistics = recorder.statistics()
     terminal.write(f"{out}: {_describe(statistics)}")
     if statistics.dropped:
-        terminal.complain(
-            f"{statistics.dropped} frames were dropped: the disk could not follow", ""
-        )
+        terminal.complain(f"{statistics.dropped} frames were dropped: the disk was too slow", "")
         return 1
     return 0
 
 
 class _Recording:
-    """A feed without engines, with a recorder at its tap."""
+    """A feed without engines, with a recorder on its raw frames."""
 
     def __init__(self, config: FleetConfig, recorder: RecordingWriter) -> None:
         self._config = config
         self._recorder = recorder
 
     async def main(self, seconds: float | None) -> None:
-        # A Ctrl-C inside a nursery would leave as a group: the signal is awaited instead.
+        # Ctrl-C inside a nursery would come out as an exception group; so wait for the signal.
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._run, nursery.cancel_scope)
@@ -68,7 +71,7 @@ class _Recording:
             await nursery.start(self._make_feed(url).run)
             if simulator is not None:
                 await simulator.ended.wait()
-                await trio.sleep(PROGRESS_PERIOD)  # what was sent last is still on its way
+                await trio.sleep(PROGRESS_PERIOD)  # the last frames are still on their way
                 scope.cancel()
 
     def _make_simulator(self) -> Simulator | None:
@@ -82,7 +85,7 @@ class _Recording:
             port=simulator.port,
             expected_streams=settings.expected_streams(self._config),
             wall_clock=time.time,
-            on_event=_tell,
+            on_event=_report,
         )
 
     def _make_feed(self, url: str) -> BinanceFeed:
@@ -93,7 +96,7 @@ class _Recording:
             symbols_per_connection=feed.symbols_per_connection,
             backoff=settings.feed_backoff(self._config),
             chance=random.random,
-            on_event=_tell,
+            on_event=_report,
             wall_clock=time.time if feed.kind == "binance" else None,
             backfill=RestBackfill(RestClient(rest_url(url)), on_snapshot=self._recorder.take),
             stale_after=feed.stale_after,
@@ -117,10 +120,10 @@ def _describe(statistics: RecorderStatistics) -> str:
     return f"{statistics.frames} frames, {statistics.bytes / 1e6:.1f} MB"
 
 
-def _tell(kind: str, text: str, /, **_: object) -> None:
+def _report(kind: str, text: str, /, **_: object) -> None:
     lead = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{lead}{kind}: {terminal.neutral(text)}\n")
 
 
 def _ignore(event: object) -> None:
-    """Nobody trades while we record."""
+    """Engines do not run while recording."""

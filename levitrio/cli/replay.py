@@ -1,4 +1,4 @@
-"""`levi replay`: a fleet over recorded data, in no time."""
+"""`levi replay`: runs a fleet over recorded data in virtual time, once or as a sweep."""
 
 import json
 import os
@@ -35,9 +35,7 @@ def replay(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Any key of the file, in place of what it says."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the file."),
     ] = None,
     sweep: Annotated[
         list[str] | None,
@@ -53,16 +51,14 @@ def replay(
     ] = None,
     spread: Annotated[
         str,
-        typer.Option(
-            metavar="X", help="Between bid and ask where the data has no quotes, a fraction."
-        ),
+        typer.Option(metavar="X", help="Spread where the data has no quotes, as a fraction."),
     ] = "0.0002",
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Of the pauses before restarts.")
-    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the restart delays.")] = 1,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=256, metavar="N", help="Processes of a sweep; one per core."),
+        typer.Option(
+            min=1, max=256, metavar="N", help="Processes of a sweep; default: one per core."
+        ),
     ] = None,
 ) -> int:
     """Replay recorded data through a fleet, on paper.
@@ -100,7 +96,7 @@ class _Job:
     seed: int
 
     def config(self, more: Sequence[str] = ()) -> Any:
-        """The fleet with the overrides in it; raises ConfigError or UsageError."""
+        """The fleet with the overrides applied; raises ConfigError or UsageError."""
         from levitrio.config.loader import load
         from levitrio.config.overrides import parse_override
         from levitrio.strategies import catalog
@@ -116,7 +112,7 @@ def _replay(job: _Job, journal: Path | None) -> dict[str, Any]:
     from levitrio.replay.run import Options, Replay
 
     config = job.config()
-    there = None if journal is None else _fills_in(journal)
+    recorded = None if journal is None else _fills_in(journal)
     tape = open_tape(config, job.recordings, spread=job.spread, on_refused=_refused)
     bar = Progress("replaying")
     played = Replay(config, tape, Options(seed=job.seed, on_progress=bar.show))
@@ -125,8 +121,10 @@ def _replay(job: _Job, journal: Path | None) -> dict[str, Any]:
     finally:
         bar.end()
     report = document(played, recording=job.recordings, overrides=job.settings)
-    if there is not None:
-        report["comparison"] = comparison(played.replay_journal.fills, there, journal=str(journal))
+    if recorded is not None:
+        report["comparison"] = comparison(
+            played.replay_journal.fills, recorded, journal=str(journal)
+        )
     return report
 
 
@@ -136,7 +134,7 @@ def _sweep(job: _Job, sweeps: Sequence[str], *, as_json: bool, workers: int) -> 
     from levitrio.replay.run import Options
     from levitrio.replay.sweep import Point, grid, sweep
 
-    # Every point is checked before the first one is played.
+    # Every combination is checked before the first one is replayed.
     points = [Point(settings, job.config(settings)) for settings in grid(sweeps)]
     open_tape(points[0].config, job.recordings, spread=job.spread, on_refused=_refused)
     bar = Progress(f"replaying {len(points)} combinations")

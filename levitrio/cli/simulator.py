@@ -1,4 +1,4 @@
-"""`levi simulator`: the built-in exchange alone, for any Binance client."""
+"""`levi simulator`: runs the built-in exchange alone, for any Binance client."""
 
 import signal
 import sys
@@ -22,10 +22,22 @@ def run_simulator(
     api_key: str = "",
     api_secret: str = "",
 ) -> int:
-    """Serve until SIGINT or SIGTERM, with the addresses on stdout; returns the exit code, 0.
+    """Serve until SIGINT or SIGTERM; prints the addresses.
 
-    Raises UsageError for a port that is taken, a speed that is not positive, a recording that
-    cannot be read, and a key without a secret.
+    Args:
+        port: TCP port on the loopback interface.
+        recordings: Files to play; none generates a market.
+        seed: Seed of the generated market.
+        speed: Market seconds per real second.
+        api_key: With `api_secret`, an account that may trade.
+        api_secret: HMAC secret, or Ed25519 public key as PEM.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        UsageError: The port is taken, the speed not positive, a recording unreadable, or only
+            one of key and secret given.
     """
     if bool(api_key) != bool(api_secret):
         raise UsageError("--api-key and --api-secret: expected both or neither")
@@ -35,7 +47,7 @@ def run_simulator(
         recordings=recordings,
         port=port,
         wall_clock=time.time,
-        on_event=_tell,
+        on_event=_report,
         keys=(ApiKey.of(api_key, api_secret),) if api_key else (),
     )
     trio.run(_serve, simulator)
@@ -43,7 +55,7 @@ def run_simulator(
 
 
 async def _serve(simulator: Simulator) -> None:
-    # A Ctrl-C inside a nursery would leave as a group: the signal is awaited instead.
+    # Ctrl-C inside a nursery would come out as an exception group; so wait for the signal.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             url = await nursery.start(simulator.run)
@@ -56,5 +68,5 @@ async def _serve(simulator: Simulator) -> None:
                 nursery.cancel_scope.cancel()
 
 
-def _tell(kind: str, text: str) -> None:
+def _report(kind: str, text: str) -> None:
     sys.stderr.write(f"{kind}: {text}\n")

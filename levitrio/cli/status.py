@@ -1,6 +1,6 @@
-"""`levi ctl status`: for a person a table, for cron one JSON document. Imports little.
+"""`levi ctl status`: a table for people, one JSON document for scripts. Imports little.
 
-Exit code 0 when every engine that was asked for is as wanted, 3 when one is not.
+The exit code is 0 when every selected engine is as wanted, 3 when one is not.
 """
 
 import json
@@ -38,7 +38,19 @@ def run_status(
     fleet: str | None = None,
     timeout: float = TIMEOUT,
 ) -> int:
-    """Print the status once, or each second until Ctrl-C; returns the exit code."""
+    """Print the status once, or each second until Ctrl-C.
+
+    Args:
+        symbols: Symbols or globs; none selects every engine.
+        as_json: Print the status document instead of a table.
+        watch: Repeat each second.
+        socket_path: The control socket; see `find_socket`.
+        fleet: The name of the fleet; see `find_socket`.
+        timeout: Seconds to wait for the answer.
+
+    Returns:
+        The exit code.
+    """
     try:
         if watch and as_json:
             raise UsageError("--watch is for people; for scripts repeat status --json")
@@ -57,7 +69,11 @@ def run_status(
 
 
 def expect_symbols(words: Sequence[str]) -> None:
-    """Raise UsageError for what cannot be a symbol and cannot even be sent."""
+    """Check that words can be sent as symbols; the fleet checks the rest.
+
+    Raises:
+        UsageError: A word is blank or no valid text.
+    """
     for word in words:
         try:
             word.encode()
@@ -77,12 +93,12 @@ def fetch(path: str, symbols: Sequence[str], timeout: float) -> "FleetStatus":
 
 
 def is_as_wanted(document: "FleetStatus") -> bool:
-    """Whether each engine is what its operator wants; stopped on purpose is fine."""
+    """Whether every engine is as wanted; an engine the operator stopped is."""
     return all(engine.get("status") == engine.get("wanted") for engine in document["engines"])
 
 
 def describe(document: "FleetStatus") -> list[str]:
-    """The lines a person sees: one per engine, and a summary."""
+    """The table as lines: one per engine, then a summary."""
     engines = document["engines"]
     rows = [_row(engine) for engine in engines]
     lines = terminal.table(_HEADER, rows, states=1) if rows else []
@@ -100,7 +116,7 @@ def describe(document: "FleetStatus") -> list[str]:
 
 
 def _orders(document: "FleetStatus", *, colour: bool) -> str:
-    """Whether orders are real, so that nobody takes one fleet for the other."""
+    """The receiver of orders; real orders are marked LIVE."""
     mode, to = document.get("mode"), terminal.neutral(document.get("orders_to", ""))
     if mode == "live":
         return f"{terminal.paint('LIVE', 0, colour=colour)} orders to {to or 'the exchange'}; "
@@ -114,9 +130,9 @@ def _row(engine: "EngineStatus") -> tuple[str, ...]:
     if status == "crashed" and isinstance(wait, int | float):
         error = f"restart in {terminal.duration(wait)}: {error}"
     if blocks := engine.get("blocks"):
-        # It runs and looks well, and sends nothing: docs/orders.md says what to do.
-        held_back = f"no order leaves: {', '.join(map(terminal.neutral, blocks))}"
-        error = f"{held_back}; {error}" if error else held_back
+        # The engine runs, but no order of its symbol is sent; docs/orders.md says what to do.
+        blocked = f"no order leaves: {', '.join(map(terminal.neutral, blocks))}"
+        error = f"{blocked}; {error}" if error else blocked
     return (
         terminal.neutral(engine.get("symbol", "-")),
         status,
@@ -131,7 +147,7 @@ def _row(engine: "EngineStatus") -> tuple[str, ...]:
 
 
 def _position(engine: "EngineStatus") -> str:
-    """What is held, and the order that rests for more."""
+    """The position, and the entry order that rests."""
     held = terminal.neutral(engine.get("position", "-"))
     resting = engine.get("open_order")
     if not isinstance(resting, dict):
@@ -143,14 +159,16 @@ def _position(engine: "EngineStatus") -> str:
 
 
 def _watch(path: str, symbols: Sequence[str], timeout: float, document: "FleetStatus") -> int:
-    """Redraw each second; a fleet that goes away is shown as such, and may come back."""
+    """Redraw each second; shows the error while the fleet does not answer."""
     lines = describe(document)
     due = time.monotonic()
     try:
         while True:
             clear = "\x1b[H\x1b[2J" if terminal.is_terminal() else ""
             terminal.write(clear + "\n".join(lines))
-            due = max(due + 1.0, time.monotonic())  # on the second, and no burst after a stall
+            due = max(
+                due + 1.0, time.monotonic()
+            )  # without drift, and without a burst after a stall
             time.sleep(max(0.0, due - time.monotonic()))
             try:
                 lines = describe(fetch(path, symbols, timeout))

@@ -1,4 +1,4 @@
-"""`levi strategies`: what can be named in fleet.toml, with parameters."""
+"""`levi strategies`: lists strategies and their parameters."""
 
 import inspect
 from collections.abc import Sequence
@@ -9,9 +9,13 @@ from levitrio.strategies.catalog import BUILT_IN, parameters, resolve
 
 
 def list_strategies(names: Sequence[str]) -> int:
-    """Print each strategy with its parameters; the built-in ones when none is named.
+    """Print strategies with their parameters; without names the built-in ones.
 
-    Raises UsageError for a name that is no strategy.
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        UsageError: A name is no strategy.
     """
     for name in names or BUILT_IN:
         terminal.write(describe(name, resolve(name)))

@@ -1,4 +1,4 @@
-"""What the terminal shows: tables, durations, and text that no terminal acts on. Imports little."""
+"""Writes tables, durations and untrusted text to the terminal. Imports little."""
 
 import os
 import sys
@@ -15,12 +15,12 @@ _COLOURS = {
     "failed": "1;31",
     "stuck": "1;31",
     "halted": "1;31",
-    "LIVE": "1;97;41",  # white on red: real orders look like nothing else here
+    "LIVE": "1;97;41",  # white on red, which nothing else uses
 }
 
 
 def neutral(value: object) -> str:
-    """`value` as one line of text in which no control or direction character is left."""
+    """`value` as one line of text, with control and direction characters escaped."""
     text = str(value)
     if text.isprintable():
         return text
@@ -28,25 +28,25 @@ def neutral(value: object) -> str:
 
 
 def is_terminal() -> bool:
-    """Whether a person looks at standard output."""
+    """Whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def uses_colour() -> bool:
-    """On a terminal that wants it: not when NO_COLOR is set, not for TERM=dumb."""
+    """Whether to write colours: on a terminal, without NO_COLOR, not for TERM=dumb."""
     return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def paint(word: str, width: int, *, colour: bool) -> str:
-    """A state word, padded; only the word has the colour, the padding has none."""
+    """A state word in its colour, padded without colour."""
     code = _COLOURS.get(word) if colour else None
     padding = " " * max(0, width - len(word))
     return f"\x1b[{code}m{word}\x1b[0m{padding}" if code else word + padding
 
 
 def duration(seconds: object) -> str:
-    """`3.2s`, `4m10s`, `2h05m`, `3d04h`: two units are what a person reads."""
-    if not isinstance(seconds, int | float) or seconds - seconds != 0:  # not even a number
+    """Seconds as `3.2s`, `4m10s`, `2h05m` or `3d04h`; `-` for anything but a finite number."""
+    if not isinstance(seconds, int | float) or seconds - seconds != 0:  # infinite or nan
         return "-"
     if seconds < 60:
         return f"{max(0.0, seconds):.1f}s"
@@ -59,9 +59,9 @@ def duration(seconds: object) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, states: int = -1) -> list[str]:
-    """Left-aligned columns; column number `states` holds state words. The last is not padded.
+    """Left-aligned columns as lines; column number `states` is coloured.
 
-    On a terminal a line is cut at its width; elsewhere (mail, a file) it is whole.
+    On a terminal lines are cut at its width; elsewhere (mail, a file) they are whole.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     limit = _terminal_width()
@@ -79,14 +79,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, states: int =
 
 
 class OutputFailed(OSError):
-    """Standard output cannot be written: a full disk, not a reader that left."""
+    """Standard output cannot be written, for another reason than a closed pipe: a full disk."""
 
 
 def write(text: str) -> None:
-    """Print lines as far as somebody reads them, in whatever encoding the terminal has.
+    """Print lines, escaping what the encoding of standard output lacks.
 
-    Raises BrokenPipeError when the reader is gone, OutputFailed for anything else; `main`
-    turns the one into a quiet end, the other into one line.
+    Raises:
+        BrokenPipeError: The reader has closed its end; `main` ends silently.
+        OutputFailed: Writing failed; `main` prints one line.
     """
     if sys.stdout is None:  # started with standard output closed
         return
@@ -101,7 +102,7 @@ def write(text: str) -> None:
 
 
 def complain(text: str, hint: str = "") -> None:
-    """One error as one line on standard error, with the next command to type."""
+    """Print an error as one line on standard error, with the next command to type."""
     if sys.stderr is None:
         return
     advice = f"; type: {hint}" if hint.startswith("levi ") else f"; {hint}" if hint else ""
@@ -111,7 +112,7 @@ def complain(text: str, hint: str = "") -> None:
 
 
 def _terminal_width() -> int:
-    """Columns, or 0 where nobody's terminal is the limit."""
+    """The columns of the terminal; 0 when standard output is none."""
     if not is_terminal():
         return 0
     wanted = os.environ.get("COLUMNS", "")

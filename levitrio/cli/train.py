@@ -1,8 +1,7 @@
-"""`levi train`: from recordings or candle files to a model, with an honest word about it."""
+"""`levi train`: trains a model on recordings or candle files, and evaluates it out of sample."""
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ import typer
 from levitrio.cli import terminal
 from levitrio.cli.help_examples import epilog
 from levitrio.cli.numbers import finite
+from levitrio.cli.progress import Progress
 from levitrio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _MAX_REFUSALS = 5
 
 
 class ModelKind(StrEnum):
+    """The kinds of models to train."""
+
     LOGISTIC = "logistic"
     BOOSTED = "boosted"
 
@@ -47,14 +49,14 @@ def train(
         typer.Option(metavar="SYMBOL", help="Only these symbols; repeat it for more."),
     ] = None,
     interval: Annotated[
-        str, typer.Option(metavar="1m|1h|...", help="Of the bars; found from a candle file.")
+        str, typer.Option(metavar="1m|1h|...", help="Length of a bar; a candle file has its own.")
     ] = "",
     model: Annotated[ModelKind, typer.Option(help="What to train.")] = ModelKind.LOGISTIC,
     horizon: Annotated[
         int, typer.Option(min=1, max=1000, metavar="N", help="Bars ahead to predict.")
     ] = 1,
     folds: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="Stretches to judge on.")
+        int, typer.Option(min=1, max=100, metavar="N", help="Periods to evaluate on.")
     ] = 5,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")
@@ -73,14 +75,18 @@ def train(
             min=0.0,
             max=1.0,
             metavar="P",
-            help="The judgement is long above this probability.",
+            help="The evaluation is long above this probability.",
             callback=finite,
         ),
     ] = 0.55,
     short_below: Annotated[
         float,
         typer.Option(
-            min=0.0, max=1.0, metavar="P", help="And short below this one.", callback=finite
+            min=0.0,
+            max=1.0,
+            metavar="P",
+            help="The evaluation is short below this probability.",
+            callback=finite,
         ),
     ] = 0.45,
     simulate: Annotated[
@@ -89,16 +95,16 @@ def train(
             min=0.0,
             max=365.0,
             metavar="DAYS",
-            help="Days of the simulator's market instead.",
+            help="Train on so many days of a simulated market.",
             callback=finite,
         ),
     ] = 0.0,
     market_seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Of the simulated market.")
+        int, typer.Option(min=0, metavar="N", help="Seed of the simulated market.")
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the model card.")] = False,
 ) -> int:
-    """Train a model and judge it walking forward. Its card is beside it, MODEL.json."""
+    """Train a model and evaluate it walking forward. Its card is written to MODEL.json."""
     check_installed()
     from levitrio.training.evaluation import Costs
     from levitrio.training.train import Recipe
@@ -115,8 +121,8 @@ def train(
         raise UsageError(
             "expected candle files or recordings, or --simulate DAYS, got both or none"
         )
-    _make_room(out)
-    bar = ProgressBar()
+    _make_folder(out)
+    bar = Progress()
     symbols = [each.replace("/", "").replace("-", "").upper() for each in symbol or ()]
     if simulate:
         series, sources = _simulated(symbols or ["BTCUSDT"], market_seed, simulate, bar)
@@ -132,8 +138,8 @@ def train(
         short_below=short_below,
         form=form,
     )
-    trained = train_model(series, recipe, sources=sources, progress=bar)
-    bar.close()
+    trained = train_model(series, recipe, sources=sources, progress=bar.show_step)
+    bar.end()
     card_path = _write(out, trained)
     if as_json:
         terminal.write(json.dumps(trained.card))
@@ -144,35 +150,17 @@ def train(
 
 
 def check_installed() -> None:
-    """Raises UsageError when the extra is not there."""
+    """Check that the extra `ml` is installed.
+
+    Raises:
+        UsageError: A package of it is missing.
+    """
     if any(find_spec(part) is None for part in _PARTS):
         raise UsageError("levi train needs the extra: pip install 'levitrio[ml]'")
 
 
-class ProgressBar:
-    """A progress bar on a terminal; elsewhere nothing."""
-
-    _WIDTH = 30
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr is not None and sys.stderr.isatty()
-
-    def __call__(self, step: str, share: float) -> None:
-        if self._shown:
-            done = round(self._WIDTH * min(1.0, share))
-            bar = "#" * done + "-" * (self._WIDTH - done)
-            sys.stderr.write(f"\r\x1b[K[{bar}] {step}")
-            sys.stderr.flush()
-
-    def close(self) -> None:
-        """Remove it."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
 def _read(
-    files: Sequence[Path], interval: str, symbols: Sequence[str], bar: ProgressBar
+    files: Sequence[Path], interval: str, symbols: Sequence[str], bar: Progress
 ) -> "tuple[list[Series], list[Mapping[str, Any]]]":
     from levitrio.training.bar_series import read_series
 
@@ -187,7 +175,7 @@ def _read(
             typer.echo(problem, err=True)
 
     for number, path in enumerate(files):
-        bar(f"reading {path.name}", number / len(files))
+        bar.show_step(f"reading {path.name}", number / len(files))
         part = read_series(path, interval=interval, symbols=symbols, on_refused=refuse)
         interval = part[0].interval
         found += part
@@ -200,7 +188,7 @@ def _read(
 
 
 def _simulated(
-    symbols: Sequence[str], seed: int, days: float, bar: ProgressBar
+    symbols: Sequence[str], seed: int, days: float, bar: Progress
 ) -> "tuple[list[Series], list[Mapping[str, Any]]]":
     from levitrio.training.bar_series import generated_series
 
@@ -209,15 +197,15 @@ def _simulated(
             symbol,
             seed=seed,
             days=days,
-            progress=lambda share, symbol=symbol: bar(f"simulating {symbol}", share),  # type: ignore[misc]
+            progress=lambda share, symbol=symbol: bar.show_step(f"simulating {symbol}", share),  # type: ignore[misc]
         )
         for symbol in symbols
     ]
     return found, [{"simulated_days": days, "market_seed": seed, "symbols": list(symbols)}]
 
 
-def _make_room(out: Path) -> None:
-    """The folder of the model; before the training, which takes minutes."""
+def _make_folder(out: Path) -> None:
+    """Make the folder of the model, before the training, which takes minutes."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -237,23 +225,23 @@ def _write(out: Path, trained: "Trained") -> Path:
 
 
 def report(out: Path, card_path: Path, card: Mapping[str, Any]) -> list[str]:
-    """What a person wants to know, and what to put into fleet.toml."""
+    """The evaluation as lines, and the line to put into fleet.toml."""
     metrics, trading = card["metrics"], card["trading"]
     low, high = metrics["auc_95"]
     costs = f"fee {trading['fee']:g}, slippage {trading['slippage']:g}"
     lines = [
         f"{card['kind']} on {card['data']['rows']:,} rows of {', '.join(card['data']['symbols'])}",
-        f"bars of {card['interval']}, {card['horizon_bars']} ahead; judged on {metrics['rows']:,}",
-        f"AUC        {metrics['auc']:.4f}  (95 % {low:.4f} to {high:.4f}; a coin has 0.5)",
+        f"bars of {card['interval']}, {card['horizon_bars']} ahead; tested on {metrics['rows']:,}",
+        f"AUC        {metrics['auc']:.4f}  (95 % {low:.4f} to {high:.4f}; chance is 0.5)",
         f"Brier      {metrics['brier']:.4f}  (base rate {metrics['brier_of_base_rate']:.4f})",
         f"hit rate   {metrics['hit_rate']:.4f}  (majority {metrics['hit_rate_of_majority']:.4f})",
         f"mean per symbol, not compounded; {costs}:",
     ]
-    everybody = {"model": trading["model"], **trading["baselines"]}
+    compared = {"model": trading["model"], **trading["baselines"]}
     lines += [
         f"  {name:<9} {each['net']:+9.2%} net {each['gross']:+9.2%} gross "
         f"{each['changes']:8,.0f} orders  {each['exposure']:4.0%} of the time"
-        for name, each in everybody.items()
+        for name, each in compared.items()
     ]
     lines += [
         card["verdict"]["text"],

@@ -384,7 +384,7 @@ def test_the_test_command(tmp_path: Path, home: Path, webhook: Webhook) -> None:
     fine = test(f'"{webhook.url}/a", "{webhook.url}/b"')
     assert (fine.returncode, fine.stderr) == (0, "")
     assert fine.stdout == "address number 1: sent\naddress number 2: sent\n"
-    assert webhook.got == [("loud: test", "This is how an alert arrives.")] * 2
+    assert webhook.got == [("loud: test", "This is a test of the alerts of this fleet.")] * 2
     half = test(f'"json://127.0.0.1:{free_port()}/token-of-mine", "{webhook.url}"')
     assert half.returncode == 1
     assert half.stderr == "Error: address number 1: the service did not take it\n"

@@ -56,12 +56,12 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     """A fleet.toml that is there stays as it is, also where it is only a dangling link."""
     path = tmp_path / "fleet.toml"
     path.write_text("mine")
-    with pytest.raises(UsageError, match="left as it is"):
+    with pytest.raises(UsageError, match="it is unchanged"):
         init(tmp_path)
     assert path.read_text() == "mine"
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="left as it is"):
+    with pytest.raises(UsageError, match="it is unchanged"):
         init(tmp_path)
     assert not (tmp_path / "elsewhere").exists()
 

@@ -317,7 +317,7 @@ def test_an_incident_says_what_came_before() -> None:
     """The traceback, then the engine's last events under words of their own."""
     incident = {"error": "E", "traceback": "Traceback", "last_lines": "t running"}
     _, *rest = describe_incidents({"symbol": "A", "incidents": [incident]})
-    assert rest == ["    Traceback", "    what came before:", "    t running"]
+    assert rest == ["    Traceback", "    events before it:", "    t running"]
 
 
 def test_nothing_is_a_dash() -> None:

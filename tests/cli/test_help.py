@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from levitrio.cli.application import ROOMS
+from levitrio.cli.application import COMMAND_MODULES
 from levitrio.cli.help_examples import EXAMPLES
 from levitrio.cli.main import main
 
@@ -38,7 +38,7 @@ def test_every_command_is_said_in_one_whole_line(help_of: object, group: str) ->
     text = help_of(group)
     assert "..." not in text.partition("Commands:\n")[2].partition("\n\n")[0]
     if not group:
-        assert commands_in(text) == list(ROOMS)
+        assert commands_in(text) == list(COMMAND_MODULES)
 
 
 @pytest.mark.parametrize("command", EXAMPLES)

@@ -71,13 +71,13 @@ def test_a_signal_ends_it(tmp_path: Path) -> None:
 def test_dropped_frames_are_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A recording with holes is told as such, with exit 1."""
+    """Dropped frames are reported, with exit 1."""
     monkeypatch.setattr("levitrio.venues.recordings.writer.MAX_BUFFERED", 1)
     assert record(load(fleet(tmp_path)), out=tmp_path / "d.txt", seconds=1.0) == 1
     assert "frames were dropped" in capsys.readouterr().err
 
 
 def test_events_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the feed tells is shown, and no terminal acts on it."""
-    module._tell("feed_gap", "BTCUSDT: \x1b[2J", engine="BTCUSDT")
+    """Events of the feed are shown with control characters escaped."""
+    module._report("feed_gap", "BTCUSDT: \x1b[2J", engine="BTCUSDT")
     assert capsys.readouterr() == ("", "feed_gap: BTCUSDT: \\x1b[2J\n")

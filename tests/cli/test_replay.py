@@ -94,7 +94,7 @@ def test_mistakes_are_one_line(
 def test_every_mistake_of_the_file_has_a_line(
     tape: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As `levi check` tells them, not one line with their ends spelled out."""
+    """As `levi check` prints them, one line for each mistake."""
     assert levi(tape, "--set", "broker.fe=0", "--set", "risk.max_drawdon=1") == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2

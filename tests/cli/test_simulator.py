@@ -1,4 +1,4 @@
-"""`levi simulator`: the url is told, a signal ends it."""
+"""`levi simulator`: the URL is printed, a signal ends it."""
 
 import signal
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from levitrio.cli.simulator import _serve, _tell, run_simulator
+from levitrio.cli.simulator import _report, _serve, run_simulator
 from levitrio.errors import UsageError
 from levitrio.venues.simulator.server.simulator import Simulator
 
@@ -41,5 +41,5 @@ def test_what_cannot_be_is_refused_before_anything_listens(tmp_path: Path) -> No
 
 def test_events_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """Stdout stays with the url."""
-    _tell("tape_ended", "3 trades")
+    _report("tape_ended", "3 trades")
     assert capsys.readouterr() == ("", "tape_ended: 3 trades\n")

@@ -84,7 +84,7 @@ async def test_exit_3_when_one_is_not_as_wanted(
 async def test_unknown_symbol_and_no_fleet_are_documents_too(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`reachable` says whether somebody answered; exit 2 and 4."""
+    """`reachable` says whether a fleet answered; exit 2 and 4."""
     assert await run(fleet(), place, "SOLUSTD", "--json") == 2
     document = json.loads(capsys.readouterr().out)
     assert document["reachable"] is True
@@ -114,7 +114,7 @@ def test_real_orders_are_not_to_be_missed(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_duration_that_is_none_is_a_dash() -> None:
-    """JSON as Python reads it has NaN and Infinity: no traceback, whoever sent them."""
+    """JSON as Python reads it has NaN and Infinity: no traceback for them."""
     for value in (float("nan"), float("inf"), float("-inf"), None, "3"):
         assert terminal.duration(value) == "-"
     assert [terminal.duration(s) for s in (3.21, 250, 7500, 273_600)] == [
@@ -204,7 +204,7 @@ def test_a_terminal_without_a_sensible_width(monkeypatch: pytest.MonkeyPatch, co
 
 
 def test_standard_streams_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`>&-` in a crontab: no traceback, the exit code tells."""
+    """`>&-` in a crontab: no traceback, only the exit code."""
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setenv("LEVI_SOCKET", "/nowhere/demo.sock")

@@ -1,7 +1,4 @@
-"""What may be done from the live view: keys, what each one asks, and what it sends. Pure.
-
-The fleet decides whether it obeys; here is only said, before it is sent, what it means.
-"""
+"""The commands of the live view: their keys, questions and params. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +11,15 @@ from levitrio.control.status_document import EngineStatus, FleetStatus
 
 @attrs.frozen(kw_only=True)
 class Action:
-    """One key of the live view that changes something."""
+    """One key of the live view that sends a command."""
 
     key: str
     verb: str
     """Method of the control socket."""
     meaning: str
-    """What it does, for the question; `{symbol}` and others are filled in."""
+    """The text of the question, with placeholders such as `{symbol}`."""
     of_fleet: bool = False
-    """It is about the whole fleet, not about the chosen engine."""
+    """It is for the whole fleet, not for the selected engine."""
 
 
 ACTIONS = (
@@ -43,13 +40,13 @@ ACTIONS = (
         key="x",
         verb="stop",
         meaning="Stops {symbol}. Its open orders are cancelled; its position ({position}) is "
-        "kept, and nobody trades it until it is started again.",
+        "kept but not managed until the engine is started again.",
     ),
     Action(key="s", verb="start", meaning="Starts {symbol}."),
     Action(
         key="R",
         verb="reset",
-        meaning="Forgets the crashes of {symbol}, and what was not ours on its account, and "
+        meaning="Forgets the crashes of {symbol} and the foreign coins found on its account, and "
         "starts it.",
     ),
     Action(
@@ -72,26 +69,26 @@ ACTIONS = (
 
 @attrs.frozen(kw_only=True)
 class Intent:
-    """An action with its target, ready to be confirmed."""
+    """An action and its target, to be confirmed."""
 
     action: Action
     symbol: str | None
 
     @property
     def title(self) -> str:
-        """`restart SOLUSDT`, `halt the fleet`"""
+        """The action in words: `restart SOLUSDT`, `halt the fleet`."""
         return f"{self.action.verb} {self.symbol or 'the fleet'}"
 
     @property
     def params(self) -> dict[str, object]:
-        """For the control socket."""
+        """The params of the control method."""
         if self.symbol is None:
             return {"reason": "from levi ctl top"} if self.action.verb == "halt" else {}
         return {"symbols": [self.symbol]}
 
 
 def describe(intent: Intent, document: FleetStatus, row: EngineStatus | None) -> str:
-    """The question: exactly what will happen."""
+    """The question: what the action will do."""
     reason = neutral(document.get("trading_reason") or "")
     return intent.action.meaning.format(
         symbol=intent.symbol,
@@ -105,7 +102,7 @@ def describe(intent: Intent, document: FleetStatus, row: EngineStatus | None) ->
 
 
 def outcome(intent: Intent, result: Mapping[str, Any]) -> str:
-    """What the fleet answered, in one line."""
+    """The answer of the fleet in one line."""
     if intent.symbol is None:
         return f"trading is {neutral(result.get('trading_state', '-'))}"
     found = result.get("results") or [{}]

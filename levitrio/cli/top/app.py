@@ -1,4 +1,4 @@
-"""The live view: a screen above a `Link`. A client process of its own, on asyncio, for Textual."""
+"""The screen of `levi ctl top`: a Textual application, so it runs on asyncio in its own process."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
@@ -19,15 +19,15 @@ from levitrio.cli.top.poller import (
     CommandFinished,
     ConnectionLost,
     EngineDetails,
-    News,
+    Report,
     StatusPoller,
     StatusReceived,
 )
 from levitrio.cli.top.table import STYLES, EngineTable, TableHead
 from levitrio.cli.top.view_model import ViewModel
 
-STORY_EVERY = 3.0
-"""Seconds between two looks at the log and the incidents of the engine in the pane."""
+DETAILS_PERIOD = 3.0
+"""Seconds between two readings of log and incidents of the engine in the pane."""
 
 _KEYS = (
     "[b]↑↓[/b] engine  [b]⏎[/b] details  [b]/[/b] filter  [b]< >[/b] sort  [b]o[/b] turn  "
@@ -36,19 +36,19 @@ _KEYS = (
 _READ_ONLY = "read-only: nothing here changes the fleet"
 
 
-MakePoller = Callable[[Callable[[News], None]], StatusPoller]
+MakePoller = Callable[[Callable[[Report], None]], StatusPoller]
 
 
 class PollerMessage(Message):
-    """A piece of news from the link's thread."""
+    """A report from the poller's thread."""
 
-    def __init__(self, news: News) -> None:
+    def __init__(self, report: Report) -> None:
         super().__init__()
-        self.news = news
+        self.report = report
 
 
 class Question(ModalScreen[bool]):
-    """Says what an action will do, and asks; nothing but `y` is yes."""
+    """Asks to confirm an action; only `y` confirms."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)"),
@@ -77,16 +77,17 @@ class Question(ModalScreen[bool]):
         )
 
     def compose(self) -> ComposeResult:
+        """The box with the question."""
         with Vertical():
             yield Static(self._text)
 
     def action_answer(self, answer: bool) -> None:
-        """The answer of the key."""
+        """Close with the answer of the key."""
         self.dismiss(answer)
 
 
 class TopApp(App[None]):
-    """`levi ctl top`; `make_link` is given the place where news go."""
+    """`levi ctl top`; `make_poller` gets the callback for reports."""
 
     ENABLE_COMMAND_PALETTE = False
     TITLE = "levi ctl top"
@@ -118,45 +119,45 @@ class TopApp(App[None]):
         super().__init__(ansi_color=True)  # the terminal's own colours, light or dark
         self.theme = "ansi-dark"
         self._view = ViewModel()
-        self._poller = make_poller(self._hear)
+        self._poller = make_poller(self._receive)
         self._read_only = read_only
         self._lost: ConnectionLost | None = None
         self._filter = ""
-        self._story_of: str | None = None
+        self._details_of: str | None = None
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """The widgets from top to bottom."""
         yield Static(id="fleet")
         yield Static(id="counts")
         yield TableHead(self._view)
         yield EngineTable(self._view)
         with VerticalScroll(id="pane", can_focus=False):
             yield Static(id="facts")
-            yield Static(id="story")
+            yield Static(id="details")
         yield Input(id="filter", placeholder="symbol, glob or state: sol  BTC*  failed")
         yield Static(id="notice")
         actions = "  ".join(f"[b]{action.key}[/b] {action.verb}" for action in ACTIONS)
         yield Static(f"{_KEYS}\n{_READ_ONLY if self._read_only else actions}", id="keys")
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Start the poller."""
         self._table.focus()
-        self.set_interval(STORY_EVERY, self._ask_for_story)
+        self.set_interval(DETAILS_PERIOD, self._request_details)
         self._poller.start()
 
     def on_unmount(self) -> None:
-        """Nobody looks any more."""
+        """Stop the poller."""
         self._poller.close()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Without actions there is nothing to ask."""
+        """Disable the commands in a read-only view."""
         return not (action == "ask" and self._read_only)
 
-    # What the fleet says.
+    # Reports of the poller.
 
-    def on_poller_message(self, heard: PollerMessage) -> None:
-        """Show a piece of news."""
-        match heard.news:
+    def on_poller_message(self, message: PollerMessage) -> None:
+        """Show a report."""
+        match message.report:
             case StatusReceived(document):
                 self._table.is_lost, was_lost = False, self._lost is not None
                 self._lost = None
@@ -164,38 +165,38 @@ class TopApp(App[None]):
                 self._show()
                 if was_lost:
                     self._table.redraw()
-                    self._say("the fleet is back", "good")
+                    self._show_notice("the fleet is back", "good")
             case ConnectionLost() as lost:
                 self._lost, self._table.is_lost = lost, True
                 self._show()
                 self._table.redraw()
             case CommandFinished(text, is_error):
-                self._say(text, "bad" if is_error else "good")
-            case EngineDetails() as story if story.symbol == self._table.symbol:
-                pieces = summary.story_pieces(story.history, story.records)
-                self.query_one("#story", Static).update(_text(pieces))
+                self._show_notice(text, "bad" if is_error else "good")
+            case EngineDetails() as details if details.symbol == self._table.symbol:
+                pieces = summary.details_pieces(details.history, details.records)
+                self.query_one("#details", Static).update(_text(pieces))
             case EngineDetails():
-                pass  # the cursor has moved on
+                pass  # the cursor is on another engine by now
 
     def on_engine_table_chosen(self) -> None:
-        """The pane is about another engine."""
+        """Show the newly selected engine in the pane."""
         self._show_facts()
-        self.call_after_refresh(self._ask_for_story)
+        self.call_after_refresh(self._request_details)
 
     def on_table_head_clicked(self, clicked: TableHead.Clicked) -> None:
-        """Sort by what was clicked on."""
+        """Sort by the clicked column."""
         self._view.sort_by(clicked.column)
         self._show()
 
-    # What the keys do.
+    # Keys.
 
     def action_sort(self, step: int) -> None:
-        """Sort by the column beside."""
+        """Sort by the column to the left or right."""
         self._view.sort_beside(step, self._table.size.width)
         self._show()
 
     def action_turn(self) -> None:
-        """The other way round."""
+        """Reverse the order."""
         self._view.turn()
         self._show()
 
@@ -203,17 +204,17 @@ class TopApp(App[None]):
         """Open or close the pane."""
         self.query_one("#pane").toggle_class("open")
         self._show_facts()
-        self._ask_for_story()
+        self._request_details()
 
     def action_filter(self) -> None:
-        """Type what to look for."""
+        """Open the filter field."""
         field = self.query_one("#filter", Input)
         field.add_class("open")
         self.query_one("#notice").add_class("covered")
         field.focus()
 
     def action_clear(self) -> None:
-        """Close what is open; with nothing open, show every engine again."""
+        """Close the filter or the pane; with neither open, clear the filter."""
         field, pane = self.query_one("#filter", Input), self.query_one("#pane")
         if field.has_class("open"):
             field.value = ""
@@ -224,53 +225,53 @@ class TopApp(App[None]):
             field.value = ""
 
     def on_input_changed(self, changed: Input.Changed) -> None:
-        """Filter while it is typed."""
+        """Filter while typing."""
         self._filter = neutral(changed.value.strip())
         self._view.choose(Filter.of(changed.value))
         self._show()
 
     def on_input_submitted(self) -> None:
-        """The filter stays, the field goes."""
+        """Close the filter field and keep the filter."""
         self._close_filter()
 
     def action_ask(self, number: int) -> None:
-        """Ask whether an action is meant; only then send it."""
+        """Ask to confirm an action, then send it."""
         action = ACTIONS[number]
         symbol = None if action.of_fleet else self._table.symbol
         engine = self._view.engine(symbol)
         if self._lost is not None or (engine is None and not action.of_fleet):
-            self._say("no fleet answers" if self._lost else "no engine is chosen", "bad")
+            self._show_notice("no fleet answers" if self._lost else "no engine is selected", "bad")
             return
         intent = Intent(action=action, symbol=symbol)
         text = describe(intent, self._view.document, None if engine is None else engine.row)
 
         def decide(answer: bool | None) -> None:
             if answer:
-                self._say(f"{intent.title} ...", "dim")
+                self._show_notice(f"{intent.title} ...", "dim")
                 self._poller.command(intent)
 
         self.push_screen(Question(intent.title, text), decide)
 
-    # How it is shown.
+    # Drawing.
 
     @property
     def _table(self) -> EngineTable:
         return self.screen_stack[0].query_one(EngineTable)
 
-    def _hear(self, news: News) -> None:
-        self.post_message(PollerMessage(news))
+    def _receive(self, report: Report) -> None:
+        self.post_message(PollerMessage(report))
 
     def _show(self) -> None:
         base = self.screen_stack[0]
         document = self._view.document
-        self._table.look()
+        self._table.update_lines()
         base.query_one(TableHead).refresh()
         if self._lost is None:
             fleet = summary.fleet_line(document)
         else:
             fleet = [
                 (" NO FLEET, RETRYING ", "alarm"),
-                (f" {neutral(self._lost.reason)}; what is shown is old", "dim"),
+                (f" {neutral(self._lost.reason)}; the figures are old", "dim"),
             ]
         counts = summary.count_line(document, len(self._view), self._filter)
         base.query_one("#fleet", Static).update(_text(fleet))
@@ -284,27 +285,27 @@ class TopApp(App[None]):
         engine = self._view.engine(self._table.symbol)
         facts = [("no engine", "dim")] if engine is None else summary.engine_pieces(engine)
         base.query_one("#facts", Static).update(_text(facts))
-        if self._story_of != self._table.symbol:
-            self._story_of = self._table.symbol
-            base.query_one("#story", Static).update("")
+        if self._details_of != self._table.symbol:
+            self._details_of = self._table.symbol
+            base.query_one("#details", Static).update("")
 
-    def _ask_for_story(self) -> None:
+    def _request_details(self) -> None:
         document: Mapping[str, object] = self._view.document
         data_dir, symbol = document.get("data_dir"), self._table.symbol
         pane = self.screen_stack[0].query_one("#pane")
         if symbol and isinstance(data_dir, str) and pane.has_class("open") and not self._lost:
-            self._poller.fetch_story(symbol, data_dir)
+            self._poller.request_details(symbol, data_dir)
 
     def _close_filter(self) -> None:
         self.query_one("#filter").remove_class("open")
         self.query_one("#notice").remove_class("covered")
         self._table.focus()
 
-    def _say(self, text: str, tone: str) -> None:
+    def _show_notice(self, text: str, tone: str) -> None:
         notice = self.screen_stack[0].query_one("#notice", Static)
         notice.update(_text([(neutral(text), tone)]))
 
 
 def _text(pieces: Sequence[summary.Piece]) -> Text:
-    """Pieces as they are: no markup is looked for in what a fleet says."""
+    """Pieces as styled text; markup in the fleet's texts is not interpreted."""
     return Text.assemble(*((text, STYLES[tone]) for text, tone in pieces))

@@ -1,4 +1,4 @@
-"""The columns of the live view, as data: what a cell says, how it sorts, when it is shown. Pure."""
+"""The columns of the live view: text, colour, sort order and minimum width. Pure."""
 
 from array import array
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ TROUBLE_FIRST = (
     "stopped",
     "running",
 )
-"""The order of states in which an operator wants to read them."""
+"""States in the order in which the table is sorted by them."""
 
 TONES = {
     "running": "good",
@@ -34,31 +34,31 @@ TONES = {
     "stuck": "alarm",
     "halted": "alarm",
 }
-"""State word -> how it is painted."""
+"""State: its tone, a key of `table.STYLES`."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 _HALF_A_CENT = Decimal("0.005")
 
 _STALE = 30.0
-"""Seconds without data that are worth a look: the default of `[feed] stale_after`."""
+"""Seconds without data that are highlighted: the default of `[feed] stale_after`."""
 
 
 @attrs.frozen
 class EngineRow:
-    """One row of the status document, and how its PnL went while we looked."""
+    """One row of the status document, and the PnL of its engine at each poll."""
 
     row: EngineStatus
     pnl: "array[float]"
-    """Total PnL at each look, oldest first."""
+    """Total PnL at each poll, oldest first."""
 
     def text(self, key: str) -> str:
-        """A member as harmless text; `-` where it is absent."""
+        """A member as printable text; `-` where it is absent."""
         value = self.row.get(key)
         return "-" if value is None or value == "" else neutral(value)
 
     def number(self, key: str) -> Decimal | None:
-        """A member as a finite number, or None for whatever is not one."""
+        """A member as a finite number; None for anything else."""
         return number(self.row.get(key))
 
 
@@ -74,7 +74,7 @@ def number(value: object) -> Decimal | None:
 
 
 def money(value: Decimal | None) -> str:
-    """`+12.75`, `-1.20M`; nothing gained or lost is `0`, and next to nothing has no sign."""
+    """Format money: `+12.75`, `-1.20M`, `0`; less than half a cent is `0.00`."""
     if value is None:
         return "-"
     if value and abs(value) <= _HALF_A_CENT:
@@ -86,11 +86,11 @@ def money(value: Decimal | None) -> str:
 
 
 def sparkline(samples: Sequence[float], width: int) -> str:
-    """The course of `samples` in `width` characters, newest at the right; flat is a low line."""
+    """Draw `samples` in `width` characters, newest at the right; flat is a low line."""
     if not samples:
         return " " * width
     per = max(1, -(-len(samples) // width))
-    # Counted from the newest, so that a bucket keeps its samples until it leaves at the left.
+    # Bucketed from the newest, so that each bucket keeps its samples until it leaves at the left.
     points = [samples[i] for i in range(len(samples) - 1, -1, -per)][::-1][-width:]
     low, high = min(points), max(points)
     step = (high - low) / (len(_BARS) - 1)
@@ -143,22 +143,23 @@ def _plain(_: EngineRow) -> str:
 
 @attrs.frozen(kw_only=True)
 class Column:
-    """One column. `key` is the member it sorts by, a number unless `order` says otherwise."""
+    """One column of the table."""
 
     key: str
+    """The member of the row that it sorts by."""
     title: str
     width: int
     """Characters."""
     need: int
-    """Shown in terminals at least this wide."""
+    """Columns of the narrowest terminal that shows it."""
     text: Callable[[EngineRow], str]
     tone: Callable[[EngineRow], str] = _plain
     order: Callable[[EngineRow], Any] | None = None
-    """Sorts ascending at first; without it by number, the largest first."""
+    """Sort key, ascending at first; None sorts by number, the largest first."""
     right: bool = False
 
     def sorted(self, engines: list[EngineRow], *, turned: bool) -> list[EngineRow]:
-        """In the order of this column, stable; what has no number comes last, always."""
+        """Engines in the order of this column, stable; those without a number come last."""
         if self.order is not None:
             return sorted(engines, key=self.order, reverse=turned)
         known = [(value, e) for e in engines if (value := e.number(self.key)) is not None]
@@ -261,11 +262,11 @@ COLUMNS = (
         order=lambda e: (not e.row.get("last_error"), str(e.row.get("last_error") or "")),
     ),
 )
-"""From left to right. The last one takes what is left of the line."""
+"""From left to right; the last one takes the rest of the line."""
 
 GAP = 1
 
 
 def shown(width: int) -> tuple[Column, ...]:
-    """The columns a terminal of `width` characters has room for."""
+    """The columns that a terminal of `width` characters shows."""
     return tuple(column for column in COLUMNS if column.need <= width)

@@ -1,4 +1,4 @@
-"""`levi ctl top`, before there is a screen: everything that can be said in one line is."""
+"""`levi ctl top`: checks what can be reported as one line, then opens the screen."""
 
 import os
 import sys
@@ -11,10 +11,14 @@ from levitrio.errors import UsageError
 
 
 def run_top(socket_path: str | None, fleet: str | None, *, read_only: bool) -> int:
-    """Show the fleet until `q`; returns the exit code.
+    """Show the fleet until `q`; a fleet that stops answering later is waited for.
 
-    Raises UsageError without the extra or without a terminal, FleetUnreachable when no fleet
-    answers at the start; one that goes away later is waited for.
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: The extra is not installed, or this is no terminal.
+        FleetUnreachable: No fleet answers at the start.
     """
     if find_spec("textual") is None:
         raise UsageError("levi ctl top needs the extra: pip install 'levitrio[tui]'")
@@ -25,7 +29,7 @@ def run_top(socket_path: str | None, fleet: str | None, *, read_only: bool) -> i
     path = find_socket(socket_path, fleet)
     ControlClient(path).close()
     if not os.environ.get("NO_COLOR"):
-        os.environ.pop("NO_COLOR", None)  # empty means no wish; Textual takes it for one
+        os.environ.pop("NO_COLOR", None)  # an empty NO_COLOR means nothing, but Textual obeys it
     from levitrio.cli.top.app import TopApp
     from levitrio.cli.top.poller import StatusPoller
 

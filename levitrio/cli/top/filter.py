@@ -1,4 +1,4 @@
-"""The filter of the live view: what is typed after `/`, as a question about engines. Pure."""
+"""The filter of the live view, typed after `/`. Pure."""
 
 from fnmatch import fnmatchcase
 
@@ -10,10 +10,10 @@ from levitrio.control.status_document import EngineStatus
 
 @attrs.frozen
 class Filter:
-    """Words as people type them: `sol`, `BTC*`, `failed`, `eth crashed`.
+    """Words such as `sol`, `BTC*`, `failed`, `eth crashed`.
 
-    A word that is a state asks for the status, any other for the symbol: as a glob where it has
-    one of `*?[`, else as a part. Of several words of one kind any will do; both kinds must fit.
+    A word that is a state matches the status; any other matches the symbol, as a glob where it
+    has one of `*?[`, else as a part. One word of each kind that is used must match.
     """
 
     states: frozenset[str] = frozenset()
@@ -21,19 +21,19 @@ class Filter:
 
     @classmethod
     def of(cls, text: str) -> "Filter":
-        """Never refuses: whatever is typed is looked for."""
+        """Parse a filter; every text is one."""
         words = text.split()
         states = frozenset(word.lower() for word in words if word.lower() in STATES)
         parts = [word.upper() for word in words if word.lower() not in STATES]
         return cls(states, tuple(part.replace("/", "").replace("-", "") for part in parts))
 
-    def fits(self, row: EngineStatus) -> bool:
-        """Whether an engine is shown."""
+    def matches(self, row: EngineStatus) -> bool:
+        """Whether an engine matches."""
         if self.states and row.get("status") not in self.states:
             return False
         symbol = str(row.get("symbol", ""))
-        return not self.symbols or any(_fits(symbol, word) for word in self.symbols)
+        return not self.symbols or any(_matches(symbol, word) for word in self.symbols)
 
 
-def _fits(symbol: str, word: str) -> bool:
+def _matches(symbol: str, word: str) -> bool:
     return fnmatchcase(symbol, word) if any(c in word for c in "*?[") else word in symbol

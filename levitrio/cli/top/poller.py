@@ -1,7 +1,6 @@
-"""The thread between the fleet and the screen: it asks, waits, retries; the screen never does.
+"""Polls the fleet in a thread, so that the screen never waits for the fleet.
 
-It ends with the process: it is a daemon, because a fleet that hangs must not keep a person who
-presses `q`.
+The thread is a daemon, because a fleet that hangs must not delay a person who presses `q`.
 """
 
 import queue
@@ -26,11 +25,11 @@ INTERVAL = 1.0
 """Seconds from one status to the next."""
 
 SHARE = 2.0
-"""The pause is at least this many times what the last answer took: however large the fleet or
-slow the machine, looking takes less than a third of the time."""
+"""The pause is at least this many times as long as the last answer took, so that polling takes
+less than a third of the time, however large the fleet."""
 
 PATIENCE = 5.0
-"""Seconds for one answer."""
+"""Seconds to wait for an answer."""
 
 INCIDENTS, LOG_LINES = 10, 40
 
@@ -51,7 +50,7 @@ class ConnectionLost:
 
 @attrs.frozen
 class CommandFinished:
-    """What became of a command."""
+    """The outcome of a command."""
 
     text: str
     is_error: bool
@@ -59,21 +58,21 @@ class CommandFinished:
 
 @attrs.frozen
 class EngineDetails:
-    """What is known about one engine beside its status."""
+    """Incidents and log of one engine."""
 
     symbol: str
     history: History | str
-    """Its incidents, or why they cannot be had."""
+    """Its incidents, or the reason they cannot be read."""
     records: Sequence[Mapping[str, Any]]
     """The last records of its log, oldest first."""
 
 
-News = StatusReceived | ConnectionLost | CommandFinished | EngineDetails
+Report = StatusReceived | ConnectionLost | CommandFinished | EngineDetails
 
 
 @attrs.frozen
-class _Question:
-    """Wanted: the story of an engine."""
+class _DetailsRequest:
+    """A request for the details of an engine."""
 
     symbol: str
     logs: Path
@@ -90,30 +89,30 @@ def pause_after(took: float) -> float:
 
 
 class StatusPoller:
-    """Polls one fleet in a thread of its own; `tell` is called there with each piece of news."""
+    """Polls one fleet in a thread, which calls `report` with each report."""
 
-    def __init__(self, path: str, tell: Callable[[News], None]) -> None:
+    def __init__(self, path: str, report: Callable[[Report], None]) -> None:
         self._path = path
-        self._tell = tell
-        self._work: queue.SimpleQueue[Intent | _Question] = queue.SimpleQueue()
+        self._report = report
+        self._work: queue.SimpleQueue[Intent | _DetailsRequest] = queue.SimpleQueue()
         self._client: ControlClient | None = None
         self._closed = False
 
     def start(self) -> None:
-        """Begin; once."""
-        threading.Thread(target=self._run, name="levi-top-link", daemon=True).start()
+        """Start the thread; call once."""
+        threading.Thread(target=self._run, name="levi-top-poller", daemon=True).start()
 
     def close(self) -> None:
-        """Ask nothing more; what is being waited for is not waited for here."""
+        """Stop polling; does not wait for an answer that is due."""
         self._closed = True
 
     def command(self, intent: Intent) -> None:
-        """Send it, unless the fleet is away; `Told` says what became of it."""
+        """Send a command, unless the fleet does not answer; reports CommandFinished."""
         self._work.put(intent)
 
-    def fetch_story(self, symbol: str, data_dir: str) -> None:
-        """Ask for incidents and read the last log lines; answered by `Story`."""
-        self._work.put(_Question(symbol, Path(data_dir) / "logs"))
+    def request_details(self, symbol: str, data_dir: str) -> None:
+        """Read incidents and the last log lines of an engine; reports EngineDetails."""
+        self._work.put(_DetailsRequest(symbol, Path(data_dir) / "logs"))
 
     def _run(self) -> None:
         attempt = 0
@@ -124,18 +123,18 @@ class StatusPoller:
             except LevitrioError as error:
                 attempt += 1
                 pause = retry_after(attempt)
-                self._hang_up()
-                self._tell(ConnectionLost(str(error)))
+                self._disconnect()
+                self._report(ConnectionLost(str(error)))
                 self._refuse_until(time.monotonic() + pause)
                 continue
             attempt = 0
             now = time.monotonic()
-            self._tell(StatusReceived(document))
+            self._report(StatusReceived(document))
             self._work_until(now + pause_after(now - began))
-        self._hang_up()
+        self._disconnect()
 
     def _work_until(self, deadline: float) -> None:
-        """Do what is asked for meanwhile; after a command the next look comes at once."""
+        """Carry out requests until the deadline; returns after a command, to poll at once."""
         while (left := deadline - time.monotonic()) > 0:
             try:
                 work = self._work.get(timeout=left)
@@ -146,60 +145,66 @@ class StatusPoller:
                     case Intent():
                         self._carry_out(work)
                         return
-                    case _Question():
-                        self._answer(work)
+                    case _DetailsRequest():
+                        self._send_details(work)
             except FleetUnreachable as error:
-                self._hang_up()
+                self._disconnect()
                 if isinstance(work, Intent):
-                    self._tell(
-                        CommandFinished(f"{error}; whether it was done is not known", is_error=True)
+                    self._report(
+                        CommandFinished(
+                            f"{error}; the command may have been carried out", is_error=True
+                        )
                     )
                 return
 
     def _refuse_until(self, deadline: float) -> None:
-        """Nothing is kept for a fleet that is away: it may come back as another one."""
+        """Refuse commands while the fleet does not answer: another fleet may answer next."""
         while (left := deadline - time.monotonic()) > 0:
             try:
                 work = self._work.get(timeout=left)
             except queue.Empty:
                 return
             if isinstance(work, Intent):
-                self._tell(CommandFinished("no fleet answers; nothing was sent", is_error=True))
+                self._report(CommandFinished("no fleet answers; nothing was sent", is_error=True))
 
     def _carry_out(self, intent: Intent) -> None:
         try:
             result = self._connected().call(intent.action.verb, intent.params)
         except ControlError as error:
             text = f"{error.message}; {error.hint}" if error.hint else error.message
-            self._tell(CommandFinished(text, is_error=True))
+            self._report(CommandFinished(text, is_error=True))
         else:
-            self._tell(CommandFinished(actions.outcome(intent, result), is_error=False))
+            self._report(CommandFinished(actions.outcome(intent, result), is_error=False))
 
-    def _answer(self, question: _Question) -> None:
+    def _send_details(self, request: _DetailsRequest) -> None:
         try:
-            records = LogReader(question.logs, [question.symbol]).last(LOG_LINES)
+            records = LogReader(request.logs, [request.symbol]).last(LOG_LINES)
         except OSError:
-            records = []  # moved away or deleted meanwhile: the incidents are still there
-        params = {"symbol": question.symbol, "limit": INCIDENTS}
+            records = []  # moved or deleted meanwhile; the incidents can still be read
+        params = {"symbol": request.symbol, "limit": INCIDENTS}
         try:
             history: History | str = self._connected().call("history", params)
         except ControlError as error:
             history = error.message
-        self._tell(EngineDetails(question.symbol, history, records))
+        self._report(EngineDetails(request.symbol, history, records))
 
     def _connected(self) -> ControlClient:
         if self._client is None:
             self._client = ControlClient(self._path, PATIENCE)
         return self._client
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
 
 
 def check_document(answer: Any) -> FleetStatus:
-    """A status document; raises ControlError for what is none, whoever sent it."""
+    """Check that an answer is a status document.
+
+    Raises:
+        ControlError: It is none; another version of the fleet may have sent it.
+    """
     engines = answer.get("engines") if isinstance(answer, dict) else None
     if not isinstance(engines, list) or not all(isinstance(row, dict) for row in engines):
         raise ControlError(error_codes.INTERNAL_ERROR, "the fleet sent no status document")

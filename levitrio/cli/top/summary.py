@@ -1,4 +1,4 @@
-"""The two lines above the table, and the pane below it, as pieces of text with tones. Pure."""
+"""The two lines above the table and the pane below it, as text with tones. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Piece = tuple[str, str]
 
 
 def fleet_line(document: FleetStatus) -> list[Piece]:
-    """Who it is, whether it may trade, and how the money is."""
+    """The first line: fleet, mode, trading state, equity, PnL and drawdown."""
     state = neutral(document.get("trading_state", "-"))
     daily, drawdown = number(document.get("daily_pnl")), number(document.get("drawdown"))
     equity = number(document.get("equity"))
@@ -40,7 +40,7 @@ def fleet_line(document: FleetStatus) -> list[Piece]:
 
 
 def _orders(document: FleetStatus) -> list[Piece]:
-    """Whether orders are real, so that nobody takes one fleet for the other."""
+    """The receiver of orders; real orders are marked LIVE."""
     mode = document.get("mode")
     if mode == "live":
         return [("  ", "plain"), (" LIVE ", "alarm"), *_venue(document)]
@@ -49,12 +49,12 @@ def _orders(document: FleetStatus) -> list[Piece]:
 
 def _venue(document: FleetStatus) -> list[Piece]:
     to = neutral(document.get("orders_to", ""))
-    # The line is short: only a network that is not the real one is worth words.
+    # The line is short, so only a test network is named.
     return [(f" {to}", "bad")] if to and not to.endswith("production") else []
 
 
 def count_line(document: FleetStatus, shown: int, filtered: str) -> list[Piece]:
-    """How many engines are in which state, and what of them is shown."""
+    """The second line: engines by state, and the filter."""
     total = document.get("total", 0)
     pieces: list[Piece] = [(f"{neutral(total)} engines", "plain")]
     for state in STATES:
@@ -86,7 +86,7 @@ _FACTS = (
 
 
 def engine_pieces(engine: EngineRow) -> list[Piece]:
-    """Everything the table has no room for."""
+    """The members of an engine that the table does not show."""
     status = engine.text("status")
     pieces: list[Piece] = [
         (engine.text("symbol"), "title"),
@@ -119,8 +119,8 @@ def engine_pieces(engine: EngineRow) -> list[Piece]:
     return pieces
 
 
-def story_pieces(history: History | str, records: Sequence[Mapping[str, Any]]) -> list[Piece]:
-    """The last lines of the engine's log, newest first, then its incidents, newest first."""
+def details_pieces(history: History | str, records: Sequence[Mapping[str, Any]]) -> list[Piece]:
+    """The last lines of the engine's log, then its incidents, each newest first."""
     pieces: list[Piece] = [("log, newest first\n", "dim")]
     for record in reversed(records):
         bad = record.get("level") in ("error", "critical")

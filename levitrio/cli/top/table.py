@@ -1,7 +1,7 @@
-"""The engine table as a widget: draws the lines that are to be seen, and of those the changed ones.
+"""The engine table as a widget that redraws only visible lines that changed.
 
-Textual's own DataTable renders every visible cell anew whenever one changes: 146 ms for each
-look at a terminal of 160x50, which is more of a core than the whole view may have.
+Textual's DataTable renders every visible cell again when one changes: 146 ms for each poll on a
+terminal of 160x50, which is more of a core than the whole view may use.
 """
 
 from collections.abc import Sequence
@@ -30,19 +30,19 @@ STYLES = {
     "bad": Style(color="red"),
     "alarm": Style(color="red", bold=True, reverse=True),
 }
-"""Tone -> how the terminal shows it, in the terminal's own colours."""
+"""Tone: its style, in the terminal's own colours."""
 
 _CURSOR = Style(reverse=True)
 _DIM = Style(dim=True)
 
 
 class TableHead(Widget):
-    """The titles; a click sorts."""
+    """The titles of the columns; a click sorts."""
 
     DEFAULT_CSS = "TableHead { height: 1; }"
 
     class Clicked(Message):
-        """Somebody wants this order."""
+        """A column title was clicked."""
 
         def __init__(self, column: Column) -> None:
             super().__init__()
@@ -53,18 +53,18 @@ class TableHead(Widget):
         self._view = view
 
     def render_line(self, y: int) -> Strip:
-        """The one line there is."""
+        """Render the titles."""
         return _strip(self._view.head(self.size.width), self.size.width, Style(underline=True))
 
     def on_click(self, event: events.Click) -> None:
-        """Tell the column that was hit."""
+        """Report the clicked column."""
         column = self._view.column_at(event.x, self.size.width)
         if column is not None:
             self.post_message(self.Clicked(column))
 
 
 class EngineTable(ScrollView, can_focus=True):
-    """The lines of a board. The cursor stays on its engine, wherever that is sorted to."""
+    """The lines of the table; the cursor follows its engine when the order changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -78,7 +78,7 @@ class EngineTable(ScrollView, can_focus=True):
     DEFAULT_CSS = "EngineTable { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }"
 
     class Chosen(Message):
-        """The cursor is on another engine."""
+        """The cursor has moved to another engine."""
 
     def __init__(self, view: ViewModel) -> None:
         super().__init__()
@@ -89,10 +89,10 @@ class EngineTable(ScrollView, can_focus=True):
         self.symbol: str | None = None
         """The engine under the cursor."""
         self.is_lost = False
-        """The fleet is away: what is shown is old."""
+        """The fleet does not answer: the lines are drawn as old."""
 
-    def look(self) -> None:
-        """The board has changed: follow the cursor's engine, draw what differs."""
+    def update_lines(self) -> None:
+        """Redraw the lines that a new document has changed."""
         self._follow()
         lines = self._visible()
         for at in changed_lines(self._shown, lines):
@@ -100,12 +100,12 @@ class EngineTable(ScrollView, can_focus=True):
         self._shown = lines
 
     def redraw(self) -> None:
-        """Draw everything: another look of the same lines."""
+        """Redraw every line, because the style has changed."""
         self._shown = self._visible()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Line `y` of the window."""
+        """Render line `y` of the window."""
         place, width = self.scroll_offset.y + y, self.size.width
         if not 0 <= place < len(self._view):
             return Strip.blank(width, Style())
@@ -115,24 +115,24 @@ class EngineTable(ScrollView, can_focus=True):
         return _strip(self._view.line(place, width), width, base)
 
     def action_move(self, step: int) -> None:
-        """Move the cursor."""
+        """Move the cursor by lines."""
         self._move_to(self._place + step)
 
     def action_move_page(self, step: int) -> None:
-        """Move the cursor by what is to be seen."""
+        """Move the cursor by a page."""
         self._move_to(self._place + step * max(1, self.size.height - 1))
 
     def on_click(self, event: events.Click) -> None:
-        """The engine that was hit."""
+        """Move the cursor to the clicked line."""
         self._move_to(self.scroll_offset.y + event.y)
 
     def on_resize(self) -> None:
-        """Other lines are to be seen, perhaps with other columns."""
+        """Redraw, because other lines and columns are visible."""
         self._follow()
         self.redraw()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Other lines are to be seen; the base class draws them."""
+        """Note the visible lines; the base class draws them."""
         super().watch_scroll_y(old_value, new_value)
         self._shown = self._visible()
 
@@ -142,7 +142,7 @@ class EngineTable(ScrollView, can_focus=True):
         return [self._view.line(place, self.size.width) for place in range(self._first, last)]
 
     def _follow(self) -> None:
-        """Find the cursor's engine again; one that is gone leaves the cursor where it was."""
+        """Move the cursor to its engine's line; keep the line if the engine is gone."""
         self.virtual_size = Size(self.size.width, len(self._view))
         place = self._view.place_of(self.symbol)
         self._move_to(self._place if place is None else place)

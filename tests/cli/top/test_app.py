@@ -19,7 +19,7 @@ from levitrio.cli.top.poller import (
     CommandFinished,
     ConnectionLost,
     EngineDetails,
-    News,
+    Report,
     StatusPoller,
     StatusReceived,
 )
@@ -34,7 +34,7 @@ class FakePoller:
     """Stands for the thread: keeps what was asked for."""
 
     commands: list[tuple[str, str | None]] = attrs.field(factory=list)
-    stories: list[str] = attrs.field(factory=list)
+    details: list[str] = attrs.field(factory=list)
 
     def start(self) -> None:
         pass
@@ -45,8 +45,8 @@ class FakePoller:
     def command(self, intent: Intent) -> None:
         self.commands.append((intent.action.verb, intent.symbol))
 
-    def fetch_story(self, symbol: str, _: str) -> None:
-        self.stories.append(symbol)
+    def request_details(self, symbol: str, _: str) -> None:
+        self.details.append(symbol)
 
 
 @attrs.define(eq=False)
@@ -57,8 +57,8 @@ class Screen:
     poller: FakePoller
     app: TopApp
 
-    async def hear(self, news: News) -> None:
-        self.app._hear(news)
+    async def receive(self, report: Report) -> None:
+        self.app._receive(report)
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
@@ -105,7 +105,7 @@ def test_it_shows_sorts_and_filters() -> None:
     """At 80x24: head, table, keys; `>` sorts, `/` filters, escape shows all again."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(StatusReceived(SOME))
+        await screen.receive(StatusReceived(SOME))
         assert "demo  trading active  equity 10012.75  today +3.20" in screen.lines[0]
         assert screen.lines[1] == "3 engines  3 running"
         assert [line.split()[0] for line in screen.lines[3:6]] == ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
@@ -129,10 +129,12 @@ def test_an_action_is_asked_about_and_follows_its_engine() -> None:
     """The cursor stays on its engine when the order changes; only `y` sends."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(StatusReceived(SOME))
+        await screen.receive(StatusReceived(SOME))
         await screen.press("down", "down")
         assert screen.symbol == "SOLUSDT"
-        await screen.hear(StatusReceived(document(row("SOLUSDT", status="failed"), row("ETHUSDT"))))
+        await screen.receive(
+            StatusReceived(document(row("SOLUSDT", status="failed"), row("ETHUSDT")))
+        )
         assert screen.symbol == "SOLUSDT"
         assert screen.lines[3].startswith("SOLUSDT")
         await screen.press("r")
@@ -145,7 +147,7 @@ def test_an_action_is_asked_about_and_follows_its_engine() -> None:
         assert "HALTS THE WHOLE FLEET demo" in screen.text
         await screen.press("y")
         assert screen.poller.commands == [("restart", "SOLUSDT"), ("halt", None)]
-        await screen.hear(CommandFinished("SOLUSDT: restarted", is_error=False))
+        await screen.receive(CommandFinished("SOLUSDT: restarted", is_error=False))
         assert "SOLUSDT: restarted" in screen.text
 
     watch(test)
@@ -155,7 +157,7 @@ def test_read_only_has_no_action() -> None:
     """The keys do nothing, and are not offered."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(StatusReceived(SOME))
+        await screen.receive(StatusReceived(SOME))
         await screen.press(*"rpuxsRHU", "y")
         assert screen.poller.commands == []
         assert "read-only" in screen.lines[-1]
@@ -164,20 +166,20 @@ def test_read_only_has_no_action() -> None:
     watch(test, read_only=True)
 
 
-def test_the_pane_tells_the_story_of_the_chosen_engine() -> None:
+def test_the_pane_shows_the_details_of_the_chosen_engine() -> None:
     """Facts, log lines and incidents; one that comes late for another engine is not shown."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(StatusReceived(SOME))
+        await screen.receive(StatusReceived(SOME))
         await screen.press("down", "enter")
-        assert screen.poller.stories[-1] == "ETHUSDT"
+        assert screen.poller.details[-1] == "ETHUSDT"
         assert "strategy" in screen.text
         record = {"ts": "t", "symbol": "ETHUSDT", "event": "fill", "text": "[bold]sold\x1b"}
         incident = {"cause": "crash", "error": "ValueError: no", "traceback": "Trace"}
-        story = cast(History, {"symbol": "ETHUSDT", "incidents": [incident]})
-        await screen.hear(EngineDetails("BTCUSDT", story, []))
+        history = cast(History, {"symbol": "ETHUSDT", "incidents": [incident]})
+        await screen.receive(EngineDetails("BTCUSDT", history, []))
         assert "ValueError" not in screen.text
-        await screen.hear(EngineDetails("ETHUSDT", story, [record]))
+        await screen.receive(EngineDetails("ETHUSDT", history, [record]))
         assert "ETHUSDT fill [bold]sold\\x1b" in screen.text
         assert "crash: ValueError: no" in screen.text
         await screen.press("escape")
@@ -191,15 +193,15 @@ def test_a_fleet_that_goes_away_is_waited_for() -> None:
 
     async def test(screen: Screen) -> None:
         await screen.press("r")  # before the first answer
-        await screen.hear(StatusReceived(SOME))
-        await screen.hear(ConnectionLost("no fleet answers at /x"))
+        await screen.receive(StatusReceived(SOME))
+        await screen.receive(ConnectionLost("no fleet answers at /x"))
         assert "NO FLEET, RETRYING" in screen.lines[0]
         assert screen.lines[3].startswith("BTCUSDT")
         strip = screen.app.query_one(EngineTable).render_line(1)
         assert all(segment.style and segment.style.dim for segment in strip)
         await screen.press("r")
         assert "no fleet answers" in screen.text
-        await screen.hear(StatusReceived(SOME))
+        await screen.receive(StatusReceived(SOME))
         assert "the fleet is back" in screen.text
         await screen.press("r")
         assert "Ends incarnation" in screen.text
@@ -211,7 +213,7 @@ def test_a_thousand_engines_at_any_size() -> None:
     """Only what is to be seen is drawn; the cursor reaches the end; a small terminal is fine."""
 
     async def test(screen: Screen) -> None:
-        await screen.hear(StatusReceived(document(*(row(f"S{n:04}USDT") for n in range(1000)))))
+        await screen.receive(StatusReceived(document(*(row(f"S{n:04}USDT") for n in range(1000)))))
         await screen.press("end")
         assert screen.symbol == "S0999USDT"
         assert "S0999USDT" in screen.text

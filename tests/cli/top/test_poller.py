@@ -12,7 +12,7 @@ from levitrio.cli.top.poller import (
     CommandFinished,
     ConnectionLost,
     EngineDetails,
-    News,
+    Report,
     StatusPoller,
     StatusReceived,
 )
@@ -23,19 +23,19 @@ BY = {action.verb: action for action in ACTIONS}
 
 
 async def test_it_looks_commands_and_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Obeyed, refused in words with the next command, and the story of one engine."""
-    heard: queue.SimpleQueue[News] = queue.SimpleQueue()
-    take = partial(trio.to_thread.run_sync, partial(heard.get, timeout=10))
+    """Obeyed, refused in words with the next command, and the details of one engine."""
+    reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+    take = partial(trio.to_thread.run_sync, partial(reports.get, timeout=10))
     fleet = FakeFleet({"BTCUSDT": "running", "SOLUSDT": "running"}, failed={"SOLUSDT"})
     monkeypatch.setattr("levitrio.cli.top.poller.INTERVAL", 0.01)
     monkeypatch.setattr("levitrio.cli.top.poller.retry_after", lambda _: 0.02)
     with private_directory() as path:
-        poller = StatusPoller(str(path / "demo.sock"), heard.put)
+        poller = StatusPoller(str(path / "demo.sock"), reports.put)
 
-        async def told() -> News:
-            while isinstance(news := await take(), StatusReceived):
+        async def next_report() -> Report:
+            while isinstance(report := await take(), StatusReceived):
                 pass
-            return news
+            return report
 
         with trio.fail_after(10):
             async with serving(fleet, path / "demo.sock", Recorder()):
@@ -44,22 +44,22 @@ async def test_it_looks_commands_and_asks(monkeypatch: pytest.MonkeyPatch) -> No
                 assert isinstance(first, StatusReceived)
                 assert first.document["fleet"] == "demo"
                 poller.command(Intent(action=BY["restart"], symbol="BTCUSDT"))
-                assert await told() == CommandFinished("BTCUSDT: restarted", is_error=False)
+                assert await next_report() == CommandFinished("BTCUSDT: restarted", is_error=False)
                 poller.command(Intent(action=BY["restart"], symbol="SOLUSDT"))
                 text = "SOLUSDT is refused: it was given up; levi ctl reset SOLUSDT"
-                assert await told() == CommandFinished(text, is_error=True)
+                assert await next_report() == CommandFinished(text, is_error=True)
                 poller.command(Intent(action=BY["halt"], symbol=None))
-                assert await told() == CommandFinished("trading is halted", is_error=False)
-                poller.fetch_story("SOLUSDT", str(Path("/nowhere")))
-                story = await told()
-                assert isinstance(story, EngineDetails)
-                assert not isinstance(story.history, str)
-                assert story.history["incidents"][0]["cause"] == "crash"
-                assert story.records == []
-            gone = await told()
+                assert await next_report() == CommandFinished("trading is halted", is_error=False)
+                poller.request_details("SOLUSDT", str(Path("/nowhere")))
+                details = await next_report()
+                assert isinstance(details, EngineDetails)
+                assert not isinstance(details.history, str)
+                assert details.history["incidents"][0]["cause"] == "crash"
+                assert details.records == []
+            gone = await next_report()
             assert isinstance(gone, ConnectionLost)
             poller.command(Intent(action=BY["stop"], symbol="BTCUSDT"))
-            while isinstance(refused := await told(), ConnectionLost):
+            while isinstance(refused := await next_report(), ConnectionLost):
                 pass
             assert refused == CommandFinished("no fleet answers; nothing was sent", is_error=True)
             async with serving(fleet, path / "demo.sock", Recorder()):

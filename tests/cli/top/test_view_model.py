@@ -1,4 +1,4 @@
-"""The live view's memory: from status documents to the lines that must be drawn."""
+"""The model of the live view: from status documents to lines to redraw."""
 
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from levitrio.cli.top.actions import ACTIONS, Intent, describe, outcome
 from levitrio.cli.top.columns import COLUMNS, money, number, shown, sparkline
 from levitrio.cli.top.filter import Filter
 from levitrio.cli.top.poller import check_document, pause_after, retry_after
-from levitrio.cli.top.summary import count_line, engine_pieces, fleet_line, story_pieces
+from levitrio.cli.top.summary import count_line, details_pieces, engine_pieces, fleet_line
 from levitrio.cli.top.view_model import SAMPLES, ViewModel, changed_lines
 from levitrio.control.answers import History
 from levitrio.control.status_document import FleetStatus
@@ -99,7 +99,7 @@ def test_the_column_beside_is_one_that_is_seen() -> None:
 def test_the_filter_knows_symbols_globs_and_states(typed: str, found: str) -> None:
     """Whatever is typed is looked for, and nothing is an error."""
     rows = [row("BTCUSDT"), row("ETHUSDT", status="failed"), row("SOLUSDT")]
-    kept = [each["symbol"] for each in rows if Filter.of(typed).fits(each)]
+    kept = [each["symbol"] for each in rows if Filter.of(typed).matches(each)]
     assert kept == found.split()
 
 
@@ -172,19 +172,19 @@ def test_the_pane_shows_what_rests() -> None:
 
 
 def test_escapes_are_shown_and_not_obeyed() -> None:
-    """In the table, in the pane, in the story and in the question."""
+    """In the table, in the pane, in the details and in the question."""
     nasty = "\x1b[2J\u202e[red]"
     view = ViewModel()
     view.take(document(row("A", last_error=nasty), trading_state="halted", trading_reason=nasty))
     assert "\\x1b[2J\\u202e[red]" in text(view, 0, 200)
     assert ("HALTED", "alarm") in fleet_line(view.document)
     history = {"symbol": "A", "incidents": [{"error": nasty, "traceback": f"x\n{nasty}"}]}
-    story = story_pieces(
+    details = details_pieces(
         cast(History, history),
         [{"ts": "t", "symbol": "A", "event": "crashed", "text": nasty, "level": "error"}],
     )
-    assert "\x1b" not in "".join(piece for piece, _ in story)
-    assert story_pieces("no journal", [])[-1] == ("no journal", "bad")
+    assert "\x1b" not in "".join(piece for piece, _ in details)
+    assert details_pieces("no journal", [])[-1] == ("no journal", "bad")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_looking_takes_little_and_retrying_is_bounded() -> None:
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"engines": 1}, {"engines": [1]}])
 def test_what_is_no_status_is_refused(answer: object) -> None:
-    """Whoever sent it."""
+    """An answer of any other shape is refused."""
     with pytest.raises(ControlError, match="no status document"):
         check_document(answer)
 
