@@ -11,6 +11,9 @@ import attrs
 
 from levitrio.cli.terminal import neutral
 
+LogRecord = dict[str, Any]
+"""One line of a log file; its members depend on the event."""
+
 POLL = 0.25
 """Seconds between two reads for new lines."""
 
@@ -26,11 +29,11 @@ class LogReader:
     symbols: Sequence[str]
     _offsets: dict[Path, int] = attrs.field(factory=dict)
 
-    def last(self, count: int) -> list[dict[str, Any]]:
+    def last(self, count: int) -> list[LogRecord]:
         """The newest `count` records of all files together, oldest first; `new` continues there."""
-        newest: list[dict[str, Any]] = []
+        newest: list[LogRecord] = []
         for prefix in self._prefixes():
-            found: list[dict[str, Any]] = []
+            found: list[LogRecord] = []
             for path in reversed(self._files(prefix)):
                 self._offsets.setdefault(path, path.stat().st_size)
                 if len(found) < count:
@@ -38,15 +41,15 @@ class LogReader:
             newest = heapq.nlargest(count, [*newest, *found], key=_when)
         return sorted(newest, key=_when)
 
-    def new(self) -> list[dict[str, Any]]:
+    def new(self) -> list[LogRecord]:
         """Records written since the last call, oldest first, also in files of a new day."""
-        found: list[dict[str, Any]] = []
+        found: list[LogRecord] = []
         for prefix in self._prefixes():
             for path in self._files(prefix):
                 found += self._read_on(path)
         return sorted(found, key=_when)
 
-    def follow(self) -> Iterator[dict[str, Any]]:
+    def follow(self) -> Iterator[LogRecord]:
         """Yield every new record, without end."""
         while True:
             yield from self.new()
@@ -60,7 +63,7 @@ class LogReader:
         days = self.folder.glob(f"{prefix}{'[0-9]' * 8}.jsonl")
         return sorted(days)
 
-    def _read_on(self, path: Path) -> list[dict[str, Any]]:
+    def _read_on(self, path: Path) -> list[LogRecord]:
         begin = self._offsets.get(path, 0)
         if path.stat().st_size <= begin:
             return []
@@ -72,7 +75,7 @@ class LogReader:
         return _parse(whole)
 
 
-def describe(record: dict[str, Any]) -> str:
+def describe(record: LogRecord) -> str:
     """A record as one printable line."""
     head = f"{record.get('ts', '-')} {record.get('symbol', 'fleet')} {record.get('event', '')}"
     fields = {k: v for k, v in record.items() if k not in ("ts", "level", "symbol", "event")}
@@ -81,7 +84,7 @@ def describe(record: dict[str, Any]) -> str:
     return neutral(" ".join(part for part in (head, str(text), rest) if part))
 
 
-def _tail(path: Path, end: int, count: int) -> list[dict[str, Any]]:
+def _tail(path: Path, end: int, count: int) -> list[LogRecord]:
     size = TAIL
     while True:
         begin = max(0, end - size)
@@ -96,7 +99,7 @@ def _tail(path: Path, end: int, count: int) -> list[dict[str, Any]]:
         size *= 2
 
 
-def _parse(data: bytes) -> list[dict[str, Any]]:
+def _parse(data: bytes) -> list[LogRecord]:
     records = []
     for line in data.splitlines():
         try:
@@ -108,5 +111,5 @@ def _parse(data: bytes) -> list[dict[str, Any]]:
     return records
 
 
-def _when(record: dict[str, Any]) -> str:
+def _when(record: LogRecord) -> str:
     return str(record.get("ts", ""))

@@ -1,12 +1,15 @@
 """What a page is sent: full once, then what changed, and the truth about what it missed."""
 
 import json
-from typing import Any
+import re
+from typing import Any, get_type_hints
 
 import trio
 from trio.testing import MockClock
 
+from levitrio.control.status_document import EngineStatus
 from levitrio.http.live_updates import COLUMNS, Cursor, LiveUpdates, event_id, shown, since_of
+from levitrio.http.static_files import PAGE
 from tests.http.fakes import make_fleet, make_row
 
 
@@ -136,3 +139,12 @@ def test_rows_are_coarse_and_short() -> None:
         160,
     )
     assert named["next_restart_in"] is None
+
+
+def test_the_columns_are_members_and_those_of_the_page() -> None:
+    """Names are not sent with the rows, so server and page must have the same ones."""
+    assert set(COLUMNS) <= get_type_hints(EngineStatus).keys()
+    script = (PAGE / "main.js").read_text()
+    found = re.search(r"const COLUMNS = \[(.*?)\]", script, re.DOTALL)
+    assert found is not None
+    assert tuple(re.findall(r'"(\w+)"', found[1])) == COLUMNS

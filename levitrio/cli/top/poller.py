@@ -6,13 +6,13 @@ The thread is a daemon, because a fleet that hangs must not delay a person who p
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import attrs
 
-from levitrio.cli.log_reader import LogReader
+from levitrio.cli.log_reader import LogReader, LogRecord
 from levitrio.cli.top import actions
 from levitrio.cli.top.actions import Intent
 from levitrio.control import error_codes
@@ -63,7 +63,7 @@ class EngineDetails:
     symbol: str
     history: History | str
     """Its incidents, or the reason they cannot be read."""
-    records: Sequence[Mapping[str, Any]]
+    records: Sequence[LogRecord]
     """The last records of its log, oldest first."""
 
 

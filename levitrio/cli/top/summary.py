@@ -1,9 +1,9 @@
 """The two lines above the table and the pane below it, as text with tones. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from levitrio.cli.formatting import describe_incidents
+from levitrio.cli.log_reader import LogRecord
 from levitrio.cli.log_reader import describe as describe_record
 from levitrio.cli.status import STATES
 from levitrio.cli.terminal import duration, neutral
@@ -119,7 +119,7 @@ def engine_pieces(engine: EngineRow) -> list[Piece]:
     return pieces
 
 
-def details_pieces(history: History | str, records: Sequence[Mapping[str, Any]]) -> list[Piece]:
+def details_pieces(history: History | str, records: Sequence[LogRecord]) -> list[Piece]:
     """The last lines of the engine's log, then its incidents, each newest first."""
     pieces: list[Piece] = [("log, newest first\n", "dim")]
     for record in reversed(records):

@@ -1,19 +1,20 @@
 """The model of the live view: from status documents to lines to redraw."""
 
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from levitrio.cli.status import STATES
 from levitrio.cli.top.actions import ACTIONS, Intent, describe, outcome
 from levitrio.cli.top.columns import COLUMNS, money, number, shown, sparkline
 from levitrio.cli.top.filter import Filter
 from levitrio.cli.top.poller import check_document, pause_after, retry_after
-from levitrio.cli.top.summary import count_line, details_pieces, engine_pieces, fleet_line
+from levitrio.cli.top.summary import _FACTS, count_line, details_pieces, engine_pieces, fleet_line
 from levitrio.cli.top.view_model import SAMPLES, ViewModel, changed_lines
 from levitrio.control.answers import History
-from levitrio.control.status_document import FleetStatus
+from levitrio.control.status_document import EngineStatus, FleetStatus
 from levitrio.errors import ControlError
 from tests.cli.top.documents import document, row
 
@@ -265,3 +266,11 @@ def test_real_orders_are_not_to_be_missed() -> None:
     assert (" Binance testnet", "bad") in testnet
     assert ("paper", "dim") in pieces(mode="paper", orders_to="paper")
     assert all("paper" not in text for text, _ in pieces())
+
+
+def test_columns_and_facts_are_members_of_the_document() -> None:
+    """A member that was renamed would leave its column empty for ever."""
+    members = get_type_hints(EngineStatus).keys()
+    assert {column.key for column in COLUMNS} <= members
+    assert {key for key, _ in _FACTS} <= members
+    assert set(STATES) <= get_type_hints(FleetStatus).keys()
