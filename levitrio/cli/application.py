@@ -37,7 +37,7 @@ COMMAND_MODULES = {
 def run_command_line(words: Sequence[str]) -> int:
     """Run a command line; returns the exit code. Raises nothing but KeyboardInterrupt."""
     as_json = "--json" in words
-    if list(words) in ([], ["ctl"]):
+    if list(words) in ([], ["ctl"]):  # the help, and exit code 0
         words = [*words, "--help"]
     is_status = words[:1] == ["ctl"] and "status" in words
     try:

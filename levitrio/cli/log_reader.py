@@ -35,6 +35,7 @@ class LogReader:
         for prefix in self._prefixes():
             found: list[LogRecord] = []
             for path in reversed(self._files(prefix)):
+                # Before the file is read: lines written meanwhile are left to `new`.
                 self._offsets.setdefault(path, path.stat().st_size)
                 if len(found) < count:
                     found = _tail(path, self._offsets[path], count - len(found)) + found
@@ -91,7 +92,7 @@ def _tail(path: Path, end: int, count: int) -> list[LogRecord]:
         with path.open("rb") as file:
             file.seek(begin)
             data = file.read(end - begin)
-        if begin:
+        if begin:  # the first line was probably cut
             data = data[data.find(b"\n") + 1 :]
         records = _parse(data)
         if begin == 0 or len(records) >= count:

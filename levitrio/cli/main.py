@@ -45,6 +45,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
 def _end_without_output(error: OSError) -> int:
     """End without standard output; the interpreter must not try to flush it at its exit."""
+    # The interpreter flushes descriptor 1 at its exit; what is left goes nowhere.
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.close(silence)

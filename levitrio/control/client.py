@@ -201,7 +201,7 @@ class ControlClient:
         while True:
             message = self._read_message(deadline)
             if "method" in message:
-                continue
+                continue  # a notification between call and answer
             if "error" in message:
                 raise _to_error(message["error"])
             if message.get("id") != self._last_id or "result" not in message:
@@ -218,6 +218,7 @@ class ControlClient:
             connection = _connect(self._path, self._timeout)
         except OSError as error:
             raise self._unreachable(error) from None
+        # struct ucred: pid, uid, gid, 4 bytes each.
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         uid = int.from_bytes(credentials[4:8], sys.byteorder)
         if uid != os.geteuid():
@@ -234,6 +235,7 @@ class ControlClient:
                 line = bytes(self._buffer[:end])
                 del self._buffer[: end + 1]
                 return _to_message(line)
+            # 4096 for what JSON-RPC puts around the result.
             if len(self._buffer) > error_codes.MAX_RESPONSE + 4096:
                 raise ControlError(
                     error_codes.TOO_LARGE, "the fleet sent an answer that is too large"

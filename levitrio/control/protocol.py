@@ -131,6 +131,7 @@ def parse(line: bytes) -> Frame:
     except (ValueError, RecursionError) as error:
         closes = line.lstrip()[:1] not in (b"{", b"[")
         return _refuse(error_codes.PARSE_ERROR, _describe(error), closes=closes)
+    # Only an escape can make a lone surrogate: decoding UTF-8 has refused the raw ones.
     if "\\u" in text and not _is_text(value):
         return _refuse(error_codes.INVALID_REQUEST, "text holds a lone surrogate")
     if not isinstance(value, list):
@@ -169,7 +170,7 @@ class _RepeatedKeys(dict[str, object]):
 
 def _finite(number: str) -> float:
     value = float(number)
-    if value - value != 0.0:
+    if value - value != 0.0:  # true for infinity (1e999) and nan
         raise ValueError("expected a finite number")
     return value
 
@@ -221,6 +222,7 @@ def _repeated_key(value: object) -> str | None:
 def _is_id(value: object) -> TypeGuard[int | str]:
     if isinstance(value, str):
         return len(value) <= MAX_ID
+    # `type`, not isinstance: True is an int too. 64 bits, which every answer can encode.
     return type(value) is int and -(2**63) <= value < 2**63
 
 

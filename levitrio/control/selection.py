@@ -73,5 +73,6 @@ def _not_a_symbol(text: str) -> ControlError:
 
 def _suggestions(symbol: str, known: Collection[str]) -> list[str]:
     near = [other for other in known if abs(len(other) - len(symbol)) <= 2]
+    # Same first letter first: a typo in it is rare, and only the first 500 are compared.
     near.sort(key=lambda other: other[0] != symbol[0])
     return get_close_matches(symbol, near[:_MAX_COMPARED], n=3, cutoff=0.7)

@@ -108,10 +108,12 @@ class ControlServer:
                     await trio.lowlevel.checkpoint()
                     continue
                 peer = peer_of(connection)
+                # The directory is 0700 already; root, or a descriptor passed on, still gets here.
                 if peer.uid != os.geteuid():
                     self.log("control_peer_refused", pid=peer.pid, uid=peer.uid)
                     connection.close()
                     continue
+                # Detached from trio's socket object: LocalStream owns the descriptor alone.
                 stream = LocalStream(socket.socket(fileno=connection.detach()))
                 self._nursery.start_soon(self.serve, stream, peer)
 
@@ -144,6 +146,7 @@ class ControlServer:
         """Close the oldest newcomer that has no command in flight; whether there was one."""
         silent = next((other for other in self._newcomers if not other.in_flight), None)
         if silent is not None:
+            # Removed here, not by its task, so that the next call does not choose it again.
             self._newcomers.pop(silent).cancel()
         return silent is not None
 

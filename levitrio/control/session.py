@@ -81,6 +81,7 @@ class ClientSession:
         Cancelling ends the session at once; commands that were begun go on.
         """
         try:
+            # Two nurseries, so that deadlines hold while the inner one waits for calls in flight.
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._keep_time)
                 async with trio.open_nursery() as nursery:
@@ -113,6 +114,7 @@ class ClientSession:
             if not data:
                 # Half-closed, or gone: calls in flight are still answered. A follower is ended,
                 # because only its open sending side shows that it still reads.
+                # Set first: a follower that is not waiting just now sees it before it waits again.
                 self._hung_up = True
                 if self._following is not None:
                     self._following.cancel()
@@ -167,6 +169,7 @@ class ClientSession:
     async def _answer_later(self, frame: Frame) -> None:
         try:
             await self._answer(frame)
+            # Follow only after the answer is sent, so that no event overtakes it.
             if self._follow_from is not None and any(map(_follows, frame.items)):
                 since, self._follow_from = self._follow_from, None
                 await self._follow(since)
@@ -238,6 +241,7 @@ class ClientSession:
         """Answer with the events so far; later ones follow once the answer is sent."""
         if self._subscribed:
             raise ControlError(error_codes.BUSY, "this connection follows already")
+        # One for each connection: several would interleave their events without a mark.
         self._subscribed = True
         batch = request.fleet.events(request.params.since, request.params.limit)
         self._follow_from = batch.next_since
@@ -261,6 +265,7 @@ class ClientSession:
 
     async def _send(self, answer: bytes) -> None:
         data = memoryview(responses.to_line(answer))
+        # `acquire` runs a checkpoint even when the lock is free; one per answer is measurable.
         try:
             self._write_lock.acquire_nowait()
         except trio.WouldBlock:

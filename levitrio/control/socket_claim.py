@@ -43,7 +43,7 @@ def claim_socket(path: str, *, fleet: str) -> Iterator[socket.socket]:
     lock = _lock(paths.lock_path(path), fleet)
     try:
         listener = _bind(path)
-        ours = os.lstat(path)
+        ours = os.lstat(path)  # to recognise it at the end, when another may be in its place
         try:
             yield listener
         finally:
@@ -67,6 +67,7 @@ def _lock(path: str, fleet: str) -> int:
         raise UsageError(f"cannot open the lock {path}: {error}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The pid is only for the error text of another start; the flock is what counts.
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
     except BlockingIOError:

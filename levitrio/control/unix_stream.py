@@ -35,11 +35,11 @@ class LocalStream(trio.abc.Stream):
             trio.ClosedResourceError: This stream was closed.
         """
         while True:
-            await trio.lowlevel.wait_readable(self._open())
+            await trio.lowlevel.wait_readable(self._open())  # also the checkpoint
             try:
                 return self._socket.recv(max_bytes or _CHUNK)
             except BlockingIOError:
-                continue
+                continue  # readiness may be spurious
             except OSError as error:
                 raise trio.BrokenResourceError(str(error)) from error
 

@@ -58,6 +58,7 @@ class AccessPolicy:
                 origins.append(value.strip().lower())
             elif name == b"authorization":
                 authorizations.append(value.strip())
+        # Exactly one: with two, a proxy and this server could each believe another.
         if len(hosts) != 1 or hosts[0] not in self.hosts:
             known = ", ".join(sorted(host.decode() for host in self.hosts))
             return AccessDenied(status=403, error=f"Host: expected one of {known}")
@@ -80,6 +81,7 @@ class AccessPolicy:
                 hint="set [http] token_file, or use levi ctl",
             )
         scheme, _, came = b"".join(authorizations[:1]).partition(b" ")
+        # In constant time: the duration of a comparison must not reveal how much was right.
         is_right = hmac.compare_digest(came.strip(), self.token.encode())
         if len(authorizations) != 1 or scheme.lower() != b"bearer" or not is_right:
             return AccessDenied(

@@ -57,6 +57,7 @@ class BoundedStream:
         """
         view = memoryview(data)
         for start in range(0, len(view), CHUNK):
+            # hypercorn shields this call; a deadline inside the shield still works.
             with trio.move_on_after(WRITE_TIMEOUT) as scope:
                 await self.stream.send_all(view[start : start + CHUNK])
             if scope.cancelled_caught:
@@ -101,7 +102,7 @@ def make_serve(
             report("http_failed", described(sys.exception()) or message)
 
     config = Config()
-    config.accesslog = config.errorlog = None
+    config.accesslog = config.errorlog = None  # else hypercorn writes to stdout and stderr
     config.logger_class = EventLogger
     config.include_server_header = False
     config.h11_max_incomplete_size = MAX_HEADERS

@@ -145,6 +145,7 @@ class Endpoints:
     def _symbol(self, request: Request) -> str:
         """The engine of the path, in any spelling; raises ControlError for an unknown one."""
         text: str = request.path_params["symbol"]
+        # `select` would take a glob; one call is for one engine.
         if any(sign in text for sign in "*?["):
             raise UnknownSymbol(text, ())
         try:

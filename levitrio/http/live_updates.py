@@ -90,7 +90,7 @@ class LiveUpdates:
                 await self._wanted.wait()
             begun = trio.current_time()
             await self.take_picture()
-            self._taken.set()
+            self._taken.set()  # wakes the readers that wait for this picture
             self._taken = trio.Event()
             took = trio.current_time() - begun
             await trio.sleep_until(begun + min(PERIOD_MAX, max(PERIOD, took / SHARE)))
@@ -106,6 +106,7 @@ class LiveUpdates:
                     self._rows[symbol] = (now, number)
             if index % SLICE == 0:
                 await trio.lowlevel.checkpoint()
+        # After the loop, which has checkpoints: `known` is a live view and is now up to date.
         for symbol in self._rows.keys() - known:
             del self._rows[symbol]
             self._gone[symbol] = number
@@ -139,6 +140,7 @@ class LiveUpdates:
         skipped pictures), then `events` if there are new ones.
         """
         picture, cursor.picture = cursor.picture, self._number
+        # Readers in step share one message: encoding it once serves 32 pages.
         if picture == self._number - 1 and self._newest[0] == self._number:
             status = self._newest[1]
         else:
@@ -149,6 +151,7 @@ class LiveUpdates:
 
     def _status(self, picture: int) -> bytes:
         rows = b",".join(row for row, changed in self._rows.values() if changed > picture)
+        # A reader without a picture gets every row (`full`), so nothing is gone for it.
         gone = [symbol for symbol, changed in self._gone.items() if changed > picture > 0]
         skipped = self._number - picture - 1 if picture else 0
         full = b"false" if picture else b"true"

@@ -95,6 +95,7 @@ class WebServer:
         live = LiveUpdates(self.fleet)
         application = make_application(self.fleet, self.access, live, commands)
         serve = make_serve(application, self.fleet.report)
+        # A duplicate, because closing it must not close the listener, which serves again later.
         accepting = trio.socket.from_stdlib_socket(listener.dup())
         try:
             async with trio.open_nursery() as nursery:
@@ -115,6 +116,7 @@ class WebServer:
                 raise
             await trio.sleep(0.1)  # a descriptor may become free
             return None
+        # Accepted and closed, not left in the backlog, where it would wait for its timeout.
         if len(self._streams) >= MAX_CONNECTIONS:
             connection.close()
             return None
