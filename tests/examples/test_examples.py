@@ -61,7 +61,7 @@ def test_average_cross(example: Callable[[str], Make]) -> None:
     make = example("average_cross:AverageCross")
     closes = [100 - n for n in range(30)] + [71 + 2 * n for n in range(30)]
     outcome = run_strategy(make("BTCUSDT", fast=3, slow=10), bars(closes))
-    assert (outcome.told[0].number, outcome.sides[0]) == (9, "flat")
+    assert (outcome.timed_signals[0].number, outcome.sides[0]) == (9, "flat")
     assert outcome.sides[-1] == "long"
     assert sum(a != b for a, b in zip(outcome.sides, outcome.sides[1:], strict=False)) == 1
 
@@ -69,7 +69,7 @@ def test_average_cross(example: Callable[[str], Make]) -> None:
 def test_average_cross_ignores_fillers(example: Callable[[str], Make]) -> None:
     """A minute without trades has no price of its own."""
     make = example("average_cross:AverageCross")
-    assert run_strategy(make("BTCUSDT"), [bar(1, trades=0)] * 60).told == ()
+    assert run_strategy(make("BTCUSDT"), [bar(1, trades=0)] * 60).timed_signals == ()
 
 
 def test_mean_reversion(example: Callable[[str], Make]) -> None:
