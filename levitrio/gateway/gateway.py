@@ -242,7 +242,7 @@ class Gateway:
             self.reconcile(symbol)
 
     def flatten(self, symbol: str) -> bool:
-        """Close a symbol's position by the operator's wish, also while halted.
+        """Close a symbol's position for the operator, also while halted.
 
         Returns:
             False when there is nothing to close.
@@ -297,7 +297,7 @@ class Gateway:
         await self.control.set_trading_state(state, reason)
 
     async def unhalt(self) -> None:
-        """Let the fleet trade again, by the operator's wish; the drawdown is measured from here.
+        """Let the fleet trade again, for the operator; the drawdown is measured from here.
 
         Raises:
             JournalUnavailable: The fleet stays halted.

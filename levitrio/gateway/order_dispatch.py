@@ -59,7 +59,7 @@ class OrderDispatcher:
         self.wake(state)
 
     def flatten(self, state: SymbolState) -> bool:
-        """Close a position by the operator's wish; returns False when there is none to close."""
+        """Close a position for the operator; returns False when there is none to close."""
         if not state.holds:
             return False
         state.flatten = True

@@ -154,7 +154,7 @@ class OrderExecutor:
     async def _ask(
         self, state: SymbolState, order: Order, sent_at: float, pause: float
     ) -> OrderReport | None:
-        """Ask about an order after `pause` seconds or when `recheck` is set; None: no news.
+        """Ask about an order after `pause` seconds or when `recheck` is set; None if unknown.
 
         A wanted cancel goes first and at once, and again until the order has ended: one that
         found no connection must not leave an order at the venue.

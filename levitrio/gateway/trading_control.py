@@ -85,7 +85,7 @@ class JournaledTradingControl:
             self.context.report("journal_trouble", text)
 
     async def unhalt(self) -> None:
-        """Let the fleet trade again, by the operator's wish; the drawdown is measured from here.
+        """Let the fleet trade again, for the operator; the drawdown is measured from here.
 
         Raises:
             JournalUnavailable: The fleet stays halted.

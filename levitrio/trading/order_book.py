@@ -68,7 +68,7 @@ class OrderBookFault(Enum):
     GAP = "gap"
     CROSSED = "crossed"
     TOO_LARGE = "too_large"
-    RESTARTED = "ids began anew"
+    RESTARTED = "ids restarted"
 
 
 class _Side:
@@ -172,8 +172,8 @@ class OrderBook:
         self._time_ms = waiting[-1].time_ms if waiting else 0
         if self._check() is not None:
             return False
-        news = (update for update in waiting if update.final_id > snapshot.last_id)
-        return all(self.update(update) is None for update in news)
+        newer = (update for update in waiting if update.final_id > snapshot.last_id)
+        return all(self.update(update) is None for update in newer)
 
     def restart(self) -> None:
         """Discard the order book, because an update may have been missed."""
