@@ -24,7 +24,8 @@ from levitrio.records.locks.reserve_descriptor import ReservedDescriptor
 MAX_CLIENTS = 32
 MAX_NEWCOMERS = 32
 """Clients beyond `MAX_CLIENTS` that may send one line; the oldest idle one is closed for more."""
-_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errors of `accept` that pass: the process or the system has no descriptor or memory left."""
 
 
 def peer_of(connection: socket.socket | trio.socket.SocketType) -> Peer:
@@ -94,10 +95,10 @@ class ControlServer:
                 try:
                     connection, _ = await accepting.accept()
                 except OSError as error:
-                    if error.errno not in _NO_DESCRIPTORS and error.errno != errno.ECONNABORTED:
+                    if error.errno not in NO_DESCRIPTORS and error.errno != errno.ECONNABORTED:
                         raise
                     self.log("control_accept_failed", error=str(error))
-                    is_room = error.errno in _NO_DESCRIPTORS and self._reserve.spend()
+                    is_room = error.errno in NO_DESCRIPTORS and self._reserve.spend()
                     # A client just accepted on the reserved descriptor is about to send its line.
                     is_patient = len(self._newcomers) < 2
                     if not is_room and (is_patient or not self._make_room()):

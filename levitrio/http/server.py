@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import trio
 
+from levitrio.control.server import NO_DESCRIPTORS
 from levitrio.errors import UsageError
 from levitrio.http.application import make_application
 from levitrio.http.auth import AccessPolicy, allowed_hosts
@@ -25,8 +26,6 @@ MAX_CONNECTIONS = 96
 
 PAUSE_FIRST, PAUSE_MAX = 1.0, 60.0
 """Seconds before serving again after a failure; doubled after each."""
-
-_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 def listen(bind: str) -> socket.socket:
@@ -112,7 +111,7 @@ class WebServer:
         try:
             connection, _ = await accepting.accept()
         except OSError as error:
-            if error.errno not in _NO_DESCRIPTORS and error.errno != errno.ECONNABORTED:
+            if error.errno not in NO_DESCRIPTORS and error.errno != errno.ECONNABORTED:
                 raise
             await trio.sleep(0.1)  # a descriptor may become free
             return None
