@@ -1,11 +1,11 @@
-"""Async generators that user code abandons.
+"""Keeps async generators that user code abandons inside a nursery from ending the trio run.
 
-One that yields inside a nursery and is then dropped is finalized by trio on a task of its own.
-There it leaves a nursery that belongs to the engine's task, which corrupts the scheduler: trio
-answers with `TrioInternalError` and the whole run ends. So, while the task that first iterated
-a generator lives and has opened a nursery since, the generator is kept instead of finalized; the
-open nursery is a crash of that incarnation as soon as its code returns, and what was kept goes
-with it. All others go trio's way.
+trio finalizes an abandoned generator on another task. If the generator yielded inside a nursery,
+it leaves there a nursery that belongs to the engine's task, which corrupts the scheduler: trio
+raises `TrioInternalError` and the whole run ends. So, while the task that first iterated a
+generator lives and has opened a nursery since, the generator is kept instead of finalized. The
+open nursery is a crash of that incarnation as soon as its code returns, and the kept generators
+are dropped with it. trio finalizes all others as usual.
 """
 
 import contextvars
@@ -19,20 +19,20 @@ import attrs
 import trio
 
 MAX_KEPT = 100
-"""Generators one incarnation may abandon inside nurseries: a loop of them is a leak, no mistake."""
+"""Generators one incarnation may abandon inside nurseries; more than this is a leak in a loop."""
 
 
 class Keeper(Protocol):
-    """Who holds on to the generators of one incarnation."""
+    """Keeps the abandoned generators of one incarnation alive."""
 
     def keep(self, generator: object) -> None:
-        """Called when a generator must not be finalized yet. Must not raise."""
+        """Called by the finalizer hook for a generator that must live on; must not raise."""
 
 
 current_keeper: contextvars.ContextVar[Keeper | None] = contextvars.ContextVar(
     "current_keeper", default=None
 )
-"""Inherited by every task that user code starts."""
+"""Keeper of the incarnation that runs; every task that user code starts inherits it."""
 
 _Generator = AsyncGenerator[Any, Any]
 _Hook = Callable[[_Generator], None]
@@ -43,11 +43,11 @@ class _Origin:
     keeper: "weakref.ref[Keeper]"
     task: "weakref.ref[trio.lowlevel.Task]"
     nurseries: int
-    """How many the task had open when the generator was first iterated."""
+    """Nurseries that the task had open when the generator was first iterated."""
 
     def holds_a_nursery(self) -> bool:
         task = self.task()
-        # A task that is over had its nurseries taken away: they are safe to leave anywhere.
+        # trio has closed the nurseries of a task that is over: they can be left on any task.
         return (
             task is not None
             and cast("Any", task.coro).cr_frame is not None
@@ -57,10 +57,10 @@ class _Origin:
 
 @contextmanager
 def keep_abandoned_generators() -> Iterator[None]:
-    """Put our hooks in front of trio's, for this thread, until the block is left."""
+    """Install asyncgen hooks in front of trio's, for this thread, until the block is left."""
     before = sys.get_asyncgen_hooks()
-    # By address: weak references are gone before a finalizer runs. A generator that ends well
-    # never gets there, but the next one at its address writes the entry anew.
+    # Keyed by address: weak references are cleared before a finalizer runs. A generator that ends
+    # normally never reaches the finalizer, but the next one at its address overwrites the entry.
     origins: dict[int, _Origin] = {}
 
     def first_iteration(generator: _Generator) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor's record of one child. Read by anybody, written only by `tending`."""
+"""State of one supervised child. Any module reads it; only the supervisor's modules write it."""
 
 import math
 from collections.abc import Callable
@@ -13,35 +13,36 @@ from levitrio.supervision.lifecycle import UP, State, Wanted, is_as_wanted
 from levitrio.supervision.restart import CrashLog, GiveUp
 
 NEVER = -math.inf
+"""As `Child.due`: no launch is held back."""
 
 
 class Runnable(Protocol):
-    """One incarnation of something that is supervised."""
+    """One incarnation of a supervised child, made by `launch` and run by the child's task."""
 
     @property
     def heartbeat(self) -> float:
-        """`trio.current_time()` of the last sign of life."""
+        """`trio.current_time()` of the last heartbeat."""
 
     @property
     def error_count(self) -> int:
         """Consecutive errors absorbed; zero after a clean round."""
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Run until cancelled; call `started()` once it does what it is for.
+        """Run until cancelled; call `started()` once it works as intended.
 
-        Whatever leaves it is a crash, a return too. When it is cancelled it has the
-        supervisor's grace to leave nothing behind.
+        Any exception is a crash, and so is a return. Cancelled, it has the supervisor's grace
+        to end and leave no task behind.
         """
 
 
 @attrs.define(eq=False, kw_only=True)
 class Child:
-    """One name, its wanted state, and at most one living incarnation of it."""
+    """A name, its wanted state, and at most one living incarnation."""
 
     name: str
     wanted: Wanted = Wanted.RUNNING
     after: tuple[str, ...] = ()
-    """Those that must be up before it is started; a restart after a crash does not wait."""
+    """Children that must be up before this one starts; a restart after a crash does not wait."""
     group: str | None = None
     crashes: CrashLog = attrs.field(factory=CrashLog)
     failed: str | None = None
@@ -54,39 +55,42 @@ class Child:
     """Number of the newest incarnation in this run, from 1; 0 before the first."""
     last_crash: Crash | None = attrs.field(default=None, init=False)
     waiting_for: tuple[str, ...] = attrs.field(default=(), init=False)
-    """Who keeps it from being launched while it is `starting`."""
+    """Children for which it waits while it is `starting`."""
 
     runnable: Runnable | None = attrs.field(default=None, init=False)
-    """The living incarnation; None between two of them."""
+    """The living incarnation; None while none is alive."""
     containment: Containment | None = attrs.field(default=None, init=False)
+    """Runs the incarnations; None while none is alive or about to be launched."""
     pending_crash: Crash | None = attrs.field(default=None, init=False)
     """Why the health check ended the incarnation that is stopping."""
     giving_up: GiveUp | None = attrs.field(default=None, init=False)
-    """Decided, and not yet durable."""
+    """The decision to give up, until it is durable."""
     due: float = attrs.field(default=NEVER, init=False)
     """No launch before this, on trio's clock."""
     launched_at: float = attrs.field(default=0.0, init=False)
     running_since: float | None = attrs.field(default=None, init=False)
     cleared: bool = attrs.field(default=False, init=False)
-    """Those it starts after have been up since it was last stopped."""
+    """The children in `after` have all been up since this one was last stopped."""
     restarting: bool = attrs.field(default=False, init=False)
-    """The next launch answers a crash."""
+    """The next launch is an automatic restart after a crash."""
     removed: bool = attrs.field(default=False, init=False)
+    """The supervisor was asked to remove it; nothing is launched any more."""
     gone: bool = attrs.field(default=False, init=False)
     """Its task has ended."""
     last_heartbeat: float | None = attrs.field(default=None, init=False)
     last_error_count: int = attrs.field(default=0, init=False)
     lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    """One command at a time, so that the record and the memory agree on which came last."""
+    """Held by each command, so that the record and the memory agree on which came last."""
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     @property
     def is_up(self) -> bool:
+        """Whether it is running or paused."""
         return self.state in UP
 
     @property
     def is_as_wanted(self) -> bool:
-        """The operator's wish is fulfilled."""
+        """Whether it is in its wanted state."""
         return is_as_wanted(self.state, self.wanted)
 
     @property
@@ -105,7 +109,7 @@ class Child:
 
     @property
     def heartbeat_age(self) -> float | None:
-        """Seconds since the last sign of life of the newest incarnation; None before any."""
+        """Seconds since the last heartbeat of the newest incarnation; None before any."""
         beat = self.last_heartbeat if self.runnable is None else self.runnable.heartbeat
         return None if beat is None else max(0.0, trio.current_time() - beat)
 
@@ -115,7 +119,7 @@ class Child:
         return self.last_error_count if self.runnable is None else self.runnable.error_count
 
     def release(self) -> None:
-        """The incarnation is over: keep two numbers of it and nothing else."""
+        """Drop the ended incarnation; keep only its last heartbeat and error count."""
         if self.runnable is not None:
             self.last_heartbeat = self.runnable.heartbeat
             self.last_error_count = self.runnable.error_count
@@ -123,15 +127,15 @@ class Child:
         self.running_since = None
 
     def wake(self) -> None:
-        """Let everybody who waits for this child look again."""
+        """Wake all tasks that wait for a change of this child."""
         if self._changed:
             self._changed.unpark_all()
 
     async def wait_changed(self) -> None:
-        """Until `wake`; look first, there is no memory of earlier ones."""
+        """Wait until the next `wake`; check the condition first, earlier calls are lost."""
         await self._changed.park()
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Until the condition holds; it must depend on this child alone."""
+        """Wait until the condition holds; it must depend on this child alone."""
         while not condition():
             await self._changed.park()

@@ -1,8 +1,8 @@
-"""The life of every child: the one task per child that may launch it, and what it decides.
+"""Runs the one task per child that launches its incarnations, restarts them and gives up.
 
-Level-triggered: whoever wants something changes the child and wakes its task. The task looks
-at what is, not at what was asked, so that it makes no difference how often, in which order,
-or at which moment of an incarnation somebody asked.
+Level-triggered: a command, the health check or another child changes the child and wakes its
+task. The task decides from the child's present state, not from the calls that were made, so it
+makes no difference how often, in which order or at which moment of an incarnation they came.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,12 +31,15 @@ from levitrio.supervision.restart import GiveUp, Restart, RestartPolicy
 from levitrio.supervision.start_order import Group
 
 Launch = Callable[[str, int], Runnable]
-"""Name and incarnation to a new incarnation. Called inside the containment: may raise."""
+"""Makes a new incarnation from a name and an incarnation number; may raise.
+
+Called inside the containment: what it raises is a crash of that child.
+"""
 
 
 @attrs.define(eq=False, kw_only=True)
 class ChildRunner:
-    """What all children's tasks share."""
+    """Launches, restarts and ends children by the policies of one supervisor."""
 
     children: Mapping[str, Child]
     launch: Launch
@@ -46,17 +49,20 @@ class ChildRunner:
     record: Recorder
     chance: Callable[[], float]
     grace: float
-    """Seconds an incarnation has to end once it is told to."""
+    """Seconds an incarnation has to end after its cancellation."""
     nursery: trio.Nursery | None = None
-    """Where the watches run that make stuck what does not end in time."""
+    """Runs the tasks that mark a child as stuck when its grace is over."""
     groups: dict[str, Group] = attrs.field(factory=dict)
     followers: dict[str, list[Child]] = attrs.field(factory=dict)
-    """Name -> those that start after it."""
+    """By name, the children that start after it."""
     closing: bool = False
     """The fleet ends: nothing is launched any more."""
 
     async def run_child(self, child: Child) -> None:
-        """Keep one child as it is wanted, until it is removed or the fleet ends."""
+        """Keep one child in its wanted state, until it is removed or the fleet ends.
+
+        Cancelled, it ends the incarnation first. In each case `child.gone` is then set.
+        """
         try:
             while await self._until_due(child):
                 self._begin(child, trio.current_time())
@@ -72,9 +78,9 @@ class ChildRunner:
             child.wake()
 
     def end(self, child: Child, reason: str, pending_crash: Crash | None = None) -> bool:
-        """Tell the living incarnation to end, and watch that it does.
+        """Cancel the living incarnation, and mark it as stuck if it outlasts the grace.
 
-        Returns False when there is none, or when it was told already.
+        Returns False when none is alive, or when it was cancelled already.
         """
         child.wake()
         if child.containment is None or child.state not in LIVE:
@@ -82,7 +88,7 @@ class ChildRunner:
         child.pending_crash = pending_crash
         self.move(child, State.STOPPING, reason)
         child.containment.stop()
-        # While the fleet ends, whoever ends it watches over all children at once.
+        # While the fleet ends, `Supervisor.shutdown` measures one grace for all children.
         if self.nursery is not None and not self.closing:
             self.nursery.start_soon(self._watch, child, child.containment)
         return True
@@ -94,7 +100,10 @@ class ChildRunner:
             self.give_up_waiting(child, self.grace)
 
     def give_up_waiting(self, child: Child, grace: float) -> None:
-        """Say that a child is stuck, and keep it from wasting a core."""
+        """Mark a child as stuck, report it, and shield it so that it does not spin on `Cancelled`.
+
+        Does nothing unless the child is stopping.
+        """
         if child.containment is None or child.state is not State.STOPPING:
             return
         place = child.containment.place()
@@ -107,7 +116,11 @@ class ChildRunner:
         )
 
     def move(self, child: Child, new: State, reason: str = "") -> None:
-        """Move a child, tell it, and wake whoever waits for it."""
+        """Move a child to another state, report it, and wake the tasks that wait for the child.
+
+        Raises:
+            IllegalTransition: `TRANSITIONS` has no such move.
+        """
         old = child.state
         if new not in TRANSITIONS[old]:
             check_transition(old, new)
@@ -123,7 +136,7 @@ class ChildRunner:
                 follower.wake()
 
     async def _until_due(self, child: Child) -> bool:
-        """Wait until an incarnation should live now. False: none ever will again."""
+        """Wait until an incarnation should be launched; False when none ever will be again."""
         while True:
             if child.removed or self.closing:
                 if child.state in (State.CRASHED, State.STARTING):
@@ -178,23 +191,23 @@ class ChildRunner:
             self.move(child, State.STARTING)
 
     async def _incarnate(self, child: Child) -> None:
-        """One incarnation. Runs inside the containment: anything may come out."""
+        """Launch and run one incarnation, inside the containment; may raise anything."""
         child.incarnation += 1
         started = partial(self._started, child, child.incarnation)
         child.runnable = self.launch(child.name, child.incarnation)
         await child.runnable.run(started)
 
     def _started(self, child: Child, incarnation: int) -> None:
-        # A dead incarnation may have left this with somebody.
+        # The code of an earlier incarnation may have kept this callback and call it late.
         if child.incarnation != incarnation or child.state is not State.STARTING:
             return
         child.running_since = trio.current_time()
         self.move(child, State.PAUSED if child.wanted is Wanted.PAUSED else State.RUNNING)
 
     def _again(self, child: Child, crash: Crash) -> bool:
-        """Note a crash on the task of the incarnation; True: the next begins right here.
+        """Count a crash on the task of the incarnation; True when the next begins on that task.
 
-        Everything that needs to wait, and everything unusual, goes the way of `_settle`.
+        False when the next has to wait or there is none: `run_child` goes on with `_settle`.
         """
         now = trio.current_time()
         self._note_crash(child, crash, now)
@@ -214,14 +227,14 @@ class ChildRunner:
         if child.group is not None:
             self.groups[child.group].drained(child)
         if isinstance(ending, Crashed):
-            # The same value, not an equal one: it was noted when it happened.
+            # By identity, not equality: `_again` has counted this very crash already.
             if ending.crash is not child.last_crash or child.state is not State.CRASHED:
                 self._note_crash(child, ending.crash, trio.current_time())
             return
         if ending.incident is not None:
             child.last_crash = ending.incident
             child.last_error = ending.incident.error
-            self._tell_crash(
+            self._report_crash(
                 ChildCrashed(
                     name=child.name,
                     incarnation=child.incarnation,
@@ -231,7 +244,7 @@ class ChildRunner:
                 )
             )
         if child.state in LIVE:
-            # Nobody told it, everything around it ends.
+            # It was cancelled from outside, not by `end`: the whole run ends.
             self.move(child, State.STOPPING)
         if child.pending_crash is not None:
             crash, child.pending_crash = child.pending_crash, None
@@ -254,13 +267,13 @@ class ChildRunner:
             child.restarting = True
             child.due = now + decision.delay
             if self.breaker is not None and child.due < self.breaker.held_until:
-                # Spread over a fifth more, or they would all knock at the same instant.
+                # Spread over a fifth more, or all children would restart at the same instant.
                 rest = self.breaker.held_until - now
                 child.due = now + rest * (1.0 + 0.2 * self.chance())
             delay = child.due - now
         else:
             child.giving_up = decision
-        self._tell_crash(
+        self._report_crash(
             ChildCrashed(
                 name=child.name,
                 incarnation=child.incarnation,
@@ -281,12 +294,13 @@ class ChildRunner:
                     group.draining[member.name] = None
                     member.due = max(member.due, child.due)
 
-    def _tell_crash(self, event: ChildCrashed) -> None:
+    def _report_crash(self, event: ChildCrashed) -> None:
         self.record.crashed(event)
         self.report(event)
 
     async def _give_up(self, child: Child, decision: GiveUp) -> None:
-        # Cancelled while recording: not failed, and the next start finds the crashes on record.
+        # Cancelled while recording, the child is not failed; the next start of the process loads
+        # the recorded crashes and gives up at the next one.
         async with child.lock:
             try:
                 await self.record.failed(child.name, decision.reason)

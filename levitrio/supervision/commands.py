@@ -1,4 +1,4 @@
-"""What an operator may ask of a supervisor."""
+"""The operator's commands to a supervisor: start, stop, pause, resume, restart, reset."""
 
 import math
 
@@ -13,31 +13,34 @@ from levitrio.supervision.lifecycle import State, Wanted
 
 @attrs.frozen
 class Refusal:
-    """A command that cannot be carried out in this state. Nothing was changed."""
+    """Why a command cannot be carried out in the child's state; nothing was changed."""
 
     reason: str
     hint: str = ""
-    """The command that would help, one word, or empty."""
+    """One word, the command that would help, or empty."""
 
 
 _CLOSING = Refusal("it is being removed, or the fleet ends")
 
 
 class Commands:
-    """Sets what is wanted; the children's own tasks see to it.
+    """Sets the wanted state of children; each child's own task then brings it about.
 
-    Commands return once they are durable and set, not once they are fulfilled: wait with
-    `wait_as_wanted`. They return a `Refusal` when this state does not allow them, raise
-    `UsageError` for a name that is no child, and let a `LevitrioError` of the recorder pass,
-    having changed nothing. A command cancelled while it is recorded changed nothing in memory and
-    may be on record: it holds from the next start of the process unless another one follows.
+    A command returns once the wanted state is durable and set, not once it is reached: wait for
+    that with `wait_as_wanted`. It returns a `Refusal` when the child's state does not allow it.
+    A command cancelled while it is recorded has changed nothing in memory and may be on record:
+    it holds from the next start of the process unless another one follows.
+
+    Raises:
+        UsageError: from each method, no child has that name.
+        LevitrioError: from each command, it could not be recorded; nothing was changed.
     """
 
     _children: dict[str, Child]
     _runners: ChildRunner
 
     async def start(self, name: str) -> Refusal | None:
-        """Want it running; a paused child resumes. Refused when it was given up."""
+        """Want a child running; a paused one resumes. Refused when it was given up."""
         child = self._child(name)
         async with child.lock:
             if refusal := self._refuse(child):
@@ -46,7 +49,7 @@ class Commands:
         return None
 
     async def stop(self, name: str) -> Refusal | None:
-        """Want it stopped. A failed child stays failed, and will not start by itself."""
+        """Want a child stopped. A failed child stays failed, and does not start by itself."""
         child = self._child(name)
         async with child.lock:
             if self._runners.closing or child.removed:
@@ -56,18 +59,18 @@ class Commands:
         return None
 
     async def pause(self, name: str) -> Refusal | None:
-        """Want it alive but opening nothing new. Refused when it is stopped or was given up."""
+        """Want a child alive but opening nothing new. Refused when stopped or given up."""
         return await self._want_alive(name, Wanted.PAUSED)
 
     async def resume(self, name: str) -> Refusal | None:
-        """Want a paused child running. Refused when it is stopped or was given up."""
+        """Want a paused child running. Refused when stopped or given up."""
         return await self._want_alive(name, Wanted.RUNNING)
 
     async def restart(self, name: str) -> Refusal | None:
-        """Replace its incarnation, or launch it now if it waits for a restart or is stopped.
+        """Replace a child's incarnation, or launch it now if it waits for a restart or is stopped.
 
         Does nothing to a child that is ending or starting already: any number of concurrent
-        restarts are one. Counts against no limit. Refused when it was given up.
+        restarts are one. Does not count as an automatic restart. Refused when it was given up.
         """
         child = self._child(name)
         async with child.lock:
@@ -82,7 +85,7 @@ class Commands:
         return None
 
     async def reset(self, name: str) -> Refusal | None:
-        """Forget its crashes; a child that was given up is started, paused if that was wanted."""
+        """Forget a child's crashes; one that was given up starts again, paused if so wanted."""
         child = self._child(name)
         async with child.lock:
             if self._runners.closing or child.removed:
@@ -101,7 +104,7 @@ class Commands:
         return None
 
     async def wait_as_wanted(self, name: str, timeout: float = math.inf) -> bool:
-        """Wait until it is as it is wanted; False after `timeout` seconds, or once it is failed."""
+        """Wait for a child's wanted state; False after `timeout` seconds or once it is failed."""
         child = self._child(name)
         with trio.move_on_after(timeout):
             await child.wait_until(
@@ -134,7 +137,7 @@ class Commands:
         return None
 
     async def _want(self, child: Child, wanted: Wanted) -> None:
-        """Durable first, then set, without a checkpoint in between."""
+        """Record the wanted state, then set it, without a checkpoint in between."""
         if child.wanted is not wanted:
             await self._runners.record.wanted(child.name, wanted)
             child.wanted = wanted

@@ -1,10 +1,10 @@
-"""What is kept of an exception: a few words, never the exception.
+"""Copies type, text and frames of an exception, so that the exception itself can be dropped.
 
-An exception keeps its frames, and those keep everything the dead incarnation held. So at the
-crash only the type's name, a capped text and the places of the frames are copied, without
-formatting anything and without recursion: what came out was made by user code and may be a
-group 5,000 deep, may have a `__str__` that raises, or a text of a gigabyte. Source lines
-are added by `describe`, which reads files and belongs in a thread.
+An exception keeps its frames alive, and those keep everything the dead incarnation held. So at
+the crash only the type's name, a capped text and the places of the frames are copied, without
+formatting anything and without recursion: user code made the exception, and it may be a group
+5,000 deep, may have a `__str__` that raises, or a text of a gigabyte. `describe` adds the
+source lines; it reads files and belongs in a thread.
 """
 
 import linecache
@@ -42,25 +42,25 @@ Frame = tuple[str, int, str]
 
 
 class Crash(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One ending that nobody asked for.
+    """One unwanted end of an incarnation: exception type, text, frames and cause.
 
     A Struct, like the events of the restart path: made in C, at a tenth of the cost.
     """
 
     kind: str
-    """The exception's type name, or what stands for it, at most 200 characters."""
+    """The exception's type name, or a name for a crash without one; at most 200 characters."""
     text: str = ""
     """At most 2,000 characters, always encodable."""
     frames: tuple[Frame, ...] = ()
-    """Outermost first; of a long traceback only both ends. The supervisor's own are left out."""
+    """Outermost first; of a long traceback only both ends. The supervisor's frames are left out."""
     cause: str = "crash"
     """`crash`, `heartbeat`, `errors`, `stale`, `start_timeout`, `blocked`."""
     others: int = 0
-    """Exceptions that came along in the same group and are not told."""
+    """Exceptions in the same group that are not described."""
     cancelled: bool = False
-    """Nothing but `Cancelled` came out."""
+    """Nothing but `Cancelled` was raised."""
     because: "Crash | None" = None
-    """What the exception was raised from, or while handling."""
+    """The exception's `__cause__` or `__context__`."""
 
     @property
     def error(self) -> str:
@@ -69,11 +69,11 @@ class Crash(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Sealed(Exception):
-    """Carries a crash through nurseries.
+    """Carries a crash through nurseries in place of the exception.
 
-    A nursery formats what passes through it with `repr`, on the run loop: a strategy's
-    exception with a hostile `__repr__` would end the whole run there. Code that calls a strategy
-    in a task of its own raises `Sealed(capture(exc))` in its place; `capture` opens it again.
+    A nursery formats the exceptions that pass through it with `repr`, on the run loop: a
+    strategy's exception with a `__repr__` that raises would end the whole run there. Code that
+    calls a strategy in a task of its own raises `Sealed(capture(exc))`; `capture` unpacks it.
     """
 
     def __init__(self, crash: Crash) -> None:
@@ -82,9 +82,9 @@ class Sealed(Exception):
 
 
 def capture(exc: BaseException, cause: str = "crash") -> Crash:
-    """Copy what is worth keeping. Never raises, keeps no reference to `exc`, is bounded.
+    """Copy an exception into a `Crash`, bounded in size; never raises, keeps no reference to it.
 
-    Of a group the first leaf that is not `Cancelled` is told.
+    An exception group is described by its first leaf that is not `Cancelled`.
     """
     try:
         others = 0
@@ -121,7 +121,10 @@ def capture(exc: BaseException, cause: str = "crash") -> Crash:
 def _first_leaf(
     exc: BaseExceptionGroup[BaseException],
 ) -> tuple[BaseException, int, bool]:
-    """The leaf to tell, how many siblings its outermost group has, whether all are Cancelled."""
+    """The leaf to describe, how many siblings the outermost group has, whether all are Cancelled.
+
+    Iterative, and bounded by `_MAX_LEAVES`: user code may raise a group 5,000 deep.
+    """
     others = len(exc.exceptions) - 1
     first: BaseException | None = None
     todo: list[Iterator[BaseException]] = [iter(exc.exceptions)]
@@ -165,7 +168,7 @@ _brief.maxlevel = 4
 
 
 def _text(exc: BaseException) -> str:
-    """`str(exc)`, without the cost of arguments of any size where the type is a built-in."""
+    """`str(exc)`, cut; where the type's `__str__` is a built-in, without formatting large args."""
     try:
         own = type(exc).__str__
         if own is BaseException.__str__:
@@ -188,11 +191,11 @@ def _text(exc: BaseException) -> str:
 def _clean(text: str, limit: int) -> str:
     if type(text) is str and len(text) <= limit and text.isascii():
         return text
-    # The slice of the base class: a subclass of str could answer with anything.
+    # `str`'s own slice: a subclass may override it with anything.
     text = str.__getitem__(text, slice(0, limit))
     if text.isascii():
         return text
-    # A lone surrogate could never be written to a log or a journal.
+    # A lone surrogate could not be written to a log or a journal.
     return text.encode("utf-8", "backslashreplace").decode()[:limit]
 
 
@@ -221,7 +224,7 @@ def _frame(entry: TracebackType) -> Frame:
 
 
 def describe(crash: Crash) -> str:
-    """The crash as text with source lines, at most 64 KiB as UTF-8.
+    """Format a crash as a traceback with source lines, at most 64 KiB as UTF-8.
 
     Reads source files: run it in a thread, never on the run loop.
     """
@@ -241,7 +244,7 @@ def describe(crash: Crash) -> str:
     text = "\n\nwhich led to:\n\n".join(reversed(parts))
     raw = text.encode("utf-8", "backslashreplace")
     if len(raw) > MAX_DESCRIPTION:
-        # Both ends tell most: where it began, and what it was.
+        # Both ends are kept: the outermost cause and the exception itself.
         half = MAX_DESCRIPTION // 2 - 16
         raw = raw[:half] + b"\n[...]\n" + raw[-half:]
     return raw.decode("utf-8", "ignore")
@@ -249,7 +252,7 @@ def describe(crash: Crash) -> str:
 
 def _source(file: str, line: int) -> str:
     try:
-        # Code can be compiled under any name, that of a pipe or of an endless device too.
+        # Code can be compiled under any file name, that of a pipe or an endless device too.
         status = Path(file).stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SOURCE:
             return ""

@@ -1,7 +1,6 @@
-"""Whose code a task runs, and what ends a step of it that blocks everybody.
+"""Names the engine whose code a task runs, and the exception that ends a step that blocks.
 
-One look at a task's context names its engine. Tasks that the engine's code starts inherit the
-name, however deep they hide.
+The name is a context variable: all tasks that the engine's code starts inherit it.
 """
 
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ ENGINE: ContextVar[str | None] = ContextVar("levitrio_engine", default=None)
 
 @contextmanager
 def as_engine(name: str) -> Iterator[None]:
-    """Tasks started in this block run the code of the engine `name`.
+    """Mark the tasks started in this block as running the code of the engine `name`.
 
-    Put it around `start_soon`: so the task has its name when its first step begins. A task that
-    sets `ENGINE` itself is found by the alarm within that step, but not by the blackbox.
+    Put it around `start_soon`, so that the task has the name when its first step begins. When a
+    task sets `ENGINE` itself, the alarm sees it within that step, but the flight recorder does not.
     """
     token = ENGINE.set(name)
     try:
@@ -27,9 +26,9 @@ def as_engine(name: str) -> Iterator[None]:
 
 
 class EngineBlocked(BaseException):
-    """Raised in the code of an engine that blocks the loop.
+    """Raised by the watchdog in the code of an engine that blocks the loop.
 
-    No `Exception`, for the code that has to be left may catch those.
+    Not an `Exception`, because the code that blocks may catch those.
     """
 
     def __init__(self, engine: str, seconds: float, place: tuple[str, int, str]) -> None:

@@ -1,4 +1,4 @@
-"""What a supervisor tells: frozen event values, and the record it asks to be kept."""
+"""Event values that a supervisor reports, and the protocol that makes its decisions durable."""
 
 from typing import Protocol
 
@@ -21,20 +21,20 @@ class StateChanged(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ChildCrashed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An incarnation ended in a way nobody asked for."""
+    """An incarnation crashed, or raised while it was being stopped."""
 
     name: str
     incarnation: int
     crash: Crash
     decision: Decision | None
-    """None: it was being stopped anyway, and the crash does not count."""
+    """Restart or give up; None when it was being stopped, and the crash does not count."""
     delay: float | None
-    """Seconds until its restart, the fleet's pause included; None when there will be none."""
+    """Seconds until the restart, the pause of the breaker included; None when there is none."""
 
 
 @attrs.frozen(kw_only=True)
 class GaveUp:
-    """A child is `failed`, and the record of it was made first."""
+    """A child is `failed`; this was recorded first."""
 
     name: str
     incarnation: int
@@ -43,26 +43,26 @@ class GaveUp:
 
 @attrs.frozen(kw_only=True)
 class ChildStuck:
-    """An incarnation has not obeyed within its grace. Whatever it holds, it still holds."""
+    """An incarnation has not ended within its grace; it still holds its resources."""
 
     name: str
     incarnation: int
     grace: float
-    """Seconds it was given."""
+    """Seconds it had to end."""
     place: str
     """Where its code waits, as `file:line in function`; may be empty."""
 
 
 @attrs.frozen(kw_only=True)
 class BreakerTripped:
-    """So many children crashed together that the cause is common."""
+    """So many children crashed together that the cause is common; restarts are held back."""
 
     wave: int
-    """The how-manieth in this storm, from 1."""
+    """Number of this wave in its series, from 1."""
     children: int
-    """Size of the fleet."""
+    """Number of children in the fleet."""
     pause: float
-    """Seconds for which automatic restarts rest."""
+    """Seconds for which automatic restarts are held back."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,10 +77,13 @@ SupervisionEvent = StateChanged | ChildCrashed | GaveUp | ChildStuck | BreakerTr
 
 
 class Recorder(Protocol):
-    """Keeps what must survive the process. The supervisor is its only caller.
+    """Makes wanted states, give-ups and crashes durable. Only the supervisor calls it.
 
-    The async methods return once the record is durable and raise a `LevitrioError` when it
-    cannot be: a command then changes nothing, a give-up is carried out unrecorded.
+    The async methods return once the record is durable.
+
+    Raises:
+        LevitrioError: from an async method, the record cannot be made durable. A command then
+            changes nothing; a give-up is carried out unrecorded.
     """
 
     async def wanted(self, name: str, wanted: Wanted) -> None:
@@ -90,4 +93,4 @@ class Recorder(Protocol):
         """Called before a child is given up, and with None before it is reset."""
 
     def crashed(self, event: ChildCrashed) -> None:
-        """Called at each crash, on the way of the restart: must neither block nor raise."""
+        """Called at each crash, before the restart: must neither block nor raise."""

@@ -1,4 +1,4 @@
-"""Which living child is ill. The cure is the same as for any crash: the restart policy."""
+"""Health checks of living children: a child over a limit is ended and counted as crashed."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,22 +11,22 @@ from levitrio.supervision.crash import Crash
 from levitrio.supervision.lifecycle import State
 
 HealthProblem = Callable[[str], str | None]
-"""What else ails the named child, in words, or None. Must neither block nor raise."""
+"""Describes any other problem of the named child, or returns None. Must neither block nor raise."""
 
 _BATCH = 16
-"""Children examined between two checkpoints: 20 us each, with what else is asked about them."""
+"""Children checked between two checkpoints; one takes 20 us, with its `HealthProblem`."""
 
 
 @attrs.frozen(kw_only=True)
 class HealthLimits:
-    """What a living child may not exceed."""
+    """Limits that a living child may not exceed."""
 
     heartbeat_timeout: float = 60.0
-    """Seconds without a sign of life, running or paused."""
+    """Seconds without a heartbeat, running or paused."""
     max_errors: int = 10
     """Consecutive absorbed errors; one more is a crash."""
     start_timeout: float = 10.0
-    """Seconds from the launch until it runs."""
+    """Seconds from the launch until it calls `started()`."""
 
     @property
     def period(self) -> float:
@@ -35,7 +35,7 @@ class HealthLimits:
 
 
 def no_health_problem(_: str) -> None:
-    """Nothing ever ails anybody."""
+    """A `HealthProblem` that never reports one."""
 
 
 def diagnose(
@@ -46,10 +46,15 @@ def diagnose(
     now: float,
     awake_since: float,
 ) -> Crash | None:
-    """What is wrong with a living child, if anything.
+    """Check a living child against its limits; return the crash to count, or None.
 
-    No age counts from before `awake_since`: when the check itself came late the machine
-    was busy or asleep, and the child had no more of a chance than the check to be in time.
+    Args:
+        child: the child to check.
+        limits: heartbeat age, absorbed errors and start time that are allowed.
+        health_problem: asked last, for any other problem.
+        now: `trio.current_time()`.
+        awake_since: no age counts from before this moment. When the check itself came late, the
+            machine was busy or asleep, and the child could not have been in time either.
     """
     if child.state is State.STARTING:
         if child.containment is None:
@@ -79,8 +84,8 @@ def diagnose(
             text=f"{runnable.error_count} errors in a row, limit {limits.max_errors}",
             cause="errors",
         )
-    if now >= max(since, awake_since) and (complaint := health_problem(child.name)) is not None:
-        return Crash(kind="Stale", text=complaint[:2_000], cause="stale")
+    if now >= max(since, awake_since) and (problem := health_problem(child.name)) is not None:
+        return Crash(kind="Stale", text=problem[:2_000], cause="stale")
     return None
 
 
@@ -88,9 +93,16 @@ async def watch_health(
     children: Mapping[str, Child],
     limits: Callable[[], HealthLimits],
     health_problem: HealthProblem,
-    condemn: Callable[[Child, Crash], None],
+    end_unhealthy: Callable[[Child, Crash], None],
 ) -> None:
-    """Examine all children once per period, until cancelled; condemn those that are ill."""
+    """Check all children once per period, until cancelled.
+
+    Args:
+        children: the children by name, read anew at each check.
+        limits: called at each check, because a reload may change them.
+        health_problem: any other problem of a child.
+        end_unhealthy: called with a child over a limit and the crash to count.
+    """
     awake_since = due = trio.current_time()
     while True:
         period = limits().period
@@ -103,6 +115,6 @@ async def watch_health(
         for number, child in enumerate(tuple(children.values()), start=1):
             crash = diagnose(child, limits(), health_problem, now=now, awake_since=awake_since)
             if crash is not None:
-                condemn(child, crash)
+                end_unhealthy(child, crash)
             if number % _BATCH == 0:
                 await trio.lowlevel.checkpoint()

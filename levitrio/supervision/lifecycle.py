@@ -1,15 +1,15 @@
-"""The life of a child: its states, what may be wanted of it, and every legal move.
+"""States of a child, its wanted states, and every legal transition.
 
 Rules:
 
 - A child is in exactly one state. A move that is not in `TRANSITIONS` is a bug and fails.
-- An incarnation lives only in `LIVE` states, in `stopping`, and in `stuck`.
-- Every ending that nobody asked for goes through `crashed`: a child is `failed` only because
-  a crash was answered with giving up, and is launched again only from `starting`.
+- An incarnation is alive only in `LIVE` states, in `stopping`, and in `stuck`.
+- Every unwanted end goes through `crashed`: a child is `failed` only because the restart policy
+  gave up after a crash, and is launched only from `starting`.
 - `starting` covers the wait for the children named in `after`, so it may end in `stopped`
-  without anything ever having run.
-- Nothing leads from `stuck` to a launch but the end of what is stuck.
-- What is wanted is level, not edge: asking twice for the same thing is asking once.
+  without any incarnation having run.
+- A stuck child is launched again only after its incarnation has ended.
+- The wanted state is level-triggered: setting it twice is setting it once.
 """
 
 from collections.abc import Mapping
@@ -19,36 +19,40 @@ from levitrio.errors import LevitrioError
 
 
 class State(StrEnum):
-    # Enum's own is written in Python, and a restart looks a state up ten times.
+    """The state a child is in."""
+
+    # Enum's own `__hash__` is written in Python, and a restart looks a state up ten times.
     __hash__ = str.__hash__
 
     STOPPED = "stopped"
     STARTING = "starting"
-    """Waits for those it starts after, or is launched and has not said that it runs."""
+    """Waits for the children it starts after, or is launched and has not called `started()`."""
     RUNNING = "running"
     PAUSED = "paused"
-    """Alive, opens nothing new; what that means is the business of whoever runs it."""
+    """Alive, opens nothing new; the incarnation itself decides what that means."""
     STOPPING = "stopping"
-    """Told to end, within its grace."""
+    """Cancelled, within its grace."""
     CRASHED = "crashed"
     """Waits for its restart."""
     FAILED = "failed"
-    """Given up; only a reset helps."""
+    """Given up; only a reset starts it again."""
     STUCK = "stuck"
-    """Told to end, and has not obeyed within its grace."""
+    """Cancelled, and has not ended within its grace."""
 
 
 class Wanted(StrEnum):
+    """The state the operator wants a child to be in."""
+
     RUNNING = "running"
     PAUSED = "paused"
     STOPPED = "stopped"
 
 
 LIVE = frozenset({State.STARTING, State.RUNNING, State.PAUSED})
-"""An incarnation is at work, or about to be, and nobody told it to end."""
+"""An incarnation runs or is about to, and was not cancelled."""
 
 UP = frozenset({State.RUNNING, State.PAUSED})
-"""Those that start after this child may start."""
+"""States of a child in which the children that start after it may start."""
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.STOPPED: frozenset({State.STARTING}),
@@ -71,16 +75,20 @@ _AS_WANTED: Mapping[Wanted, frozenset[State]] = {
 
 
 class IllegalTransition(LevitrioError):
-    """A child was moved along an edge that does not exist: a bug of the supervisor."""
+    """A child was moved in a way `TRANSITIONS` does not list: a bug of the supervisor."""
 
 
 def check_transition(old: State, new: State) -> None:
-    """Raise `IllegalTransition` unless the table knows the move."""
+    """Check a move against `TRANSITIONS`.
+
+    Raises:
+        IllegalTransition: the table has no such move.
+    """
     if new not in TRANSITIONS[old]:
         known = ", ".join(sorted(TRANSITIONS[old])) or "nothing"
         raise IllegalTransition(f"from {old}: expected {known}, got {new}")
 
 
 def is_as_wanted(state: State, wanted: Wanted) -> bool:
-    """Whether the operator's wish is fulfilled. `starting` never counts as running."""
+    """Whether a child's state is the wanted one; `starting` never counts as running."""
     return state in _AS_WANTED[wanted]

@@ -1,10 +1,10 @@
-"""When a crash is answered with a restart, after how long, and when with giving up.
+"""Restart policy: restart at once, restart with exponential backoff, or give up. Pure.
 
-Pure: `now` and `chance` are arguments, times are seconds on a monotonic clock. The first
-restart after a stable run is immediate, because most crashes never repeat and a position
-should not go unwatched for a second; then the delay grows, because those that repeat at once
-will repeat again. Exponential backoff with its cap applied before the jitter, and jitter
-that only shortens: no delay exceeds the cap, and those that reached it still spread.
+`now` and `chance` are arguments; times are seconds on a monotonic clock. The first restart after
+a stable run is immediate, because most crashes never repeat and a position should not go
+unwatched for a second; then the delay grows, because a crash that repeats at once will repeat
+again. The cap is applied before the jitter, and the jitter only shortens: no delay exceeds the
+cap, and delays that reached it still differ.
 """
 
 import math
@@ -27,7 +27,7 @@ def _between(
 
 @attrs.frozen(kw_only=True)
 class Restart:
-    """The crash is answered with a new incarnation."""
+    """Decision after a crash: launch a new incarnation."""
 
     delay: float
     """Seconds from the crash; 0 means at once."""
@@ -35,7 +35,7 @@ class Restart:
 
 @attrs.frozen(kw_only=True)
 class GiveUp:
-    """The crash was one too many."""
+    """Decision after a crash: no restart is left; the child is failed until it is reset."""
 
     reason: str
 
@@ -47,27 +47,31 @@ _AT_ONCE = Restart(delay=0.0)
 
 @attrs.frozen(kw_only=True)
 class RestartPolicy:
-    """How patient to be. A value: safe to share between all children."""
+    """Limits and delays of automatic restarts. Frozen, so all children can share it."""
 
     max_restarts: int = attrs.field(default=5, validator=attrs.validators.ge(0))
-    """Automatic restarts within any `window`; the next crash gives up."""
+    """Automatic restarts within any `window`; the child is given up at the next crash."""
     window: float = attrs.field(default=3600.0, validator=_between(0))
-    """Seconds."""
+    """Seconds in which `max_restarts` are counted."""
     backoff_base: float = attrs.field(default=1.0, validator=_between(0))
     """Seconds before the second restart in a row."""
     backoff_factor: float = attrs.field(default=2.0, validator=_between(1))
+    """Each further delay is this many times as long."""
     backoff_max: float = attrs.field(default=60.0, validator=_between(0))
     """Seconds; no delay is longer."""
     jitter: float = attrs.field(default=0.2, validator=_between(0, 1))
-    """The largest fraction by which chance shortens a delay."""
+    """The largest fraction by which a random number shortens a delay."""
     stable_after: float = attrs.field(default=600.0, validator=_between(0))
     """Seconds of running after which a crash is the first of a new streak."""
 
     def backoff(self, attempt: int, chance: float) -> float:
         """Seconds to wait before attempt number `attempt`, counted from 1.
 
-        `chance` is a random number in [0, 1). Holds for every attempt number, also for those
-        whose power no float can represent. Raises ValueError below 1.
+        `chance` is a random number in [0, 1). Works for every attempt number, also where
+        `backoff_factor ** attempt` overflows a float.
+
+        Raises:
+            ValueError: `attempt` is below 1.
         """
         if attempt < 1:
             raise ValueError(f"attempt: expected 1 or more, got {attempt}")
@@ -78,9 +82,10 @@ class RestartPolicy:
         return delay * (1.0 - self.jitter * chance)
 
     def decide(self, *, restarts: int, streak: int, chance: float) -> Decision:
-        """Answer a crash that was preceded by `restarts` automatic restarts in the window.
+        """Decide what follows a crash after `restarts` automatic restarts in the window.
 
-        `streak` counts the crashes since the last stable run, this one included.
+        `streak` counts the crashes since the last stable run, this one included. `chance` is a
+        random number in [0, 1).
         """
         if restarts >= self.max_restarts:
             return GiveUp(
@@ -93,25 +98,33 @@ class RestartPolicy:
 
 @attrs.define(eq=False)
 class CrashLog:
-    """What one child's crashes cost so far: the automatic restarts that still count.
+    """Times of one child's automatic restarts that still count against `max_restarts`.
 
-    An entry begins as the time of the crash and moves to the time of the restart that answered
-    it, so that at most `max_restarts` restarts lie within *any* window, whatever the delays.
-    Bounded by the policy: nothing is added once it gives up, and what left the window is dropped.
+    An entry is first the time of the crash and then the time of the restart that followed it, so
+    that at most `max_restarts` restarts lie within *any* window, whatever the delays. Bounded by
+    the policy: nothing is added once it gives up, and entries older than the window are dropped.
     """
 
     times: deque[float] = attrs.field(factory=deque)
     """Monotonic seconds, oldest first."""
     streak: int = 0
+    """Crashes since the last stable run."""
 
     def restarts(self, policy: RestartPolicy, now: float) -> int:
-        """Automatic restarts within the window that ends now."""
+        """Count the automatic restarts within the window that ends now; drop older entries."""
         while self.times and self.times[0] <= now - policy.window:
             self.times.popleft()
         return len(self.times)
 
     def crashed(self, policy: RestartPolicy, *, now: float, ran: float, chance: float) -> Decision:
-        """Note a crash after `ran` seconds of running (0 when it never ran), and answer it."""
+        """Count a crash and decide what follows it.
+
+        Args:
+            policy: the limits and delays.
+            now: monotonic seconds.
+            ran: seconds for which the incarnation was running; 0 when it never was.
+            chance: a random number in [0, 1).
+        """
         self.streak = 1 if ran >= policy.stable_after else self.streak + 1
         decision = policy.decide(
             restarts=self.restarts(policy, now), streak=self.streak, chance=chance
@@ -121,7 +134,7 @@ class CrashLog:
         return decision
 
     def restarted(self, now: float) -> None:
-        """The restart that was decided last happens now."""
+        """Set the newest entry to the time of the restart, which happens now."""
         if self.times:
             self.times[-1] = now
 
@@ -132,12 +145,12 @@ class CrashLog:
 
     @classmethod
     def from_ages(cls, ages: Iterable[float], *, now: float, policy: RestartPolicy) -> "CrashLog":
-        """A log from ages in seconds, in any order; a negative age counts as now.
+        """Make a log from ages in seconds, in any order; a negative age counts as now.
 
-        The streak is what can be known from the ages: those with less than `stable_after`
-        between them, and between the newest and now, belong together.
+        The streak is estimated from the ages: entries with less than `stable_after` between
+        them, and between the newest and now, belong to one streak.
         """
-        # One more than can count: the rest could never change a decision.
+        # One more than `max_restarts`: more entries could never change a decision.
         kept = sorted(max(0.0, age) for age in ages)[: policy.max_restarts + 1]
         log = cls(times=deque(now - age for age in reversed(kept)))
         previous = 0.0

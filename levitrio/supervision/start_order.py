@@ -1,4 +1,4 @@
-"""Who starts after whom, and who falls with whom. Pure."""
+"""Start order of children, and groups whose members restart together. Pure."""
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -9,20 +9,20 @@ from levitrio.supervision.child import Child
 
 
 class GroupRule(StrEnum):
-    """What a crash in a group means for the other members, in the words of Erlang's supervisor."""
+    """Which members of a group restart when one crashes, in the words of Erlang's supervisor."""
 
     ONE_FOR_ONE = "one_for_one"
-    """Nothing."""
+    """Only the one that crashed."""
     ONE_FOR_ALL = "one_for_all"
-    """All of them end, and all start again."""
+    """All members."""
     REST_FOR_ONE = "rest_for_one"
-    """Those added after it end and start again with it."""
+    """The one that crashed and all that were added after it."""
 
 
 def find_cycle(after: Mapping[str, Collection[str]]) -> tuple[str, ...] | None:
-    """A cycle in the start order, as `("A", "B", "A")` for A after B after A, or None.
+    """Find a cycle in the start order: `("A", "B", "A")` for A after B after A, or None.
 
-    Names that are no keys are ignored. Iterative: a chain may be as long as the fleet.
+    Names that are not keys are ignored. Iterative, because a chain may be as long as the fleet.
     """
     done: set[str] = set()
     for root in after:
@@ -45,16 +45,16 @@ def find_cycle(after: Mapping[str, Collection[str]]) -> tuple[str, ...] | None:
 
 @attrs.define(eq=False)
 class Group:
-    """Whom a crash takes along, and for whom the others wait before they start again."""
+    """Ends members together with one that crashed; all wait for those before they restart."""
 
     rule: GroupRule
     members: list[Child] = attrs.field(factory=list)
     """In the order they were added."""
     draining: dict[str, None] = attrs.field(factory=dict)
-    """Members that end because another crashed: nobody in the group starts before they have."""
+    """Members that end because another crashed: no member starts before they have ended."""
 
     def falling_with(self, child: Child) -> list[Child]:
-        """Whom the crash of a member takes along; nobody while it only fell with another."""
+        """Members to end because this one crashed; none when it is itself ending for another."""
         if self.rule is GroupRule.ONE_FOR_ONE or child.name in self.draining:
             return []
         if self.rule is GroupRule.REST_FOR_ONE:
@@ -62,7 +62,7 @@ class Group:
         return [member for member in self.members if member is not child]
 
     def drained(self, child: Child) -> None:
-        """A member has ended, or is stuck and must not hold up the others."""
+        """Note that a member has ended, or is stuck and must not delay the others."""
         if child.name in self.draining:
             del self.draining[child.name]
             if not self.draining:

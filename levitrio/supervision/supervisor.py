@@ -1,4 +1,4 @@
-"""Keeps a fleet of children as they are wanted, whatever any one of them does."""
+"""Supervises a fleet of children: launches, restarts and ends each as its wanted state says."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
@@ -19,23 +19,24 @@ from levitrio.supervision.restart import CrashLog, RestartPolicy
 from levitrio.supervision.start_order import Group, GroupRule, find_cycle
 
 _LEAST_GRACE = 0.1
-"""Seconds; also an obedient incarnation needs a few rounds of the loop to be seen ending."""
+"""Seconds; an incarnation that ends at once still takes a few rounds of the loop to do so."""
 
 
 class Supervisor(Commands):
     """Supervises anything with `run()`. One task per child is the only code that launches it.
 
-    What an operator may ask for is in `Commands`.
+    The operator's commands are in `Commands`.
 
     Args:
-        launch: name and incarnation to a `Runnable`; may raise, that is a crash while starting.
-        policy: how crashes are answered.
-        health: what a living child may not exceed.
-        grace: seconds an incarnation has to end once it is told to.
+        launch: makes a `Runnable` from a name and an incarnation number; when it raises, the
+            child has crashed while starting.
         report: receives every event, synchronously; must neither block nor raise.
-        record: makes durable what must survive.
+        record: makes wanted states, give-ups and crashes durable.
         chance: random numbers in [0, 1).
-        ailment: what else may be wrong with a running child, asked once per health check.
+        policy: when a crash is answered with a restart, and when with giving up.
+        health: limits that a living child may not exceed.
+        grace: seconds an incarnation has to end after its cancellation.
+        health_problem: asked once per health check for any other problem of a running child.
         breaker: when crashes are a wave; None never holds restarts back.
         groups: the rule of each group that `add` may name.
     """
@@ -74,18 +75,18 @@ class Supervisor(Commands):
 
     @property
     def children(self) -> Mapping[str, Child]:
-        """A live view by name, in the order they were added."""
+        """A live view of the children by name, in the order they were added."""
         return MappingProxyType(self._children)
 
     @property
     def policy(self) -> RestartPolicy:
-        """How crashes are answered from now on."""
+        """The restart policy of all future crashes."""
         return self._runners.policy
 
     def set_limits(
         self, *, policy: RestartPolicy | None = None, health: HealthLimits | None = None
     ) -> None:
-        """Change what future crashes and checks are measured by."""
+        """Replace the restart policy and the health limits for future crashes and checks."""
         self._runners.policy = policy or self._runners.policy
         self._health = health or self._health
 
@@ -100,19 +101,20 @@ class Supervisor(Commands):
         after: Collection[str] = (),
         group: str | None = None,
     ) -> None:
-        """Take a child in, before `run` or while it runs; its task starts with the next round.
+        """Add a child, before `run` or while it runs; its task starts with the next round.
 
         Args:
-            wanted: what was wanted of it last.
+            name: unique in this supervisor.
+            wanted: the wanted state on record.
             crashes: ages in seconds of the crashes that still count.
-            failed: why it was given up; such a child is held back until it is reset.
+            failed: why it was given up; such a child is not launched until it is reset.
             last_error: `Type: text` of its newest crash.
-            after: those that must be up before it is started.
+            after: children that must be up before this one starts.
             group: one of the supervisor's groups.
 
         Raises:
-            UsageError: the name is taken, the group unknown, or, while `run` runs, someone in
-                `after` unknown or after it.
+            UsageError: the name is taken, the group is unknown, or, while `run` runs, a name in
+                `after` is unknown or starts after this child.
         """
         if name in self._children:
             raise UsageError(f"expected a new name, got {name!r} a second time")
@@ -143,10 +145,14 @@ class Supervisor(Commands):
             nursery.start_soon(self._tend, child, name=f"child {name}")
 
     async def remove(self, name: str) -> Refusal | None:
-        """End a child and forget it, within the grace. Nothing is recorded.
+        """End a child and drop it, within the grace; nothing is recorded.
 
-        Refused when it is stuck by then; it is forgotten as soon as it ends. Cancelling this
-        does not take the removal back. Those that start after it no longer wait for it.
+        Returns a `Refusal` when the child is stuck by then; it is dropped as soon as it ends.
+        Cancelling this does not take the removal back. Children that start after it no longer
+        wait for it.
+
+        Raises:
+            UsageError: no child has that name.
         """
         child = self._child(name)
         child.removed = True
@@ -159,12 +165,13 @@ class Supervisor(Commands):
         return None if child.gone else Refusal("its incarnation has not ended within its grace")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep every child as it is wanted, until `shutdown`, or until cancelled.
+        """Keep every child in its wanted state, until `shutdown` or until cancelled.
 
         `started()` is called once every child has its task; none need be running. When it returns
         nothing of any child is alive. With a stuck incarnation it does not return: the process
-        can then only end with `os._exit`, and `shutdown` has said so. Cancelled from outside,
-        it gives the children the grace too, then keeps what is stuck from wasting a core.
+        can then only end with `os._exit`, and `shutdown` has returned its name. Cancelled from
+        outside, it gives the children the grace too, then shields those that are stuck so that
+        they do not spin on `Cancelled`.
 
         Raises:
             UsageError: the start order has a cycle or names an unknown child.
@@ -181,7 +188,7 @@ class Supervisor(Commands):
                         self._children,
                         lambda: self._health,
                         self._health_problem,
-                        self._condemn,
+                        self._end_unhealthy,
                     )
                     for child in self._children.values():
                         nursery.start_soon(self._tend, child, name=f"child {child.name}")
@@ -193,11 +200,11 @@ class Supervisor(Commands):
                 nursery.cancel_scope.cancel()
 
     async def shutdown(self, grace: float | None = None) -> tuple[str, ...]:
-        """End all children together, and `run` after them; `wanted` stays as it is.
+        """End all children together, and `run` after them; wanted states stay as they are.
 
-        Returns the names of those that are stuck, after at most `grace` seconds (the
-        supervisor's own when None). Called again while it works it can only shorten the grace;
-        both calls return the same. Cancelled, it counts what has not ended by then as stuck.
+        Returns the names of the stuck children, after at most `grace` seconds (the supervisor's
+        own when None). A second call can only shorten the grace; both calls return the same.
+        Cancelled, it counts every child that has not ended by then as stuck.
         """
         grace = max(self._runners.grace if grace is None else grace, _LEAST_GRACE)
         deadline = trio.current_time() + grace
@@ -221,7 +228,7 @@ class Supervisor(Commands):
             self._shut.set()
         return self._stuck
 
-    def _condemn(self, child: Child, crash: Crash) -> None:
+    def _end_unhealthy(self, child: Child, crash: Crash) -> None:
         self._runners.end(child, crash.error, pending_crash=crash)
 
     async def _tend(self, child: Child) -> None:
@@ -241,7 +248,10 @@ class Supervisor(Commands):
             self._runners.groups[child.group].members.remove(child)
 
     def _check_order(self, newcomers: Iterable[Child]) -> None:
-        """Newcomers must name known children; an older one may outlive whom it started after."""
+        """Raise `UsageError` for a cycle, or a newcomer that starts after an unknown child.
+
+        Only newcomers: an older child may start after one that was removed since.
+        """
         newcomers = tuple(newcomers)
         after = {child.name: child.after for child in (*self._children.values(), *newcomers)}
         for child in newcomers:
@@ -253,7 +263,7 @@ class Supervisor(Commands):
             raise UsageError(f"after: expected an order, got a cycle: {' after '.join(cycle)}")
 
     async def _quiesce_what_is_left(self) -> None:
-        """Sleep until everything is cancelled, then give the children their grace, once."""
+        """Sleep until the run is cancelled, then give the children one common grace to end."""
         try:
             await trio.sleep_forever()
         finally:
