@@ -1,18 +1,18 @@
-"""A blocked loop is noticed, its engine named, and freed: layer 1 of the blocked loop.
+"""Interrupts an engine that blocks the trio loop, and names it: layer 1 against a blocked loop.
 
-An instrument notes which engine's step the loop is in; a timer signal looks at it from time to
-time. Rules:
+A trio instrument records which engine's step the loop is in; a timer signal checks it
+periodically. Rules:
 
-* Counted are alarms within one step, not elapsed time: a process that was stopped wakes up to
-  one pending alarm, however long it slept. So a call into C that lets no alarm through counts
-  as one, too; the blackbox is for those.
-* `EngineBlocked` is raised right in the frame that blocks, if that is the engine's own code and
-  trio does not protect it. Else the next alarm looks again.
-* Swallowed, it is raised again after as long a time.
-* Our own code is told about and never interrupted.
+* It counts alarms within one step, not elapsed time: a process that was stopped wakes up to one
+  pending alarm, however long it slept. So a call into C that lets no alarm through counts as
+  one, too; the flight recorder is for those.
+* `EngineBlocked` is raised in the frame that blocks, if that is the engine's own code and trio
+  does not protect it. Otherwise the next alarm checks again.
+* When the engine swallows it, it is raised again after as long a time.
+* The fleet's own code is reported and never interrupted.
 
-The price is one instrument call before each step and one per turn of the loop: 1.8 us a step,
-half of it in trio's calling of instruments, where a bare checkpoint takes 3 to 4 us
+It costs one instrument call before each step and one per turn of the loop: 1.8 us a step, half
+of it in trio's calling of instruments, where a bare checkpoint takes 3 to 4 us
 (`docs/blocked-loops.md`).
 """
 
@@ -42,10 +42,10 @@ from levitrio.supervision.watchdog.sentinel import (
 )
 
 _ALARMS = 5
-"""Alarms until a step counts as blocked: it is noticed at most a fifth late."""
+"""Alarms until a step counts as blocked: it is detected at most a fifth late."""
 
 _LONGEST_TICK = 0.1
-"""Seconds: freed soon after the limit, however high that is."""
+"""Seconds: a step is interrupted soon after the limit, however high that is."""
 
 _SHORTEST_TICK = 0.01
 
@@ -55,11 +55,11 @@ class BlockedStep:
     """One step that kept every other task waiting."""
 
     engine: str | None
-    """None: our own code."""
+    """None when the fleet's own code ran."""
     seconds: float
-    """At least; counted in alarms."""
+    """How long it lasted at least, counted in alarms."""
     place: Frame
-    """File, line, function: of the engine's own module, or the innermost frame of our own."""
+    """File, line, function: in the engine's own module, or the innermost frame of our code."""
     is_interrupted: bool
     """Whether `EngineBlocked` was raised in it."""
 
@@ -69,7 +69,7 @@ def _none(_: str) -> float | None:
 
 
 class _Numbers(dict[str, int]):
-    """What stands for an engine in the blackbox, by its name."""
+    """The number of each engine in the flight recorder, by name; entered at first use."""
 
     def __init__(self, flight_recorder: FlightRecorder | None) -> None:
         self._flight_recorder = flight_recorder
@@ -82,10 +82,10 @@ class _Numbers(dict[str, int]):
 
 @attrs.define(eq=False)
 class _Steps(trio.abc.Instrument):
-    """The step the loop is in, for the alarm and for the blackbox.
+    """Instrument that records the present step, for the alarm and for the flight recorder.
 
-    A store into a cast memoryview is the cheapest way into the file: packing a struct takes
-    half as long again.
+    A store into a cast memoryview is the cheapest way to write to the mapped file: packing a
+    struct takes half as long again.
     """
 
     patience: Callable[[str], float | None]
@@ -106,30 +106,30 @@ class _Steps(trio.abc.Instrument):
             cells[WHO] = self.who(engine)
 
     def who(self, engine: str) -> int:
-        """What stands for the engine's step; its patience is noted on the way."""
+        """The value of `WHO` for a step of the engine; writes its `PATIENCE_MS` too."""
         patience = self.patience(engine)
         if patience is None:
             return self.numbers[engine]
         self.cells[PATIENCE_MS] = round(patience * 1000)
         return self.numbers[engine] | PATIENT
 
-    # There is no need of `after_task_step`: between two steps runs only trio.
+    # No `after_task_step`: between two steps only trio runs.
     def before_io_wait(self, timeout: float) -> None:
         self.cells[WHO] = WAITING
 
 
 @attrs.define(eq=False, kw_only=True)
 class Watchdog:
-    """Frees one trio run, on the main thread, from steps that do not end."""
+    """Interrupts steps of one trio run, on the main thread, that block its loop."""
 
     ownership: CodeOwnership
     on_blocked: Callable[[BlockedStep], None]
-    """Called on a task, once the loop turns again; what it raises ends `run`."""
+    """Called on a task, once the loop runs again; an exception it raises ends `run`."""
     blocked_after: float = 0.5
-    """Seconds; 0 turns the alarm off, and leaves the blackbox."""
+    """Seconds; 0 turns the alarm off, not the flight recorder."""
     patience: Callable[[str], float | None] = _none
     """Seconds for an engine that may take longer than `blocked_after` (importing, starting), None
-    for all others. Called before each step of an engine: a `dict.get` is the best."""
+    for all others. Called before each step of an engine, so pass a `dict.get`."""
     flight_recorder: FlightRecorder | None = None
 
     _steps: _Steps = attrs.field(init=False)
@@ -139,7 +139,8 @@ class Watchdog:
     _seen: int = attrs.field(default=0, init=False)
     _alarms: int = attrs.field(default=0, init=False)
     _due: float = attrs.field(default=math.inf, init=False)
-    _is_told: bool = attrs.field(default=False, init=False)
+    _is_reported: bool = attrs.field(default=False, init=False)
+    """This step was reported without an interruption."""
 
     def __attrs_post_init__(self) -> None:
         box = self.flight_recorder
@@ -148,9 +149,10 @@ class Watchdog:
         self._tick = min(_LONGEST_TICK, max(_SHORTEST_TICK, self.blocked_after / _ALARMS))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Guard this trio run until cancelled, then take back the timer and the handler.
+        """Guard this trio run until cancelled, then restore the timer and the signal handler.
 
-        Started once alarms come. The process's SIGALRM and its real-time timer are ours meanwhile.
+        Calls `started()` once the alarms run. Meanwhile it owns the process's SIGALRM and its
+        real-time timer.
 
         Raises:
             ValueError: not on the main thread, and `blocked_after` is not 0.
@@ -191,18 +193,18 @@ class Watchdog:
             signal.signal(signal.SIGALRM, before)
 
     def _look(self, frame: FrameType | None) -> BlockedStep | None:
-        """Judge the step at an alarm; `frame` is the one it fell into."""
+        """Check the present step at an alarm; `frame` is the frame that the alarm interrupted."""
         steps = self._steps
         if steps.cells[WHO] == WAITING or steps.count != self._seen:
             self._seen, self._alarms, self._due = steps.count, 0, 0.0
-            self._is_told = False
+            self._is_reported = False
             return None
         self._alarms += 1
         seconds = self._alarms * self._tick
-        # A signal's handler runs in the context of the task it fell into.
+        # A signal handler runs in the context of the task that it interrupts.
         engine = ENGINE.get()
         if engine is not None and steps.cells[WHO] == OWN:
-            # Set only within this step.
+            # The task has set `ENGINE` within this step, after the instrument was called.
             steps.cells[WHO] = steps.who(engine)
         limit = self.blocked_after
         if engine is not None and (patience := self.patience(engine)) is not None:
@@ -210,15 +212,15 @@ class Watchdog:
         if seconds < max(limit, self._due):
             return None
         place = None
-        # Asks about the stack below this handler, as trio's own Ctrl-C does.
+        # Looks at the stack below this handler, as trio's own Ctrl-C handler does.
         if engine is not None and not trio.lowlevel.currently_ki_protected():
             place = self.ownership.place(frames_of(frame))
         if place is not None:
             self._due = seconds + limit
             return BlockedStep(engine=engine, seconds=seconds, place=place, is_interrupted=True)
-        # An engine's step may just have called us: the next alarm may find it at home.
-        if self._is_told or (engine is not None and seconds < 2 * limit):
+        # The engine may just be inside a call to our code: the next alarms may find its own.
+        if self._is_reported or (engine is not None and seconds < 2 * limit):
             return None
-        self._is_told = True
+        self._is_reported = True
         innermost = next(frames_of(frame), ("", 0, ""))
         return BlockedStep(engine=engine, seconds=seconds, place=innermost, is_interrupted=False)

@@ -1,10 +1,10 @@
-"""What is known of the last step when the process is gone: layer 2 of the blocked loop.
+"""Records each step of the loop in a file that outlives the process: layer 2 of the watchdog.
 
-A file in the data directory, mapped into memory, holds the step the loop is in and the engine
-it belongs to. It survives the process, whatever ended it. `sentinel` reads it from outside and
-ends a process whose step has lasted too long; faulthandler then writes in C where it hung.
+The file is in the data directory and mapped into memory; it holds the present step and its
+engine, whatever ends the process. `sentinel` reads it from outside and ends a process whose
+step has lasted too long; faulthandler then writes in C where it was blocked.
 
-An engine is the culprit only if verdict *and* dump are there: a plain `kill -9` blames nobody.
+An engine is the culprit only if verdict *and* dump exist: a plain `kill -9` blames no engine.
 """
 
 import contextlib
@@ -31,10 +31,10 @@ DUMP = "blackbox.dump"
 _LAST = ".last"
 
 HARD_AFTER = 3.0
-"""Seconds: what layer 1 cannot interrupt by then, it never will."""
+"""Seconds a step of an engine may last: what layer 1 cannot interrupt by then, it never will."""
 
 OWN_HARD_AFTER = 30.0
-"""Seconds for a step of our own code: longer than any disk we would still trade on."""
+"""Seconds a step of our own code may last: no usable disk blocks it for so long."""
 
 _MAX_DUMP = 64 * 1024
 _ENTRY = re.compile(r'  File "(.*)", line (\d+) in (.*)')
@@ -61,10 +61,10 @@ class Culprit:
 
 
 def last_culprit(directory: Path, ownership: CodeOwnership) -> Culprit | None:
-    """Who ended the last process that had its blackbox in `directory`; None if nobody did.
+    """The engine that ended the last process with a flight recorder in `directory`, or None.
 
-    Only reads, so that the answer can be made durable first; `FlightRecorder.open` then puts the
-    evidence aside. A file that is missing or not ours is no evidence.
+    Only reads, so that the answer can be made durable first; `FlightRecorder.open` then renames
+    the files. A file that is missing or not ours is no evidence.
     """
     try:
         box = (directory / BOX).read_bytes()
@@ -84,7 +84,7 @@ def last_culprit(directory: Path, ownership: CodeOwnership) -> Culprit | None:
 
 
 def _name(box: bytes, who: int) -> str:
-    """The engine a cell names; empty for our own code."""
+    """The engine that a value of `WHO` stands for; empty for our own code."""
     index = (who & ~sentinel.PATIENT) - sentinel.FIRST_ENGINE
     if not 0 <= index < sentinel.MAX_NAMES:
         return ""
@@ -93,7 +93,7 @@ def _name(box: bytes, who: int) -> str:
 
 
 def _frames(dump: str) -> Iterator[Frame]:
-    """The frames of the thread the signal found, which is the one that runs the loop."""
+    """The frames of the dump's current thread, which is the one that runs the loop."""
     _, _, stack = dump.partition("Current thread")
     for line in stack.splitlines()[1:]:
         entry = _ENTRY.match(line)
@@ -104,10 +104,10 @@ def _frames(dump: str) -> Iterator[Frame]:
 
 @attrs.define(eq=False, kw_only=True)
 class FlightRecorder:
-    """Notes each step, and lets the process be ended when one does not end by itself."""
+    """Records each step of the loop; its sentinel ends the process when a step does not end."""
 
     cells: memoryview
-    """`sentinel` tells what is in which."""
+    """Written by the watchdog; `sentinel` documents the cells."""
     _box: mmap.mmap
     _sentinel: subprocess.Popen[bytes]
     _names: int = attrs.field(default=0, init=False)
@@ -121,15 +121,15 @@ class FlightRecorder:
         hard_after: float = HARD_AFTER,
         own_hard_after: float = OWN_HARD_AFTER,
     ) -> Iterator["FlightRecorder"]:
-        """Begin a new box in `directory`, and start the sentinel.
+        """Create the file in `directory`, and start the sentinel.
 
-        Around the trio run, on the main thread, with the lock on `directory` that keeps a second
-        fleet out. `hard_after` is what a step of an engine may last, `own_hard_after` one of our
-        own, both in seconds. At exit the sentinel ends, and the box stays. What an earlier process
-        left is kept once, as `blackbox.last` and `blackbox.dump.last`.
+        Open it around the trio run, on the main thread, while holding the lock on `directory`
+        that keeps a second fleet out. A step of an engine may last `hard_after` seconds, one of
+        our own code `own_hard_after`. At exit the sentinel ends, and the file stays. The files of
+        the last process are kept as `blackbox.last` and `blackbox.dump.last`.
 
         Raises:
-            OSError: the file cannot be made or the process not be started.
+            OSError: the file cannot be created or the sentinel cannot be started.
         """
         for name in (BOX, DUMP):
             with contextlib.suppress(FileNotFoundError):
@@ -153,10 +153,10 @@ class FlightRecorder:
                     cells[sentinel.WHO] = sentinel.WAITING
 
     def enter(self, engine: str) -> int:
-        """Write a name into the table; returns what stands for it in the cells.
+        """Write an engine's name into the table; return its value for the cell `WHO`.
 
-        Once for each name. Of a longer one the first 64 bytes are kept; one too many is blamed
-        for nothing.
+        Call it once for each name. Names are cut to 64 bytes; an engine for which the table has
+        no room can never be found as the culprit.
         """
         index = self._names
         self._names += 1
@@ -168,13 +168,13 @@ class FlightRecorder:
 
 
 def _ours_alone(path: str, flags: int) -> int:
-    """Whatever the umask says: the stacks of a dump are nobody else's business."""
+    """Opens with mode 0600 whatever the umask says: a dump shows stacks of the strategies."""
     return os.open(path, flags, 0o600)
 
 
 @contextlib.contextmanager
 def _mapped(file: IO[bytes]) -> Iterator[mmap.mmap]:
-    """The whole new file; its magic is written last, so that half a box is no box."""
+    """Map the new file; its magic is written last, so that an incomplete file is not read."""
     file.truncate(sentinel.SIZE)
     with mmap.mmap(file.fileno(), sentinel.SIZE) as box:
         box[: len(sentinel.MAGIC)] = sentinel.MAGIC
@@ -183,7 +183,7 @@ def _mapped(file: IO[bytes]) -> Iterator[mmap.mmap]:
 
 @contextlib.contextmanager
 def _last_words(dump: FileIO) -> Iterator[None]:
-    """Let the sentinel's signal write all stacks before it ends the process."""
+    """Register faulthandler to write all stacks when the sentinel's signal ends the process."""
     before = signal.signal(sentinel.SIGNAL, signal.SIG_DFL)
     faulthandler.register(sentinel.SIGNAL, file=dump, all_threads=True, chain=True)
     try:
@@ -195,8 +195,8 @@ def _last_words(dump: FileIO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _sentinel(path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    # -I -S: no site packages, which would be most of its memory and start. A session of its own:
-    # Ctrl-C and Ctrl-Z in the terminal are not meant for it.
+    # -I -S: without site-packages, which would be most of its memory and start time. In a session
+    # of its own, so that Ctrl-C and Ctrl-Z in the terminal do not reach it.
     command = [sys.executable, "-I", "-S", sentinel.__file__, str(os.getpid()), str(path)]
     with subprocess.Popen(  # noqa: S603  our own interpreter and our own script
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True

@@ -1,8 +1,8 @@
-"""What systemd is told: layer 3 of the blocked loop.
+"""Notifies systemd of readiness and feeds its watchdog: layer 3 against a blocked loop.
 
 The protocol of sd_notify(3) for `Type=notify`: datagrams of `KEY=value` lines to the socket
-named by NOTIFY_SOCKET. WATCHDOG=1 is fed by a task of the loop that it vouches for: if the loop
-stands still, the feeding does too, and systemd restarts the unit after `WatchdogSec`.
+named by NOTIFY_SOCKET. A task of the trio loop sends WATCHDOG=1: when the loop blocks, it stops
+sending, and systemd restarts the unit after `WatchdogSec`.
 """
 
 import os
@@ -17,22 +17,22 @@ from levitrio.errors import UsageError
 
 @attrs.frozen(kw_only=True)
 class SystemdNotifier:
-    """Tells the service manager how this process is; without one it does nothing.
+    """Sends the state of this process to the service manager; without one it does nothing.
 
     Sends and never waits. A datagram that cannot be delivered is lost, as the manager may be
-    restarting itself; `tell` says so, and the next feeding comes anyway.
+    restarting itself: `tell` then returns False, and the watchdog is fed again at its next turn.
     """
 
     address: str | None = None
-    """A path, or `@` and a name in the abstract namespace. None: nobody listens."""
+    """A path, or `@` and a name in the abstract namespace; None without a service manager."""
     watchdog: float | None = None
-    """Seconds within which the manager wants to be fed. None: it does not."""
+    """Seconds within which the manager expects WATCHDOG=1; None when it expects none."""
 
     @classmethod
     def from_environment(
         cls, environ: Mapping[str, str], pid: int | None = None
     ) -> "SystemdNotifier":
-        """What the manager left in `environ`; `pid` is this process.
+        """Make a notifier from the manager's variables in `environ`; `pid` is this process.
 
         WATCHDOG_USEC counts only if WATCHDOG_PID, where it is set, names this process: the
         variables may be inherited from a service that started us.
@@ -53,19 +53,19 @@ class SystemdNotifier:
         return cls(address=address, watchdog=watchdog)
 
     def ready(self, status: str = "") -> bool:
-        """The fleet runs: what waits for this unit may start."""
+        """Report that the fleet runs: units that wait for this one may start."""
         return self.tell(READY="1", STATUS=status)
 
     def stopping(self, status: str = "") -> bool:
-        """The fleet ends; from now on TimeoutStopSec counts."""
+        """Report that the fleet ends; from now on TimeoutStopSec counts."""
         return self.tell(STOPPING="1", STATUS=status)
 
     def status(self, text: str) -> bool:
-        """One line for `systemctl status`."""
+        """Set the line that `systemctl status` shows."""
         return self.tell(STATUS=text)
 
     def tell(self, **state: str) -> bool:
-        """Send the variables that are not empty; whether they were handed over.
+        """Send the variables that are not empty; return whether the datagram was sent.
 
         Line breaks in a value become spaces, because each would begin another variable.
         """
@@ -82,9 +82,9 @@ class SystemdNotifier:
         return True
 
     async def feed_watchdog(self) -> None:
-        """Feed the manager's watchdog at twice the pace it asks for, until cancelled.
+        """Send WATCHDOG=1 twice per watchdog period, until cancelled.
 
-        Returns at once if it asks for none.
+        Returns at once if the manager expects none.
         """
         if self.address is None or self.watchdog is None:
             await trio.lowlevel.checkpoint()
@@ -94,6 +94,6 @@ class SystemdNotifier:
             self.tell(WATCHDOG="1")
             due += self.watchdog / 2
             if due <= (now := trio.current_time()):
-                # After a pause there is nothing to catch up with.
+                # After a SIGSTOP or a suspend, missed turns are not made up for.
                 due = now + self.watchdog / 2
             await trio.sleep_until(due)
