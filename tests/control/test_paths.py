@@ -12,8 +12,8 @@ from levitrio.errors import UsageError
 def test_the_directory_is_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """HOME, whatever XDG says; the passwd entry where HOME is unset or relative."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/elsewhere")
-    monkeypatch.setenv("HOME", "/home/somebody")
-    expected = "/home/somebody/.local/state/levitrio/run/demo.sock"
+    monkeypatch.setenv("HOME", "/home/trader")
+    expected = "/home/trader/.local/state/levitrio/run/demo.sock"
     assert paths.default_socket("demo") == expected
     own = Path("~").expanduser
     for value in ("", "relative"):
