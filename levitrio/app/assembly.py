@@ -10,6 +10,7 @@ from functools import partial
 import trio
 
 from levitrio.app import banner, settings
+from levitrio.app.engine_hooks import DirectHooks, EngineHooks
 from levitrio.app.engine_slot import EngineSlot
 from levitrio.app.status.cache import StatusCache
 from levitrio.app.status.document import StatusDocument
@@ -25,7 +26,7 @@ from levitrio.app.wiring.warm_up import WarmUp
 from levitrio.config.sections import EngineConfig, FleetConfig
 from levitrio.engine.engine import Engine
 from levitrio.engine.inbox import Inbox
-from levitrio.gateway.context import GatewayContext
+from levitrio.gateway.context import GatewayContext, OrderJournal, Report
 from levitrio.gateway.gateway import Gateway
 from levitrio.gateway.symbol_state import SymbolState
 from levitrio.records.alerts.alerts import AlertRules, Alerts
@@ -37,6 +38,7 @@ from levitrio.records.logs.redaction import Redactor
 from levitrio.records.snapshots.filesystem import Directory
 from levitrio.records.snapshots.store import SnapshotStore
 from levitrio.records.snapshots.writer import SnapshotWriter
+from levitrio.supervision.child import Child
 from levitrio.supervision.lifecycle import Wanted
 from levitrio.supervision.start_order import GroupRule
 from levitrio.supervision.supervisor import Supervisor
@@ -53,11 +55,19 @@ class Assembly:
     Args:
         config: a checked fleet.toml.
         journal: open; `history` is what it returned.
-        events: where everything is told.
+        history: what the last run left.
+        events: the fleet's event log.
+        environment: clocks, randomness, threads and network.
         credentials: what orders are signed with; opened as the file says when left out.
         redactor: learns them.
+        market_clock: the market's time; made for the feed when left out.
+        gateway_journal: what the gateway appends to instead of `journal`.
+        gateway_report: where the gateway's events go instead of the event log; without it they go
+            there, fills included.
+        engine_hooks: wraps what engines submit and the fills they get.
 
-    Raises UsageError for a key that cannot be used.
+    Raises:
+        UsageError: The key cannot be used.
     """
 
     make_venue = VenueServices
@@ -72,8 +82,13 @@ class Assembly:
         environment: Environment,
         credentials: Credentials | None = None,
         redactor: Redactor | None = None,
+        market_clock: MarketClock | None = None,
+        gateway_journal: OrderJournal | None = None,
+        gateway_report: Report | None = None,
+        engine_hooks: EngineHooks = DirectHooks(),  # noqa: B008  it has no state
     ) -> None:
         self.config = config
+        self.engine_hooks = engine_hooks
         self.redactor = redactor or Redactor()
         self.credentials = credentials or brokers.open_credentials(config, environment.make_token)
         if self.credentials is not None:
@@ -81,7 +96,7 @@ class Assembly:
         self.environment = environment
         self.events = events
         self.journal = journal
-        self.market_clock = self._make_clock()
+        self.market_clock = market_clock or self._make_clock()
         self.slots: dict[str, EngineSlot] = {}
         self.symbol_states: dict[str, SymbolState] = {}
         self.markets: dict[str, MarketView] = {}
@@ -107,11 +122,10 @@ class Assembly:
                 history.fills, quote=config.fleet.quote, cash=config.broker.cash
             ),
             tell=self.tell,
-            uptime=lambda symbol: self.supervisor.children[symbol].uptime,
             stop_trading=lambda reason: self.gateway.halt_soon(reason),
             learn_market=lambda *said: self.gateway.learn_market(*said),
         )
-        self.gateway = self._make_gateway()
+        self.gateway = self._make_gateway(gateway_journal or journal, gateway_report)
         recent = RecentEvents()
         events.add_sink(recent)
         self.incident_recorder = IncidentRecorder(
@@ -121,8 +135,8 @@ class Assembly:
             recent=recent.of,
             redact=self.redactor.text,
         )
-        self.supervisor = self._make_supervisor()
-        self.status_document = self._make_status_document()
+        children: dict[str, Child] = {}
+        self.status_document = self._make_status_document(children)
         self.status = StatusCache(self.status_document)
         events.add_sink(self.status)
         self.reserve = ReservedDescriptor()
@@ -157,6 +171,7 @@ class Assembly:
             changed=self.snapshots.request,
             start_timeout=lambda: self.config.health.start_timeout,
         )
+        self.supervisor = self._make_supervisor(children)
 
     # What the parts ask of the whole
 
@@ -176,7 +191,7 @@ class Assembly:
             symbol=symbol,
             make_strategy=lambda: settings.make_strategy(slot.config, models),
             inbox=slot.inbox,
-            submit=lambda _: None,
+            submit=self.engine_hooks.submit(symbol, self.gateway.admit(symbol, incarnation)),
             market_clock=self.market_clock,
             cycle_interval=slot.config.cycle_interval,
             longest_nap=settings.longest_nap(self.config, slot.config),
@@ -185,7 +200,7 @@ class Assembly:
             wait_ready=partial(self._wait_reconciled, slot.symbol_state),
             past_bars=self._past_bars(slot.config),
         )
-        engine.submit = self.gateway.admit(symbol, incarnation, engine.take_fill)
+        self.gateway.send_fills(symbol, self.engine_hooks.take_fill(engine))
         slot.engine = engine
         return engine
 
@@ -294,27 +309,28 @@ class Assembly:
         simulator = self.config.simulator
         return TapeClock(1.0 if simulator is None else simulator.speed)
 
-    def _make_gateway(self) -> Gateway:
+    def _make_gateway(self, journal: OrderJournal, report: Report | None) -> Gateway:
         config = self.config
         return Gateway(
             account=self.account,
             rules=settings.order_rules(config),
-            journal=self.journal,
+            journal=journal,
             broker=self.venue.make_broker(),
             quote_asset=config.fleet.quote,
             context=GatewayContext(
                 market_ms=self.market_clock.now_ms,
                 wall_ms=self.wall_ms,
                 data_state=self.venue.data_quality.state,
-                report=self.tell,
+                report=report or self.tell,
+                report_fills=report is None,
             ),
         )
 
-    def _make_supervisor(self) -> Supervisor:
+    def _make_supervisor(self, children: dict[str, Child]) -> Supervisor:
         config = self.config
         return Supervisor(
             launch=self.launch,
-            report=lambda event: self.reporter(event),
+            report=self.reporter,
             record=self.incident_recorder,
             chance=self.environment.chance,
             policy=settings.restart_policy(config),
@@ -322,18 +338,19 @@ class Assembly:
             health_problem=self.venue.data_quality.health_problem,
             grace=config.fleet.grace,
             groups={name: GroupRule(group.restart) for name, group in config.groups.items()},
+            children=children,
         )
 
-    def _make_status_document(self) -> StatusDocument:
+    def _make_status_document(self, children: Mapping[str, Child]) -> StatusDocument:
         return StatusDocument(
             fleet=self.config.fleet.name,
             mode=banner.mode(self.config),
             orders_to=banner.orders_to(self.config),
             data_dir=self.config.fleet.data_dir,
             slots=self.slots,
-            children=self.supervisor.children,
+            children=children,
             account=self.account,
-            policy=lambda: self.supervisor.policy,
+            policy=lambda: settings.restart_policy(self.config),
             data_age=self.venue.data_quality.age,
             input_state=self.venue.data_quality.input_state,
             models=self.models.statistics,

@@ -207,19 +207,14 @@ class Gateway:
 
     # Signals and commands
 
-    def admit(
-        self, symbol: str, incarnation: int, on_fill: Callable[[Fill], None]
-    ) -> Callable[[Signal], None]:
+    def admit(self, symbol: str, incarnation: int) -> Callable[[Signal], None]:
         """Return an incarnation's `submit(signal)`; it does nothing once the next is admitted.
 
-        Args:
-            symbol: The engine's symbol.
-            incarnation: Number of the incarnation; signals of earlier ones no longer count.
-            on_fill: Called with each fill of the symbol, the position after it included.
+        Signals of earlier incarnations no longer count. `send_fills` then names who gets the fills.
         """
         state = self.symbol_states[symbol]
         state.incarnation = incarnation
-        state.on_fill = on_fill
+        state.on_fill = None
         state.target = None
         state.refused = 0
 
@@ -228,6 +223,13 @@ class Gateway:
                 self.dispatch.set_target(state, signal)
 
         return submit
+
+    def send_fills(self, symbol: str, on_fill: Callable[[Fill], None]) -> None:
+        """Call `on_fill` with each fill of a symbol, until the next incarnation is admitted.
+
+        The fill has the position after it. `on_fill` must neither block nor raise.
+        """
+        self.symbol_states[symbol].on_fill = on_fill
 
     def permit(self, symbol: str, permission: Permission) -> None:
         """Set what an engine may do; without any permission its pending signal is dropped."""

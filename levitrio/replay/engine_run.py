@@ -1,4 +1,4 @@
-"""One engine's place in a replay: its incarnations, its crashes, and what it wants to be told."""
+"""One engine in a replay: its incarnations, its crashes, and the events it handles."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ class CrashLine:
     time_ms: int
     """Market time, ms since 1970."""
     error: str
-    engine_run: str
+    place: str
     """`file:line in function`, the innermost frame."""
     restarts_in: float | None
     """Seconds; None: given up."""
@@ -93,12 +93,12 @@ class EngineRun:
         delay = decision.delay if isinstance(decision, Restart) else None
         self.restart_ms = NEVER if delay is None else now_ms + round(delay * 1000)
         file, line, function = crash.frames[-1] if crash.frames else ("?", 0, "?")
-        told = CrashLine(
+        crash_line = CrashLine(
             symbol=self.symbol,
             time_ms=now_ms,
             error=crash.error,
-            engine_run=f"{file}:{line} in {function}",
+            place=f"{file}:{line} in {function}",
             restarts_in=delay,
         )
-        self.crashes.append(told)
-        return told
+        self.crashes.append(crash_line)
+        return crash_line

@@ -1,13 +1,15 @@
-"""The engines of a replay: their births, their crashes, their fills and signals."""
+"""The engines of a replay: launches, crashes and restarts, fills and signals."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 import trio
 
 from levitrio.app import settings
 from levitrio.app.assembly import Assembly
+from levitrio.app.engine_hooks import Submit, TakeFill
+from levitrio.engine.engine import Engine
 from levitrio.replay.engine_run import NEVER, EngineRun
 from levitrio.strategies.base import Signal
 from levitrio.supervision.restart import RestartPolicy
@@ -19,15 +21,52 @@ OnSignal = Callable[[str, int, Signal], None]
 
 
 @attrs.define(eq=False)
+class ReplayHooks:
+    """Counts the signals of each engine, and notes which engines have fills to take.
+
+    Made before the assembly; `EngineRuns` fills `engine_runs` before the first launch.
+    """
+
+    market_ms: Callable[[], int]
+    """The market clock, ms since 1970."""
+    on_signal: OnSignal | None = None
+    engine_runs: dict[str, EngineRun] = attrs.field(factory=dict)
+    filled: deque[EngineRun] = attrs.field(factory=deque)
+    """Engines with fills that were not handed over."""
+
+    def submit(self, symbol: str, submit: Submit) -> Submit:
+        """Return the gateway's, with the signals counted; a warm-up's signals are dropped."""
+        engine_run, on_signal, market_ms = self.engine_runs[symbol], self.on_signal, self.market_ms
+
+        def submit_counted(signal: Signal) -> None:
+            if engine_run.warm_up:
+                return
+            engine_run.signals += 1
+            if on_signal is not None:
+                on_signal(symbol, market_ms(), signal)
+            submit(signal)
+
+        return submit_counted
+
+    def take_fill(self, engine: Engine) -> TakeFill:
+        """Return what keeps a fill until the step that caused it has ended."""
+        engine_run, take = self.engine_runs[engine.symbol], engine.fills.append
+
+        def on_fill(fill: Fill) -> None:
+            if engine_run.wants_fills:
+                take(fill)
+                self.filled.append(engine_run)
+
+        return on_fill
+
+
+@attrs.define(eq=False)
 class EngineRuns:
-    """One place for each engine of the fleet; crashes are answered by its restart policy."""
+    """Launches and restarts the engines of a replay by the fleet's restart policy."""
 
     assembly: Assembly
     chance: Callable[[], float]
-    on_signal: OnSignal | None = None
-    engine_runs: dict[str, EngineRun] = attrs.field(init=False)
-    filled: deque[EngineRun] = attrs.field(factory=deque, init=False)
-    """Those with fills that were not handed over."""
+    hooks: ReplayHooks
     restart_ms: int = NEVER
     """When the next restart is due, in market ms."""
     _policy: RestartPolicy = attrs.field(init=False)
@@ -36,10 +75,20 @@ class EngineRuns:
         config = self.assembly.config
         self._policy = settings.restart_policy(config)
         intervals = len(settings.kline_intervals(config))
-        self.engine_runs = {
-            symbol: EngineRun(slot=slot, warm_up=slot.config.warm_up * intervals)
+        self.hooks.engine_runs.update(
+            (symbol, EngineRun(slot=slot, warm_up=slot.config.warm_up * intervals))
             for symbol, slot in self.assembly.slots.items()
-        }
+        )
+
+    @property
+    def engine_runs(self) -> Mapping[str, EngineRun]:
+        """By symbol, in the order of the file."""
+        return self.hooks.engine_runs
+
+    @property
+    def filled(self) -> deque[EngineRun]:
+        """Engines with fills that were not handed over."""
+        return self.hooks.filled
 
     def launch_all(self) -> None:
         """The first incarnation of each, before the first event."""
@@ -60,9 +109,6 @@ class EngineRuns:
         engine_run.incarnation += 1
         engine_run.restart_ms = NEVER
         engine = self.assembly.launch(engine_run.symbol, engine_run.incarnation)
-        engine.submit = self._signals_of(engine_run, engine.submit)
-        state = self.assembly.symbol_states[engine_run.symbol]
-        state.on_fill = self._fills_of(engine_run, engine.fills.append)
         self.assembly.gateway.permit(engine_run.symbol, Permission.ALL)
         try:
             engine.prepare()
@@ -85,28 +131,3 @@ class EngineRuns:
             self.launch(engine_run)
         else:
             self.restart_ms = min(self.restart_ms, engine_run.restart_ms)
-
-    def _fills_of(
-        self, engine_run: EngineRun, take: Callable[[Fill], None]
-    ) -> Callable[[Fill], None]:
-        def on_fill(fill: Fill) -> None:
-            if engine_run.wants_fills:
-                take(fill)
-                self.filled.append(engine_run)
-
-        return on_fill
-
-    def _signals_of(
-        self, engine_run: EngineRun, submit: Callable[[Signal], None]
-    ) -> Callable[[Signal], None]:
-        told = self.on_signal
-
-        def submit_counted(signal: Signal) -> None:
-            if engine_run.warm_up:
-                return
-            engine_run.signals += 1
-            if told is not None:
-                told(engine_run.symbol, self.assembly.market_clock.now_ms(), signal)
-            submit(signal)
-
-        return submit_counted

@@ -66,8 +66,8 @@ class ReplayJournal:
         """The journal's."""
         return self.journal.last_seq
 
-    def hear_of_members(self, event: Event) -> None:
-        """An event of the fleet: of a member that is left out the report will tell."""
+    def see_event(self, event: Event) -> None:
+        """Count the members of ensembles that gave no answer, for the report."""
         if event.kind == "member_missing":
             self.left_out[f"{event.engine}: {event.text}"] += 1
 

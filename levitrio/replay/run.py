@@ -7,7 +7,7 @@ loss brake, an order that has been on its way) happens first.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 import attrs
@@ -22,11 +22,12 @@ from levitrio.replay.assembly import assemble
 from levitrio.replay.clock import ReplayClock, until_next_deadline
 from levitrio.replay.data.tape import Tape
 from levitrio.replay.engine_run import NEVER, EngineRun, Handler
-from levitrio.replay.engine_runs import EngineRuns, OnSignal
+from levitrio.replay.engine_runs import EngineRuns, OnSignal, ReplayHooks
 from levitrio.replay.equity_curve import EquityCurve
 from levitrio.replay.replay_journal import ReplayJournal
 from levitrio.replay.valuation import Valuation
 from levitrio.strategies.base import Reply, Signal
+from levitrio.trading.clock import TapeClock
 from levitrio.trading.market import MarketEvent, Quote, Trade
 
 BREATH = 8_192
@@ -84,7 +85,7 @@ class Replay:
         self._may_wait = bool(broker.latency) or broker.entry != "market"
 
     @property
-    def engine_runs(self) -> dict[str, EngineRun]:
+    def engine_runs(self) -> Mapping[str, EngineRun]:
         """By symbol, in the order of the file."""
         return self.engines.engine_runs
 
@@ -103,8 +104,12 @@ class Replay:
 
     async def _run(self, history: History) -> None:
         chance = Random(self.options.seed).random
-        self.assembly = assemble(self.config, self.replay_journal, history, chance)
-        self.engines = EngineRuns(self.assembly, chance, self.options.on_signal)
+        market_clock = TapeClock()
+        hooks = ReplayHooks(market_clock.now_ms, self.options.on_signal)
+        self.assembly = assemble(
+            self.config, self.replay_journal, history, chance, market_clock, hooks
+        )
+        self.engines = EngineRuns(self.assembly, chance, hooks)
         self.valuation = Valuation(self.assembly, self.tape, EquityCurve(self.config.broker.cash))
         async with trio.open_nursery() as nursery:
             await nursery.start(self.replay_journal.journal.run)

@@ -10,8 +10,11 @@ from levitrio.supervision.child import Child
 from levitrio.supervision.crash import Crash
 from levitrio.supervision.lifecycle import State
 
-HealthProblem = Callable[[str], str | None]
-"""Describes any other problem of the named child, or returns None. Must neither block nor raise."""
+HealthProblem = Callable[[str, float], str | None]
+"""Called with a child's name and uptime in seconds; describes any other problem, or returns None.
+
+Must neither block nor raise.
+"""
 
 _BATCH = 16
 """Children checked between two checkpoints; one takes 20 us, with its `HealthProblem`."""
@@ -34,7 +37,7 @@ class HealthLimits:
         return max(0.01, min(1.0, self.heartbeat_timeout / 10, self.start_timeout / 10))
 
 
-def no_health_problem(_: str) -> None:
+def no_health_problem(_name: str, _uptime: float) -> None:
     """A `HealthProblem` that never reports one."""
 
 
@@ -84,7 +87,10 @@ def diagnose(
             text=f"{runnable.error_count} errors in a row, limit {limits.max_errors}",
             cause="errors",
         )
-    if now >= max(since, awake_since) and (problem := health_problem(child.name)) is not None:
+    if (
+        now >= max(since, awake_since)
+        and (problem := health_problem(child.name, child.uptime)) is not None
+    ):
         return Crash(kind="Stale", text=problem[:2_000], cause="stale")
     return None
 

@@ -39,6 +39,8 @@ class Supervisor(Commands):
         health_problem: asked once per health check for any other problem of a running child.
         breaker: when crashes are a wave; None never holds restarts back.
         groups: the rule of each group that `add` may name.
+        children: an empty dict that the supervisor fills, for those who read it and are built
+            before the supervisor.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class Supervisor(Commands):
         health_problem: HealthProblem = no_health_problem,
         breaker: BreakerPolicy | None = BreakerPolicy(),  # noqa: B008  a frozen value
         groups: Mapping[str, GroupRule] | None = None,
+        children: dict[str, Child] | None = None,
     ) -> None:
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, Child] = {} if children is None else children
         self._health = health or HealthLimits()
         self._health_problem = health_problem
         self._runners = ChildRunner(

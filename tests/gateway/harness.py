@@ -66,7 +66,9 @@ class Harness:
 
     def admit(self, symbol: str = "BTCUSDT", incarnation: int = 1) -> Callable[[Signal], None]:
         self.gateway.permit(symbol, Permission.ALL)
-        return self.gateway.admit(symbol, incarnation, self.fills.append)
+        submit = self.gateway.admit(symbol, incarnation)
+        self.gateway.send_fills(symbol, self.fills.append)
+        return submit
 
     def quote(self, price: str, symbol: str = "BTCUSDT") -> None:
         self.gateway.symbol_states[symbol].market.see(Quote.of(symbol, price, price))

@@ -81,7 +81,7 @@ async def one_life(
 ) -> None:
     """One process of the fleet, from its start to its crash or until `orders` were placed."""
     async with running(world, wire, disk, asks=asks) as (gateway, _):
-        submit = gateway.admit(SYMBOL, 1, lambda fill: None)
+        submit = gateway.admit(SYMBOL, 1)
         side = "long"
         while world.placed < orders:
             submit(Signal(side="long" if side == "long" else "flat"))

@@ -95,10 +95,8 @@ def tap(monkeypatch: pytest.MonkeyPatch) -> Heard:
     heard: Heard = []
     admit = Gateway.admit
 
-    def tapped(
-        self: Gateway, symbol: str, incarnation: int, on_fill: Callable[[Fill], None]
-    ) -> Callable[[Signal], None]:
-        submit = admit(self, symbol, incarnation, on_fill)
+    def tapped(self: Gateway, symbol: str, incarnation: int) -> Callable[[Signal], None]:
+        submit = admit(self, symbol, incarnation)
 
         def submit_and_note(signal: Signal) -> None:
             heard.append((symbol, signal.side))

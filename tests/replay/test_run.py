@@ -184,7 +184,7 @@ def test_a_crash_restarts_by_the_policy(tmp_path: Path, error: str) -> None:
     assert [crash.time_ms - START_MS for crash in engine_run.crashes] == [0, 100, 1100, 3100]
     assert engine_run.has_failed
     assert engine_run.crashes[0].error == f"{error}: poisoned"
-    assert "replayed.py" in engine_run.crashes[0].engine_run
+    assert "replayed.py" in engine_run.crashes[0].place
 
 
 def test_ctrl_c_ends_the_replay(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ async def test_any_other_ailment_is_a_crash(autojump_clock: MockClock) -> None:
     """The words of whoever was asked are the text of the crash, and it goes on until given up."""
     world = World()
     supervisor = world.supervisor(
-        health_problem=lambda name: "no data for 31 s" if name == "A" else None,
+        health_problem=lambda name, _: "no data for 31 s" if name == "A" else None,
         policy=RestartPolicy(max_restarts=2),
     )
     supervisor.add("A")

@@ -20,8 +20,6 @@ class DataQuality:
     feed: Callable[[], BinanceFeed | None]
     symbols: Collection[str]
     """All that have an engine; a live view."""
-    uptime: Callable[[str], float]
-    """Seconds an engine has been running."""
     stale_after: float
     """Seconds without data after which a symbol is stale, at least."""
     is_tape_over: Callable[[], bool]
@@ -48,17 +46,17 @@ class DataQuality:
         silence = state.silence
         return DataState(age=silence.age, allowed=silence.allowed, is_suspended=state.is_suspended)
 
-    def health_problem(self, symbol: str) -> str | None:
-        """Why an engine is of no use though it lives: nobody tells it anything.
+    def health_problem(self, symbol: str, uptime: float) -> str | None:
+        """Health problem: the engine receives no market data while other symbols do.
 
-        Only when the rest of the fleet is told something, because a feed that is down is nobody's
-        fault; and only after `PATIENCE`, counted from the engine's start.
+        Only while the rest of the fleet has data, because a restart cures no feed; and only after
+        `PATIENCE`, counted from the engine's start, which was `uptime` seconds ago.
         """
         if self.feed() is None or self.is_tape_over():
             return None
         state = self.state(symbol)
         allowed = PATIENCE * max(self.stale_after, state.allowed)
-        if self.uptime(symbol) <= allowed or state.age is None or state.age <= allowed:
+        if uptime <= allowed or state.age is None or state.age <= allowed:
             return None
         others = [self.age(other) for other in self.symbols if other != symbol]
         fresh = sum(age is not None and age <= self.stale_after for age in others)

@@ -55,8 +55,6 @@ class VenueServices:
     balances: Mapping[str, Decimal]
     """What the account at our own simulator begins with."""
     tell: Report
-    uptime: Callable[[str], float]
-    """Seconds an engine has been running."""
     stop_trading: Callable[[str], None]
     """The venue takes our key no more, for a reason."""
     learn_market: Callable[[str, SymbolFilters, str], None]
@@ -78,7 +76,6 @@ class VenueServices:
         self.data_quality = DataQuality(
             feed=lambda: self.feed,
             symbols=self.slots.keys(),
-            uptime=self.uptime,
             stale_after=self.config.feed.stale_after,
             is_tape_over=self._is_tape_over,
         )

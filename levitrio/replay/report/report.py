@@ -80,7 +80,7 @@ def document(
                 "symbol": crash.symbol,
                 "time": _time(crash.time_ms),
                 "error": crash.error,
-                "place": crash.engine_run,
+                "place": crash.place,
                 "restarts_in": crash.restarts_in,
             }
             for engine_run in replay.engine_runs.values()
