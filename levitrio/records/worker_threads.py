@@ -1,7 +1,7 @@
-"""Where blocking work runs: in a thread of its own limiter, or inline where time is virtual.
+"""Runs blocking work in a thread with its own limiter, or inline where time is virtual.
 
-The journal and the snapshots each get a limiter, because trio's default one is shared by
-everybody: forty blocked threads of strategies must not keep a fill off the disk.
+The journal and the snapshots each get a limiter, because the whole process shares trio's default
+one: forty blocked threads of strategies must not keep a fill off the disk.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ class Offload(Protocol):
     async def __call__(self, work: Callable[[], T], /) -> T:
         """Return what `work` returns, or raise what it raises.
 
-        Cancelled before the work began, it does not begin; once begun it is waited for, because
+        Cancelled before the work begins, it does not begin; once begun it is waited for, because
         a thread that goes on writing after "stopped" is worse than a late stop.
         """
         ...
 
 
 def in_threads(limit: int) -> Offload:
-    """An `Offload` with at most `limit` threads at once, shared with nobody."""
+    """An `Offload` with a limiter of its own, for at most `limit` threads at once."""
     limiter = trio.CapacityLimiter(limit)
 
     async def offload(work: Callable[[], T], /) -> T:
@@ -37,7 +37,7 @@ def in_threads(limit: int) -> Offload:
 def in_a_thread_left_behind() -> Offload:
     """An `Offload` of one thread that, cancelled, is not waited for; it ends with the process.
 
-    For work that writes nothing of ours: a foreign service may take as long as it likes.
+    For work that writes no file of the fleet, such as a request to a service that may hang.
     """
     limiter = trio.CapacityLimiter(1)
 

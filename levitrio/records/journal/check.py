@@ -1,6 +1,6 @@
-"""Reading a journal without opening it for a fleet: to check it, and to take it elsewhere.
+"""Checks and exports a journal without opening it for a fleet.
 
-Read-only, so that it may be done while a fleet runs, and on a file that a fleet refuses.
+Read-only, so that it also works while a fleet runs, and on a file that a fleet refuses.
 """
 
 import sqlite3
@@ -16,21 +16,25 @@ from levitrio.records.journal.rows import checked
 from levitrio.records.journal.sqlite import tables
 
 MAX_FINDINGS = 100
-"""One broken page makes thousands of findings; the first hundred say where."""
+"""One broken page makes thousands of findings; the first hundred show where."""
 
 
 @attrs.frozen(kw_only=True)
 class JournalCheck:
-    """What a check found."""
+    """Result of a check."""
 
     rows: dict[str, int]
-    """Sound rows by table."""
+    """Number of undamaged rows by table."""
     findings: tuple[str, ...]
-    """What is wrong, at most 100 of them; empty: nothing."""
+    """Damages found, at most 100; empty when there are none."""
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. Raises UsageError where there is no journal of ours."""
+    """Open a connection that cannot write.
+
+    Raises:
+        UsageError: there is no file, or it is not a journal of levitrio.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: expected a journal.db, found nothing there")
     try:
@@ -49,7 +53,11 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
 
 
 def check_journal(path: Path) -> JournalCheck:
-    """Read every page and every row."""
+    """Verify every page and every row of a journal; blocks.
+
+    Raises:
+        UsageError: there is no file, or it is not a journal of levitrio.
+    """
     rows = dict.fromkeys(tables.COLUMNS, 0)
     findings: list[str] = []
     with closing(connect_readonly(path)) as connection:
@@ -75,7 +83,11 @@ def check_journal(path: Path) -> JournalCheck:
 
 
 def table_rows(path: Path, table: str) -> Iterator[dict[str, Any]]:
-    """The rows of one table, oldest first, as plain values; amounts stay decimal text."""
+    """Yield the rows of one table, oldest first, as plain values; amounts stay decimal text.
+
+    Raises:
+        UsageError: there is no file, or it is not a journal of levitrio.
+    """
     columns = ("position", *tables.COLUMNS[table])
     with closing(connect_readonly(path)) as connection:
         if table not in tables.tables(_layout(connection)):

@@ -1,7 +1,7 @@
-"""What the journal remembers: one frozen value per kind of record.
+"""Journal entries: one frozen value per kind of record.
 
-The journal is the truth of a fleet; everything that must survive `kill -9` is one of these.
-Wall times are ms since 1970 and for people and for ages; market times are the tape's.
+Everything of a fleet that must survive `kill -9` is one of these. Wall times are ms since 1970,
+shown to people and used for ages; market times are those of the venue's market data.
 """
 
 from decimal import Decimal
@@ -13,21 +13,21 @@ from levitrio.trading.orders import Fill, Order, OrderStatus
 
 @attrs.frozen(kw_only=True)
 class IntentEntry:
-    """An order we are about to send. Durable before the send."""
+    """An order that the gateway is about to send; durable before the send."""
 
     seq: int
     """The journal's sequence; the client order id derives from it."""
     order: Order
     incarnation: int
     reason: str
-    """What asked for it: `signal`, `flatten`, ..."""
+    """Why it is sent: `signal`, `flatten`, ..."""
     wall_ms: int
     market_ms: int
 
 
 @attrs.frozen(kw_only=True)
 class OutcomeEntry:
-    """What became of an intent, with the fills that came with it: one transaction."""
+    """The new status of an intent, with the fills reported with it; one transaction."""
 
     client_id: str
     status: OrderStatus
@@ -38,7 +38,7 @@ class OutcomeEntry:
 
 @attrs.frozen(kw_only=True)
 class IncidentEntry:
-    """One crash, hang, give-up or operator-visible event of one engine."""
+    """One crash, blocked loop, give-up or other event of one engine that the operator sees."""
 
     symbol: str
     incarnation: int
@@ -47,19 +47,19 @@ class IncidentEntry:
     error: str
     """`Type: text`, at most 2,000 characters."""
     traceback: str
-    """Capped text."""
+    """Text with source lines, at most 64 KiB."""
     last_lines: str = ""
-    """The engine's last events before it, one a line."""
+    """The engine's last events before the incident, one per line."""
     counts: bool
-    """It counts against the restart budget."""
+    """Whether it counts against the restart policy."""
     delay: float | None
-    """Seconds until the restart that was decided; None when given up."""
+    """Seconds until the restart; None when the engine was given up."""
     wall_ms: int
 
 
 @attrs.frozen(kw_only=True)
 class WantedEntry:
-    """What the operator wants of an engine: `running`, `paused` or `stopped`."""
+    """The wanted state of an engine: `running`, `paused` or `stopped`."""
 
     symbol: str
     wanted: str
@@ -68,7 +68,7 @@ class WantedEntry:
 
 @attrs.frozen(kw_only=True)
 class FailedEntry:
-    """An engine was given up (`reason`), or reset (`reason` None; forgets its restarts too)."""
+    """An engine was given up for `reason`, or reset (None), which also clears its crashes."""
 
     symbol: str
     reason: str | None
@@ -77,7 +77,7 @@ class FailedEntry:
 
 @attrs.frozen(kw_only=True)
 class HaltEntry:
-    """The fleet's trading state changed: `active`, `reducing`, `halted`."""
+    """The fleet's trading state changed to `active`, `reducing` or `halted`."""
 
     trading_state: str
     reason: str
@@ -97,16 +97,16 @@ class DayEntry:
 
 @attrs.frozen(kw_only=True)
 class EquityEntry:
-    """What the account's gains and losses are measured against, from here on."""
+    """Capital and peak equity against which daily loss and drawdown of an account are measured."""
 
     account: str
-    """Whose: `paper`, or `VENUE:NUMBER`."""
+    """`paper`, or `VENUE:NUMBER`."""
     day: str
     """`YYYY-MM-DD` of the market clock."""
     capital: Decimal
-    """What was put in, less what was taken out, in the quote asset."""
+    """Deposits less withdrawals, in the quote asset."""
     day_capital: Decimal
-    """Of it, what the day's equity began with, as if all had been there since 00:00."""
+    """Equity at the day's start, as if today's deposits and withdrawals had been before 00:00."""
     peak_equity: Decimal
     """The highest equity, as if all capital had been there since the beginning."""
     wall_ms: int
@@ -114,7 +114,7 @@ class EquityEntry:
 
 @attrs.frozen(kw_only=True)
 class CommandEntry:
-    """A mutating control request, before it is carried out."""
+    """A control request that changes something, journaled before it is carried out."""
 
     method: str
     params: str
@@ -126,7 +126,7 @@ class CommandEntry:
 
 @attrs.frozen(kw_only=True)
 class MarketTimeEntry:
-    """The built-in simulator may have played up to here: the next start begins after it."""
+    """Market time that the built-in simulator may have reached; the next start begins after it."""
 
     market_ms: int
 
@@ -147,7 +147,7 @@ Entry = (
 
 @attrs.frozen(kw_only=True)
 class OpenOrder:
-    """An intent whose end is not in the journal."""
+    """An intent whose final status is not in the journal."""
 
     seq: int
     order: Order
@@ -156,23 +156,25 @@ class OpenOrder:
 
 @attrs.frozen(kw_only=True)
 class History:
-    """Everything a start needs, folded from the journal."""
+    """Fills, open orders, engine states and trading state that a start reads from the journal."""
 
     fills: tuple[Fill, ...] = ()
     """In journal order."""
     open_orders: tuple[OpenOrder, ...] = ()
+    """By rising sequence."""
     wanted: dict[str, str] = attrs.field(factory=dict)
+    """By symbol, the newest wanted state."""
     failed: dict[str, str] = attrs.field(factory=dict)
-    """Symbol -> reason, only those that are failed now."""
+    """By symbol, the reason; only engines that are failed now."""
     crashes: dict[str, tuple[int, ...]] = attrs.field(factory=dict)
-    """Symbol -> wall ms of incidents that count, oldest first, since the last reset; bounded."""
+    """By symbol, wall ms of counted incidents since the last reset, oldest first; bounded."""
     last_errors: dict[str, str] = attrs.field(factory=dict)
-    """Symbol -> error of the newest incident."""
+    """By symbol, the error of the newest incident."""
     trading_state: str = "active"
     trading_reason: str = ""
     days: dict[str, tuple[str, Decimal]] = attrs.field(factory=dict)
-    """Symbol -> (day, total PnL at its start), the newest."""
+    """By symbol, the newest day and the total PnL at its start."""
     equity: EquityEntry | None = None
-    """The newest; None: the account was never measured."""
+    """The newest; None when the account was never measured."""
     market_ms: int = 0
     """High-water mark of the built-in simulator's market time."""

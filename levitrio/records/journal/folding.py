@@ -1,6 +1,6 @@
-"""From the journal's entries to what a start needs. Pure.
+"""Folds the journal's entries into the `History` that a start needs. Pure.
 
-Live and after `kill -9` the same fold is used; a start is a recovery with nothing to recover.
+Every start uses it, after a clean stop as after `kill -9`.
 """
 
 from collections import deque
@@ -24,11 +24,11 @@ from levitrio.records.journal.entries import (
 from levitrio.trading.orders import NEXT, Fill, OrderStatus
 
 CRASHES_KEPT = 1_000
-"""Per symbol; far above any restart budget, so a bound and never a decision."""
+"""Per symbol; far above any `max_restarts`, so it bounds memory and changes no decision."""
 
 
 def fold(entries: Iterable[Entry]) -> History:
-    """The history that `entries`, in journal order, amount to."""
+    """Fold entries, given in journal order, into a history."""
     folding = _Folding()
     for entry in entries:
         folding.add(entry)
@@ -78,13 +78,13 @@ class _Folding:
             case MarketTimeEntry():
                 self.market_ms = max(self.market_ms, entry.market_ms)
             case _:
-                pass  # a command is an audit trail: what it changed has an entry of its own
+                pass  # a command is only an audit record: what it changed has its own entry
 
     def _add_outcome(self, entry: OutcomeEntry) -> None:
         self.fills.extend(entry.fills)
         found = self.open_orders.get(entry.client_id)
         if found is None:
-            return  # it has ended already; what is late may bring fills, never reopen it
+            return  # the order has ended: a late outcome may add fills, but never reopens it
         if not NEXT[entry.status]:
             del self.open_orders[entry.client_id]
         else:

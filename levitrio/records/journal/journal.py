@@ -1,21 +1,22 @@
-"""The journal as the fleet sees it: append, and know that it is durable.
+"""Appends entries to the journal and returns when they are durable.
 
-One writer task hands batches to one thread. Everything that was queued while a commit ran
-goes into the next one (group commit), so an idle journal commits at once and a busy one
-amortises the fsync; nothing waits for company.
+One writer task hands batches to one thread. Everything that is queued while a commit runs goes
+into the next one (group commit): an idle journal commits at once, a busy one amortises the
+fsync, and no entry waits for others to join it.
 
-Two kinds of entries, told apart when a commit fails:
+When a commit fails, two kinds of entries are treated differently:
 
-- *wishes* (an intent, a wanted state, a halt, ...): the caller of `append` is told, by
-  JournalUnavailable, and must act as if it had not been said. They are not written later.
-- *facts* (an outcome with its fills, and whatever came through `append_nowait`): they happened,
-  so they are owed and written first once the journal works again. Nobody appends them twice.
+- *wishes* (an intent, a wanted state, a halt, ...): the caller of `append` gets
+  JournalUnavailable and must act as if it had not asked. They are not written later.
+- *facts* (an outcome with its fills, and all entries given to `append_nowait`): they happened,
+  so the journal keeps them and writes them first once it works again. Callers must not append
+  them again.
 
-After a failed commit the state is `failed`: every append is refused at once, `on_trouble` is
-called once, and the writer tries to reopen with growing pauses: on a new connection after
-"disk full" and the like, on a *new file* after an I/O error (see `sqlite/file.py`). Whether the
-doubtful batch was committed is read from the file; intents in it whose callers were refused
-are closed as `LOST`, for they were never sent.
+After a failed commit every append is refused at once, `on_trouble` is called once, and the
+writer tries to reopen with growing pauses: on a new connection after "disk full" and the like,
+in a *new file* after an I/O error (see `sqlite/journal_file.py`). Whether the failed batch was
+committed after all is read from the file; intents in it whose callers were refused are closed
+as `LOST`, because they were never sent.
 """
 
 import sqlite3
@@ -43,16 +44,17 @@ from levitrio.records.worker_threads import Offload, in_threads
 from levitrio.trading.orders import Fill
 
 QUEUE_LIMIT = 100_000
-"""Requests queued above which incidents are dropped and counted; records of money never are."""
+"""Queued requests above which incidents are dropped and counted; records of money never are."""
 
 RETRY_FIRST = 1.0
+"""Seconds before the first attempt to reopen."""
 RETRY_MAX = 60.0
-"""Seconds between attempts to reopen: verifying a large journal costs seconds of disk."""
+"""Seconds; the longest pause, because verifying a large journal costs seconds of disk time."""
 
 
 @attrs.frozen(kw_only=True)
 class JournalStatistics:
-    """What the journal did so far."""
+    """Counters and state of the journal at one moment."""
 
     queued: int
     """Requests not durable yet."""
@@ -60,7 +62,7 @@ class JournalStatistics:
     last_commit_seconds: float
     """From handing the batch to the thread until it was durable."""
     failed: str | None
-    """Why nothing can be made durable; None when all is well."""
+    """Why no entry can be made durable; None while the journal works."""
     dropped: int
     """Incidents lost because the queue was full."""
 
@@ -76,9 +78,15 @@ def _ignore_recovery() -> None:
 class Journal:
     """SQLite file of everything that must survive `kill -9`.
 
-    `open`, then `run` in a nursery, then `close`. `path` None keeps it in memory. `offload` runs
-    the blocking parts; with `inline` it works under an autojumping clock. `on_trouble(reason)`
-    and `on_recovery()` are called on the loop and must not raise.
+    Call `open`, then `run` in a nursery, then `close`.
+
+    Args:
+        path: the file; None keeps the journal in memory.
+        offload: runs the blocking parts; `inline` for an autojumping clock.
+        on_trouble: called with the reason, on the loop, when a commit fails or a request is
+            refused; must not raise.
+        on_recovery: called on the loop when the journal works again; must not raise.
+        connect: opens a connection to a SQLite URI.
     """
 
     def __init__(
@@ -92,7 +100,7 @@ class Journal:
     ) -> None:
         self._path = path
         self._offload: Offload = offload or in_threads(1)
-        # In memory there is one connection, so a read waits for its turn.
+        # In memory there is one connection, so reads share the writer's thread.
         self._offload_read: Offload = offload or (self._offload if path is None else in_threads(1))
         self._on_trouble = on_trouble
         self._on_recovery = on_recovery
@@ -112,7 +120,7 @@ class Journal:
 
     @property
     def created(self) -> bool:
-        """After `open`: there was no journal, this one is new and empty."""
+        """After `open`: whether there was no journal, and this one is new and empty."""
         return self._file is not None and self._file.created
 
     @property
@@ -122,9 +130,11 @@ class Journal:
         return self._file.token
 
     def open(self) -> History:
-        """Create or verify the file and fold it; blocks, so before the fleet runs.
+        """Create or verify the file and fold it; blocks, so call it before the fleet runs.
 
-        Raises DamagedRecord with a repair hint, JournalUnavailable when the disk is the trouble.
+        Raises:
+            DamagedRecord: the file is damaged; the text says how to repair it.
+            JournalUnavailable: the disk or the machine, not the file, is the cause.
         """
         file = JournalFile.open(self._path, self._connect)
         try:
@@ -138,14 +148,14 @@ class Journal:
         return history
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write until cancelled; what is queued then is written before it returns.
+        """Write until cancelled; requests still queued are then written before it returns.
 
         After that `append` and `append_nowait` still work until `close`, each blocking the
-        loop for its commit: the last words of a fleet that is ending.
+        loop for its commit, so that a fleet that is ending can record its last entries.
         """
         assert self._state == "open", "open() comes first"
         self._state = "running"
-        task_status.started()  # true now: what is appended will be written
+        task_status.started()  # from now on appended entries are written
         retry_after = RETRY_FIRST
         try:
             while True:
@@ -161,31 +171,34 @@ class Journal:
                     retry_after = min(retry_after * 2, RETRY_MAX)
                     await self._recover()
         finally:
-            # No await here: it would need a shield. One fsync of a loop that is ending.
+            # No await, which would need a shield: blocks the ending loop for one fsync.
             self._state = "ending"
             self._commit_blocking()
 
     @property
     def last_seq(self) -> int:
-        """The highest sequence that was reserved, or is in the file."""
+        """The highest sequence that was reserved or is in the file."""
         return self._next_seq - 1
 
     def reserve(self) -> int:
-        """The sequence for the next intent: above every one in the file, never given twice."""
+        """Return the sequence of the next intent: above all in the file, never returned twice."""
         seq = self._next_seq
         self._next_seq += 1
         return seq
 
     async def append(self, *entries: Entry) -> tuple[Fill, ...]:
-        """Return once the entries are durable, all or none of them.
+        """Make the entries durable, all or none of them.
 
-        Returns the fills among them that the journal had already: they are not recorded again,
-        and must not be booked again.
+        Cancelled, the entries may still become durable.
 
-        Raises JournalUnavailable when they cannot be made durable, at once while the journal is
-        failed. An outcome is then owed and written later; do not append it again. ValueError: an
-        entry that can never be stored, or a sequence used twice. Cancelled: the entries may
-        still become durable.
+        Returns:
+            The fills among them that the journal had already: they are not recorded again, and
+            must not be applied to a position again.
+
+        Raises:
+            JournalUnavailable: they cannot be made durable; at once after a failed commit. An
+                outcome is then kept and written later: do not append it again.
+            ValueError: an entry can never be stored, or its sequence was used already.
         """
         request = WriteRequest(entries, rows_of_all(entries), trio.Event())
         assert request.done is not None
@@ -198,10 +211,13 @@ class Journal:
         return request.duplicates
 
     def append_nowait(self, *entries: Entry) -> None:
-        """Durable soon, in order. While the journal is failed the entries are owed.
+        """Queue the entries to be written in order; after a failed commit they are kept for later.
 
-        Raises ValueError for an entry that can never be stored, JournalUnavailable when closed.
-        With a huge queue, entries that are all incidents are dropped and counted.
+        Above `QUEUE_LIMIT` requests, a call with nothing but incidents is dropped and counted.
+
+        Raises:
+            ValueError: an entry can never be stored.
+            JournalUnavailable: the journal is closed.
         """
         if len(self._queue) >= QUEUE_LIMIT and all(isinstance(e, IncidentEntry) for e in entries):
             self._dropped += 1
@@ -292,7 +308,8 @@ class Journal:
     def _resume(self, outcome: JournalFile | Exception) -> None:
         assert self._failure is not None
         if isinstance(outcome, DamagedRecord):
-            self._hopeless = True  # no further attempt can help; a restart says what to type
+            # Reopening again cannot help; the next start of the fleet says what to type.
+            self._hopeless = True
             self._failure = Failure(str(outcome), new_file=False)
             self._on_trouble(self._failure.text)
             return
@@ -308,7 +325,8 @@ class Journal:
     async def incidents(self, symbol: str, limit: int = 20) -> tuple[IncidentEntry, ...]:
         """The newest incidents of a symbol, newest first; read off the loop.
 
-        Raises JournalUnavailable when they cannot be read.
+        Raises:
+            JournalUnavailable: they cannot be read, or the journal is not open.
         """
         file = self._file
         if file is None or self._state == "closed":
@@ -319,7 +337,7 @@ class Journal:
             raise JournalUnavailable(f"incidents of {symbol}: {error}") from error
 
     def statistics(self) -> JournalStatistics:
-        """A frozen view, cheap."""
+        """Counters and state at this moment; cheap."""
         return JournalStatistics(
             queued=len(self._queue),
             commits=self._commits,
@@ -329,7 +347,10 @@ class Journal:
         )
 
     def close(self) -> None:
-        """Write what is queued, blocking, and end; harmless twice. After `run` has returned."""
+        """Write what is queued, blocking, and close the file; a second call does nothing.
+
+        Call it after `run` has returned.
+        """
         if self._state in ("new", "closed"):
             self._state = "closed"
             return

@@ -1,7 +1,7 @@
-"""Entries as rows and back. Pure: knows no connection.
+"""Converts journal entries to database rows and back. Pure: knows no connection.
 
-Whatever could make a row unstorable is found here, in the caller of `append`, so that one bad
-value can never spoil the commit of everybody else's records.
+A value that cannot be stored raises here, in the caller of `append`, so that one bad value never
+fails the commit of other callers' records.
 """
 
 import math
@@ -37,16 +37,16 @@ _INTEGER_LIMIT = 2**63
 
 @attrs.frozen
 class Row:
-    """One row to insert; its position and checksum are given when it is written."""
+    """One row to insert; its position and checksum are added when it is written."""
 
     table: str
     values: tuple[Value, ...]
     fill: Fill | None = None
-    """The fill the row was made of, to report it when the journal has it already."""
+    """The fill that the row was made from, to report it when the journal has it already."""
 
 
 def checksum(table: str, position: int, values: Iterable[Value]) -> int:
-    """CRC-32 over everything the row says, and where it stands."""
+    """CRC-32 over a row's table, position and values."""
     return zlib.crc32(msgspec.json.encode([table, position, *values]))
 
 
@@ -56,9 +56,9 @@ _WORDS: dict[type, dict[object, str]] = {
 
 
 def _stored(value: object) -> Value:
-    """`value` as SQLite keeps it; raises ValueError for what it could not give back."""
+    """Convert `value` to what SQLite stores; ValueError for what it could not return unchanged."""
     if type(value) is str and value.isascii():
-        return value  # most of what is journaled
+        return value  # the most frequent case first
     if (words := _WORDS.get(type(value))) is not None:
         return words[value]
     match value:
@@ -77,7 +77,7 @@ def _stored(value: object) -> Value:
                 raise ValueError(f"expected a finite decimal, got {value}")
             return str(value)
         case str():
-            # Lone surrogates cannot be UTF-8; a foreign error text may hold some.
+            # Lone surrogates cannot be UTF-8; the text of a strategy's error may hold some.
             return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
         case _:
             raise ValueError(f"expected plain data, got {type(value).__name__}")
@@ -120,7 +120,8 @@ _PLAIN: dict[type, str] = {
 def rows_of(entry: Entry) -> tuple[Row, ...]:
     """The rows of an entry: one, and for an outcome one more for each fill.
 
-    Raises ValueError for a value that is not storable (NaN, more than 64 bits).
+    Raises:
+        ValueError: a value cannot be stored (NaN, more than 64 bits).
     """
     match entry:
         case IntentEntry():
@@ -146,7 +147,7 @@ def rows_of(entry: Entry) -> tuple[Row, ...]:
             head = _row("outcomes", entry.client_id, entry.status, entry.reason, entry.wall_ms)
             return (head, *(_fill_row(fill) for fill in entry.fills))
         case IncidentEntry(delay=int(delay)):
-            # The column would give 2 back as 2.0, and the checksum tells them apart.
+            # The REAL column returns 2 as 2.0, and the checksum of the two differs.
             return rows_of(attrs.evolve(entry, delay=float(delay)))
         case _:
             return (_row(_PLAIN[type(entry)], *attrs.astuple(entry, recurse=False)),)
@@ -198,7 +199,7 @@ def _fill(values: tuple[Any, ...]) -> Fill:
 
 
 def incident_of(values: tuple[Any, ...]) -> IncidentEntry:
-    """An incident from its row's values."""
+    """Make an incident from the values of its row."""
     symbol, incarnation, cause, error, traceback, last_lines, counts, delay, wall_ms = values
     return IncidentEntry(
         symbol=symbol,
@@ -258,9 +259,10 @@ _FROM_ROW: dict[str, Any] = {
 
 
 def checked(table: str, raw: tuple[Any, ...]) -> Entry | Fill:
-    """A stored row (position, values, crc) as the value it was made of.
+    """Convert a stored row (position, values, crc) back to an entry or a fill.
 
-    Raises DamagedRecord, naming the row, when its checksum or its content is wrong.
+    Raises:
+        DamagedRecord: the checksum or the content is wrong; the text names the row.
     """
     position, *values, crc = raw
     try:
@@ -269,12 +271,16 @@ def checked(table: str, raw: tuple[Any, ...]) -> Entry | Fill:
     except (ValueError, ArithmeticError, TypeError) as error:
         raise DamagedRecord(f"table {table}, position {position}: {error}") from None
     if not sound:
-        raise DamagedRecord(f"table {table}, position {position}: checksum expected, other came")
+        raise DamagedRecord(f"table {table}, position {position}: the checksum does not match")
     return value
 
 
 def entries_of(rows: Iterable[tuple[int, str, tuple[Any, ...]]]) -> Iterator[Entry]:
-    """Entries from rows (position, table, raw) in journal order; fills rejoin their outcome."""
+    """Yield entries from rows (position, table, raw) in journal order; an outcome has its fills.
+
+    Raises:
+        DamagedRecord: a row is damaged, out of order, or a fill without an outcome.
+    """
     outcome: OutcomeEntry | None = None
     last = 0
     for position, table, raw in rows:
@@ -284,7 +290,9 @@ def entries_of(rows: Iterable[tuple[int, str, tuple[Any, ...]]]) -> Iterator[Ent
         value = checked(table, raw)
         if isinstance(value, Fill):
             if outcome is None:
-                raise DamagedRecord(f"table {table}, position {position}: a fill of no outcome")
+                raise DamagedRecord(
+                    f"table {table}, position {position}: a fill without an outcome"
+                )
             outcome = attrs.evolve(outcome, fills=(*outcome.fills, value))
             continue
         if outcome is not None:

@@ -1,4 +1,4 @@
-"""What waits to be written to the journal, and what of it is still owed after a failure. Pure."""
+"""Requests that wait to be written to the journal, and which remain after a failure. Pure."""
 
 import sqlite3
 from collections import deque
@@ -20,12 +20,13 @@ class WriteRequest:
     entries: tuple[Entry, ...]
     rows: tuple[Row, ...]
     done: trio.Event | None = None
-    """Set when it is settled; None: nobody waits."""
+    """Set when the request is written or has failed; None when no caller waits."""
     duplicates: tuple[Fill, ...] = ()
+    """Fills of the request that the journal had already."""
     error: Exception | None = None
 
     def is_owed(self) -> bool:
-        """It tells of facts: a failed commit does not undo them."""
+        """Whether it must still be written after a failed commit, because it records facts."""
         return self.done is None or any(isinstance(entry, OutcomeEntry) for entry in self.entries)
 
 
@@ -35,32 +36,36 @@ class Failure:
 
     text: str
     new_file: bool
-    """The same file must not be synced again."""
+    """Whether the journal must go on in a new file, because this one must not be synced again."""
 
 
 def failure_of(error: sqlite3.Error | OSError) -> Failure:
-    """What an error of the disk means for the file."""
+    """Tell from an error of SQLite or the disk whether the same file can be used again."""
     suspect = result_code(error) == sqlite3.SQLITE_IOERR
     return Failure(f"the journal cannot make records durable: {error}", new_file=suspect)
 
 
 def rows_of_all(entries: Sequence[Entry]) -> tuple[Row, ...]:
-    """The rows of several entries; raises ValueError for what cannot be stored."""
+    """The rows of several entries.
+
+    Raises:
+        ValueError: a value cannot be stored.
+    """
     return tuple(row for entry in entries for row in rows_of(entry))
 
 
 def owed(waiting: Iterable[WriteRequest]) -> deque[WriteRequest]:
-    """What is left to write when the callers of all `waiting` are told of a failure."""
+    """Requests still to be written after a failed commit, whose callers no longer wait."""
     return deque(attrs.evolve(request, done=None) for request in waiting if request.is_owed())
 
 
 def owed_though_written(
     queue: Iterable[WriteRequest], batch: Sequence[WriteRequest]
 ) -> deque[WriteRequest]:
-    """What is left to write when the commit of `batch` failed and is in the file after all.
+    """Requests still to be written when the commit of `batch` failed but is in the file.
 
-    Its facts are not written twice. Its intents stand in the journal though their callers were
-    refused and sent nothing, so each gets its end: `LOST`.
+    Its facts are not written twice. Its intents are in the journal although their callers got
+    `JournalUnavailable` and sent nothing, so each is closed with an outcome `LOST`.
     """
     written = {id(request.rows) for request in batch if request.is_owed()}
     ends = [

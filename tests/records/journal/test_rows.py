@@ -87,5 +87,5 @@ def test_a_fill_of_no_outcome_is_damage() -> None:
     """A fill whose outcome is gone is a hole in the journal, not a fact to book."""
     rows = stored(outcome(1, OrderStatus.FILLED, fill(1)))
 
-    with pytest.raises(DamagedRecord, match="a fill of no outcome"):
+    with pytest.raises(DamagedRecord, match="a fill without an outcome"):
         list(entries_of(rows[1:]))

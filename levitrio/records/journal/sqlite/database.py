@@ -1,9 +1,9 @@
-"""How journal.db comes to be, is recognised, and is exchanged for a rescued copy.
+"""Creates journal.db, checks its owner and mode, and exchanges it for a rescued copy.
 
-- A new file is made under another name and renamed when it is complete, so that an empty
+- A new file is created under another name and renamed when it is complete, so that an empty
   `journal.db` is never ours and never taken for "no history".
-- A `.rescue` beside it is a complete, verified copy that was made after an I/O error: whoever
-  opens next finishes the exchange, however often a crash interrupts it.
+- A `.rescue` beside it is a complete, verified copy that was made after an I/O error: the next
+  open finishes the exchange, however often a crash interrupts it.
 """
 
 import os
@@ -18,6 +18,7 @@ from levitrio.errors import DamagedRecord
 from levitrio.records.journal.sqlite import tables
 
 Connect = Callable[[str], sqlite3.Connection]
+"""Opens a connection to a SQLite URI; tests inject faults through it."""
 
 TRANSIENT = frozenset(
     {
@@ -32,7 +33,7 @@ TRANSIENT = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-"""Troubles of the disk or the machine; any other error at open is one of the file."""
+"""Result codes caused by the disk or the machine; any other error at open is damage of the file."""
 
 
 def result_code(error: BaseException) -> int:
@@ -41,27 +42,32 @@ def result_code(error: BaseException) -> int:
 
 
 def connect(uri: str) -> sqlite3.Connection:
-    """A connection that begins transactions only when told, usable from any one thread."""
+    """A connection without implicit transactions, usable from any thread, one at a time."""
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """The file of the same name with `suffix` after it."""
+    """The path with `suffix` appended to its name."""
     return path.with_name(path.name + suffix)
 
 
 def exists(path: Path) -> bool:
-    """There is something of that name, be it a broken symlink."""
+    """Whether the name exists, even as a broken symlink."""
     return os.path.lexists(path)
 
 
 def has_journal(path: Path) -> bool:
-    """There is a journal, or the rescued copy that the next open puts in its place."""
+    """Whether there is a journal, or the rescued copy that the next open puts in its place."""
     return exists(path) or exists(beside(path, ".rescue"))
 
 
 def check_kind(path: Path) -> None:
-    """Raises DamagedRecord, with what to type, for anything but a file only we can write to."""
+    """Check that the journal is a regular file that only this user can write to.
+
+    Raises:
+        DamagedRecord: it is not; the text says what to type.
+        OSError: it cannot be examined.
+    """
     found = path.lstat()
     refusal = ""
     if not stat.S_ISREG(found.st_mode):
@@ -69,7 +75,7 @@ def check_kind(path: Path) -> None:
     elif found.st_uid != os.geteuid():
         refusal = f"it belongs to user {found.st_uid}"
     elif found.st_mode & stat.S_IWOTH:
-        refusal = f"everybody may write to it; type: chmod 600 {path}"
+        refusal = f"all users may write to it; type: chmod 600 {path}"
     elif found.st_nlink != 1:
         refusal = "it has a second name (hard link)"
     elif found.st_size == 0:
@@ -82,7 +88,13 @@ def check_kind(path: Path) -> None:
 
 
 def create(path: Path, connect: Connect) -> None:
-    """Make a new, empty, durable journal; raises DamagedRecord beside the WAL of a lost one."""
+    """Create a new, empty, durable journal.
+
+    Raises:
+        DamagedRecord: the WAL of a lost journal is there.
+        OSError: the file cannot be created or renamed.
+        sqlite3.Error: the tables cannot be written.
+    """
     new = beside(path, ".new")
     for leftover in (new, beside(new, "-journal")):
         leftover.unlink(missing_ok=True)
@@ -105,7 +117,7 @@ def create(path: Path, connect: Connect) -> None:
 
 
 def finish_rescue(path: Path) -> None:
-    """Put a complete rescued copy in the place of the journal, if there is one."""
+    """Put a complete rescued copy in place of the journal, if there is one."""
     rescue = beside(path, ".rescue")
     if not exists(rescue):
         return
@@ -116,7 +128,7 @@ def finish_rescue(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """fsync of a file or directory by name."""
+    """Call fsync on a file or directory by name."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,13 +1,14 @@
-"""journal.db itself: creating, verifying, writing, and starting over after an I/O error.
+"""Creates, verifies and writes journal.db, and moves to a new file after an I/O error.
 
 Everything here blocks and runs in the journal's thread. Rules of the file:
 
 - WAL with synchronous=FULL: a commit that returned is on the disk.
-- Checkpoints are made by us, never inside a commit: SQLite ignores a failing automatic one.
-- After a failed fsync the kernel may believe pages written that are lost, so the same file is
-  never synced again: `reopened(new_file=True)` copies what can be read into a new file,
-  verifies it, and puts it in the old one's place. The rename to `.rescue` is the moment it
-  counts; a start that finds a `.rescue` finishes the exchange.
+- The journal makes the checkpoints, never inside a commit: SQLite ignores the failure of an
+  automatic one.
+- After a failed fsync the kernel may mark pages as written that are lost, so the same file is
+  never synced again: `reopened(new_file=True)` copies what can be read into a new file, verifies
+  it, and puts it in place of the old one. From the rename to `.rescue` on the copy is the
+  journal; a start that finds a `.rescue` finishes the exchange.
 """
 
 import heapq
@@ -39,37 +40,39 @@ from levitrio.records.journal.sqlite.database import (
 from levitrio.trading.orders import Fill
 
 INCIDENTS_KEPT = 1_000
-"""Per symbol: a crash loop of weeks must not fill the disk that money records need."""
+"""Per symbol: an engine that crashes for weeks must not fill the disk that fills need."""
 
 CHECKPOINT_COMMITS = 200
-"""A few MB of WAL: keeps recovery after a kill short. Commits are counted, not bytes: a WAL
-that starts over keeps its size."""
+"""Commits between two checkpoints: a few MB of WAL, so that recovery after a kill is short.
+Commits are counted, not bytes, because a WAL that is reused keeps its size."""
 
 FULL_CHECK_BYTES = 64 * 2**20
-"""Up to here the indexes are verified at open too; above, that would delay a start by seconds."""
+"""Up to this size the indexes are verified at open too; above, that would take seconds."""
 
 
 class Written(NamedTuple):
-    """What became of one request of a committed batch."""
+    """Result of one request of a committed batch."""
 
     duplicates: tuple[Fill, ...]
     """Its fills that the journal had already."""
     refused: str
-    """Why the request was left out; empty when it is in."""
+    """Why the request was left out; empty when it was written."""
 
 
 @attrs.define(eq=False)
 class JournalFile:
-    """An open, verified journal. One thread at a time; `close` when done."""
+    """An open, verified journal file. One thread at a time; the caller closes it."""
 
     path: Path | None
-    """None: in memory."""
+    """None keeps it in memory."""
     created: bool
+    """Whether `open` created the file."""
     _connect: Connect
     _connection: sqlite3.Connection
     batch: int = 0
     """Number of the newest committed transaction."""
     position: int = 0
+    """Position of the newest row."""
     token: int = 0
     """Tells its orders from those of any other journal."""
     last_seq: int = 0
@@ -80,10 +83,12 @@ class JournalFile:
     def open(
         cls, path: Path | None, connect: Connect = connect, *, may_create: bool = True
     ) -> "JournalFile":
-        """Create or verify.
+        """Create the file, or open and verify it.
 
-        Raises DamagedRecord with a hint, and has changed nothing then; JournalUnavailable when
-        the disk, not the file, is the trouble.
+        Raises:
+            DamagedRecord: the file is damaged or not ours; nothing was changed, and the text
+                says what to do.
+            JournalUnavailable: the disk or the machine, not the file, is the cause.
         """
         if path is None:
             connection = connect("file::memory:")
@@ -155,7 +160,7 @@ class JournalFile:
         self.token = _one(self._connection.execute, "SELECT token FROM progress")
 
     def _upgrade(self, version: int) -> None:
-        """Bring an older layout to ours, whole or not at all; nothing of it is rewritten."""
+        """Upgrade an older layout in one transaction; no existing row is rewritten."""
         run = self._connection.execute
         try:
             run("BEGIN IMMEDIATE")
@@ -164,7 +169,7 @@ class JournalFile:
                     run(statement)
             run("COMMIT")
         except sqlite3.Error as error:
-            # What is open is rolled back with the connection, which the caller closes.
+            # The caller closes the connection, which rolls the transaction back.
             wanted = f"expected to bring layout {version} to {tables.VERSION}"
             raise JournalUnavailable(f"{self.path}: {wanted}: {error}") from error
 
@@ -175,9 +180,11 @@ class JournalFile:
         )
 
     def entries(self) -> Iterator[Entry]:
-        """Everything remembered, in journal order.
+        """Yield all entries in journal order.
 
-        Raises DamagedRecord at the first bad row, JournalUnavailable when it cannot be read.
+        Raises:
+            DamagedRecord: at the first damaged row.
+            JournalUnavailable: the disk or the machine, not the file, is the cause.
         """
         rows = (self._rows(table) for table in tables.COLUMNS)
         try:
@@ -196,14 +203,17 @@ class JournalFile:
             yield raw[0], table, raw
 
     def write(self, requests: Sequence[Sequence[Row]]) -> list[Written]:
-        """One durable transaction of all requests, in order.
+        """Write all requests, in order, in one durable transaction.
 
-        A request that contradicts the journal (a sequence used twice) is left out alone.
-        Raises sqlite3.Error or OSError when the transaction failed; whether it is in the file
-        is then unknown until the journal is reopened and its `batch` looked at.
+        Only a request that contradicts the journal (a sequence used twice) is left out.
+
+        Raises:
+            sqlite3.Error: the transaction failed. Whether it is in the file is then unknown until
+                the journal is reopened and its `batch` compared.
+            OSError: the file cannot be found, or was replaced.
         """
         if self.path is not None and self.path.stat().st_ino != self._inode:
-            # SQLite would go on writing to a file that no name leads to.
+            # SQLite would go on writing to a file that has no name any more.
             raise FileNotFoundError(f"{self.path}: expected the file we opened, it was replaced")
         run = self._connection.execute
         position = self.position
@@ -256,7 +266,11 @@ class JournalFile:
         return tuple(duplicates), position
 
     def checkpoint(self) -> None:
-        """Move the WAL into the main file; raises sqlite3.Error."""
+        """Move the WAL into the main file.
+
+        Raises:
+            sqlite3.Error: the disk refused.
+        """
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def incidents(self, symbol: str, limit: int) -> tuple[IncidentEntry, ...]:
@@ -267,10 +281,15 @@ class JournalFile:
             return _incidents(connection, symbol, limit)
 
     def reopened(self, *, new_file: bool) -> "JournalFile":
-        """The journal on a new connection, verified; on a new file when the old one's is suspect.
+        """Open and verify the journal on a new connection; with `new_file` on a copy of the file.
 
-        Closes this one. Raises DamagedRecord, JournalUnavailable, OSError or sqlite3.Error when
-        that is impossible, and may be called again.
+        Closes this one. After an exception it may be called again.
+
+        Raises:
+            DamagedRecord: the file or its copy is damaged.
+            JournalUnavailable: the disk or the machine, not the file, is the cause.
+            OSError: the copy cannot be made durable or renamed.
+            sqlite3.Error: the file cannot be read to copy it.
         """
         if self.path is None:
             return self
@@ -280,7 +299,7 @@ class JournalFile:
         return JournalFile.open(self.path, self._connect, may_create=False)
 
     def close(self) -> None:
-        """End the connection; a clean close leaves one file without a WAL."""
+        """Close the connection; a clean close leaves one file without a WAL."""
         self._connection.close()
 
 
@@ -310,7 +329,7 @@ def _copy_out(path: Path, connect: Connect) -> None:
         progress = source.execute("SELECT batch, position FROM progress").fetchone()
     part.chmod(0o600)
     sync(part)
-    copy = JournalFile.open(part, connect)  # verifies
+    copy = JournalFile.open(part, connect)  # verifies the pages
     with closing(copy):
         for _ in copy.entries():
             pass  # verifies each row

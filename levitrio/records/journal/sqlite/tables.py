@@ -1,17 +1,17 @@
-"""The tables of journal.db.
+"""Tables, statements and layout upgrades of journal.db.
 
-Every row has a `position`, one counter over all tables, so that the journal is one ordered
-story; and a `crc` over its table, position and values, because SQLite notices a broken tree
-but not a flipped digit. Decimals are TEXT. A change of the layout is a new `VERSION` with a
-migration in `UPGRADES`, never a silent reinterpretation.
+Every row has a `position`, one counter over all tables, so that all rows have one order; and a
+`crc` over its table, position and values, because SQLite detects a broken tree but not a flipped
+digit. Decimals are TEXT. A change of the layout is a new `VERSION` with a migration in
+`UPGRADES`; existing columns never change their meaning.
 
-STRICT tables would be nicer; systems with Python 3.11 and an SQLite older than 3.37 exist.
+The tables are not STRICT: some systems with Python 3.11 have an SQLite older than 3.37.
 """
 
 import functools
 
 APPLICATION_ID = 0x4C455649
-"""'LEVI', in the header of the file: tells our journal from anybody else's database."""
+"""'LEVI', in the header of the file: tells our journal from any other SQLite database."""
 
 VERSION = 2
 
@@ -62,7 +62,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "market_time": ("market_ms",),
     "equity": ("account", "day", "capital", "day_capital", "peak_equity", "wall_ms"),
 }
-"""Table -> its columns between `position` and `crc`, in the order a row's values have."""
+"""By table, the columns between `position` and `crc`, in the order of a row's values."""
 
 _INTEGERS = {
     "seq",
@@ -92,16 +92,16 @@ def _table(table: str, columns: tuple[str, ...]) -> str:
 
 
 _MARK = "token INTEGER NOT NULL DEFAULT 0"
-"""Tells the orders of one journal from those of any other; 0 of journals older than tokens."""
+"""Tells the orders of one journal from those of any other; 0 in journals of layout 1."""
 
 STATEMENTS: tuple[str, ...] = (
     *(_table(table, columns) for table, columns in COLUMNS.items()),
     "CREATE UNIQUE INDEX intents_seq ON intents (seq)",
     "CREATE UNIQUE INDEX intents_client_id ON intents (client_id)",
-    # A fill of a venue is applied once, however often and by whichever way it is reported.
+    # A fill of a venue is applied once, however often it is reported, by stream or by query.
     "CREATE UNIQUE INDEX fills_once ON fills (venue, symbol, trade_id) WHERE trade_id IS NOT NULL",
     "CREATE INDEX incidents_symbol ON incidents (symbol, position)",
-    # Written in every transaction: after a commit that failed, `batch` tells whether it is in.
+    # Written in every transaction: after a failed commit, `batch` tells whether it is in the file.
     f"CREATE TABLE progress (batch INTEGER NOT NULL, position INTEGER NOT NULL, {_MARK})",
     "INSERT INTO progress VALUES (0, 0, 0)",
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -116,20 +116,20 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "PRAGMA user_version = 2",
     ),
 }
-"""Layout -> what makes the next one of it, in one transaction."""
+"""By layout, the statements that upgrade it to the next one, in one transaction."""
 
 _SINCE = {"equity": 2}
-"""Tables that older layouts lack -> the layout that brought them."""
+"""By table, the layout that added it; tables not named are in all layouts."""
 
 
 def tables(version: int) -> tuple[str, ...]:
-    """The tables of a layout, of which `COLUMNS` tells the columns."""
+    """Names of the tables in a layout; `COLUMNS` has their columns."""
     return tuple(table for table in COLUMNS if _SINCE.get(table, 1) <= version)
 
 
 @functools.cache
 def insert(table: str) -> str:
-    """The INSERT of one row: position, values, crc."""
+    """The INSERT statement of one row: position, values, crc."""
     columns = COLUMNS[table]
     marks = ", ".join("?" * (len(columns) + 2))
     names = ", ".join(columns)
@@ -143,6 +143,6 @@ def insert(table: str) -> str:
 
 
 def select(table: str) -> str:
-    """Every row of a table in journal order, shaped as `insert` takes it."""
+    """The SELECT statement of all rows in journal order, with the columns of `insert`."""
     names = ", ".join(COLUMNS[table])
     return f"SELECT position, {names}, crc FROM {table} ORDER BY position"  # noqa: S608  ours
