@@ -271,7 +271,7 @@ def checked(table: str, raw: tuple[Any, ...]) -> Entry | Fill:
     except (ValueError, ArithmeticError, TypeError) as error:
         raise DamagedRecord(f"table {table}, position {position}: {error}") from None
     if not sound:
-        raise DamagedRecord(f"table {table}, position {position}: the checksum does not match")
+        raise DamagedRecord(f"table {table}, position {position}: checksum does not match")
     return value
 
 
