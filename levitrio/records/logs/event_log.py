@@ -1,7 +1,6 @@
-"""What happened to the fleet, as one ordered stream that anybody may follow.
+"""The fleet's events as one ordered stream, in a bounded ring that readers follow by cursor.
 
-Readers pull with a cursor from a bounded ring; a slow one misses events and is told how many,
-and never slows the fleet.
+A slow reader misses events and gets their number; it never slows the fleet.
 """
 
 from collections import deque
@@ -14,15 +13,15 @@ import attrs
 import trio
 
 CAPACITY = 10_000
-"""Events kept: hours of a fleet's life, or the whole of its worst minute."""
+"""Events kept: some hours of a normal run, or all of a minute in which every engine crashes."""
 
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """One thing that happened."""
+    """One event of an engine or of the fleet."""
 
     seq: int
-    """From 1, without gaps, anew in each fleet run."""
+    """From 1, without gaps; starts again in each run."""
     wall_ms: int
     """Wall clock, ms since 1970."""
     engine: str | None
@@ -34,7 +33,7 @@ class Event:
 
     @property
     def ts(self) -> str:
-        """`2026-11-22T10:15:00.123Z`"""
+        """The wall clock in UTC, as `2026-11-22T10:15:00.123Z`."""
         return iso_ms(self.wall_ms)
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,12 +50,12 @@ def iso_ms(wall_ms: int) -> str:
 
 @attrs.frozen(kw_only=True)
 class Backlog:
-    """What a reader gets."""
+    """Events after a reader's cursor."""
 
     events: tuple[Event, ...]
     """Oldest first."""
     missed: int
-    """Events between the cursor and the first of these that are gone."""
+    """Number of events after the cursor that are no longer kept."""
 
 
 Sink = Callable[[Event], None]
@@ -64,14 +63,14 @@ Sink = Callable[[Event], None]
 
 
 class RecentEvents:
-    """A sink that keeps the last few events of each engine, for the record of its next crash."""
+    """A sink that keeps the last few events of each engine, for the incident of its next crash."""
 
     def __init__(self, keep: int = 8) -> None:
         self._keep = keep
         self._of: dict[str, deque[Event]] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take an event in."""
+        """Keep an event of an engine; events of the fleet are ignored."""
         if event.engine is not None:
             kept = self._of.get(event.engine)
             if kept is None:
@@ -79,7 +78,7 @@ class RecentEvents:
             kept.append(event)
 
     def of(self, engine: str) -> tuple[Event, ...]:
-        """Oldest first."""
+        """The kept events of an engine, oldest first."""
         return tuple(self._of.get(engine, ()))
 
 
@@ -88,7 +87,10 @@ def _as_it_is(value: Any) -> Any:
 
 
 class EventLog:
-    """The stream. `emit` is called on the loop only, also before and after a trio run."""
+    """Numbers events, keeps the newest, and passes each to its sinks.
+
+    `emit` is called on the thread of the loop only, also before and after a trio run.
+    """
 
     def __init__(
         self,
@@ -98,7 +100,14 @@ class EventLog:
         sinks: Sequence[Sink] = (),
         redact: Callable[[Any], Any] = _as_it_is,
     ) -> None:
-        """`redact` takes secrets out of every text and every value, before anybody sees it."""
+        """Create an empty log.
+
+        Args:
+            wall_clock_ms: wall clock, ms since 1970.
+            capacity: number of events kept.
+            sinks: called with each event, in this order.
+            redact: removes secrets from text and data before the event is kept or passed on.
+        """
         self._wall_clock_ms = wall_clock_ms
         self._capacity = capacity
         self._sinks = list(sinks)
@@ -113,13 +122,20 @@ class EventLog:
         return self._last_seq
 
     def add_sink(self, sink: Sink, *, with_past: bool = False) -> None:
-        """Give `sink` every event from now on; `with_past`: those that are kept before, too."""
+        """Pass every event from now on to `sink`; `with_past`: first those that are kept."""
         for event in self.since(0).events if with_past else ():
             sink(event)
         self._sinks.append(sink)
 
     def emit(self, kind: str, text: str, engine: str | None = None, **data: Any) -> Event:
-        """Add an event; `data` must be plain values and is kept as it is."""
+        """Add an event and wake readers; `data` must be plain values and is not copied.
+
+        Args:
+            kind: the event kind.
+            text: one line for people.
+            engine: the symbol; None for the fleet as a whole.
+            data: further values by key.
+        """
         self._last_seq += 1
         event = Event(
             seq=self._last_seq,
@@ -150,7 +166,7 @@ class EventLog:
         return Backlog(events=events, missed=first - cursor - 1)
 
     async def wait_newer(self, seq: int) -> None:
-        """Return when there is an event after `seq`; always a checkpoint."""
+        """Wait until there is an event after `seq`; always a checkpoint."""
         await trio.lowlevel.checkpoint()
         while self._last_seq == seq:
             await self._lot.park()

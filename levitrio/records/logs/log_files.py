@@ -1,6 +1,6 @@
-"""The files of the log: one per symbol and UTC day, opened when needed, a bounded number open.
+"""Log files: one per symbol and UTC day, opened when needed, with a bounded number open.
 
-Used by the writer thread of `logs.py` only.
+Used by the thread of `LogWriter` only.
 """
 
 import os
@@ -14,15 +14,16 @@ from levitrio.records.logs.log_format import LogRecord
 from levitrio.trading.market import SYMBOL
 
 OPEN_LIMIT = 64
-"""1,000 engines must not need 1,000 descriptors; the least recently written is closed."""
+"""Files open at once, so that 1,000 engines need few descriptors; the least recent is closed."""
 
 _TAIL = 64 * 1024
 
 
 def file_name(record: LogRecord) -> str:
-    """`engine-SOLUSDT-20261122.jsonl` or `orchestrator-20261122.jsonl`, by the record's own date.
+    """`engine-SOLUSDT-20261122.jsonl` or `orchestrator-20261122.jsonl`, by the record's UTC date.
 
-    Raises ValueError for a symbol that would not be safe as a file name.
+    Raises:
+        ValueError: the symbol is not safe in a file name.
     """
     day = f"{datetime.fromtimestamp(record.wall_ms // 1000, UTC):%Y%m%d}"
     if record.symbol is None:
@@ -41,7 +42,11 @@ class LogFiles:
         self._open: OrderedDict[str, int] = OrderedDict()
 
     def append(self, name: str, lines: Iterable[bytes]) -> None:
-        """Append whole lines. Raises OSError, and then no part of them is in the file."""
+        """Append whole lines, all or none of them.
+
+        Raises:
+            OSError: the file cannot be opened or written; no part of the lines is in it.
+        """
         descriptor = self._descriptor(name)
         try:
             size = os.fstat(descriptor).st_size
@@ -50,7 +55,7 @@ class LogFiles:
                 while rest:
                     rest = rest[os.write(descriptor, rest) :]
             except OSError:
-                os.ftruncate(descriptor, size)  # half a line would not parse
+                os.ftruncate(descriptor, size)  # an incomplete line would not parse
                 raise
         except OSError:
             os.close(self._open.pop(name))
@@ -86,7 +91,7 @@ class LogFiles:
 
 
 def _cut_torn_line(descriptor: int) -> None:
-    # A kill in the middle of a write leaves half a line; what follows it would not parse.
+    # A kill during a write leaves an incomplete line; the line appended to it would not parse.
     size = os.fstat(descriptor).st_size
     tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
     if tail and not tail.endswith(b"\n"):

@@ -1,7 +1,7 @@
-"""One log record as a line: of JSON for the files, for people on the terminal. Pure.
+"""Formats a log record as one line: JSON for the files, readable text for the terminal. Pure.
 
-Texts come from strategies and exchanges, so nothing in them may end a line, move a cursor or
-reverse the reading direction (faults T12 and T13).
+Texts come from strategies and venues, so no character in them may end a line, move the cursor or
+change the reading direction (faults T12 and T13).
 """
 
 import math
@@ -19,14 +19,17 @@ FIELD_LIMIT = 8_192
 """Characters of one field; a traceback of 2,000 frames must not fill the disk."""
 
 FIELDS_LIMIT = 64
+"""Entries kept of a record's fields, a mapping or a sequence."""
 NESTING_LIMIT = 4
+"""Levels of nested mappings and sequences."""
 
 TERMINAL_FIELD_LIMIT = 200
+"""Characters of one field on the terminal."""
 
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
-"""C0, C1, line separators, and what changes the reading direction."""
+"""C0 and C1 controls, line separators, and characters that change the reading direction."""
 
 _RESERVED = frozenset({"ts", "level", "symbol", "event"})
 
@@ -35,23 +38,23 @@ _COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m"
 
 @attrs.frozen
 class LogRecord:
-    """One thing to write down; everything in it is plain data."""
+    """One record to log; all its values are plain data."""
 
     wall_ms: int
     """Wall clock, ms since 1970."""
     level: str
     symbol: str | None
-    """The engine's; None for the orchestrator."""
+    """The engine's symbol; None for the orchestrator."""
     event: str
     fields: Mapping[str, Any] = attrs.field(factory=dict)
     terminal: bool = False
-    """It is shown on the terminal too."""
+    """Whether the terminal shows it too."""
 
 
 def plain(value: object, depth: int = 0) -> Any:
-    """A bounded copy of `value` in plain JSON types: keeps no exception, frame or user object.
+    """Copy `value` into bounded, plain JSON types; keeps no exception, frame or user object.
 
-    Raises only what the `__str__` of a foreign object raises.
+    Raises only what the `__str__` of a user object raises.
     """
     match value:
         case None | bool():
@@ -85,27 +88,27 @@ def _cut(text: str) -> str:
 
 
 def plain_fields(fields: Mapping[str, object]) -> dict[str, Any]:
-    """Fields of a record as plain data; those named as one of the four first keys get a `_`."""
+    """Copy a record's fields into plain data; a name that `json_line` reserves gets a `_`."""
     pairs = list(fields.items())[:FIELDS_LIMIT]
     return {_cut(f"{key}_" if key in _RESERVED else key): plain(value) for key, value in pairs}
 
 
 def json_line(record: LogRecord) -> bytes:
-    """`{"ts", "level", "symbol" (engines only), "event", ...}` and a newline, the only one."""
+    """Format as `{"ts", "level", "symbol" (engines only), "event", ...}` and one newline."""
     head: dict[str, Any] = {"ts": iso_ms(record.wall_ms), "level": record.level}
     if record.symbol is not None:
         head["symbol"] = record.symbol
     head["event"] = record.event
     text = msgspec.json.encode({**head, **record.fields}).decode("utf-8")
-    # Outside of strings JSON has none of these, so the escape is always right.
+    # Compact JSON has these characters only inside strings, where the escape is valid.
     return _UNSAFE.sub(_escape, text).encode("utf-8") + b"\n"
 
 
 def human_line(record: LogRecord, *, colour: bool = False) -> bytes:
-    """`12:00:01 SOLUSDT crashed ValueError: ... (restarting in 1.7 s)`, the time in UTC.
+    """Format as `12:00:01 SOLUSDT crashed ValueError: ... (restarting in 1.7 s)`, time in UTC.
 
-    A record with a `text` shows that and leaves its other fields to the file, as it does long
-    fields and those of several lines (tracebacks).
+    Of a record with a `text` only that field is shown. Long fields are cut, and fields of several
+    lines (tracebacks) left out; the file has them.
     """
     event = _harmless(record.event)
     if colour and record.level in _COLOURS:

@@ -1,8 +1,8 @@
-"""Logging that never costs a tick: the loop appends to a bounded buffer, one thread does the rest.
+"""Log writer: the loop appends records to a bounded buffer, and one thread writes them.
 
-Files get everything, the terminal the records whose `terminal` is set. When the buffer is full
-or a disk refuses, records are dropped and counted, and the count is logged as soon as there is
-room.
+Files get all records, the terminal those whose `terminal` is set. When the buffer is full or a
+write fails, records are dropped and counted, and the count is logged as soon as records can be
+written again.
 """
 
 import threading
@@ -20,30 +20,30 @@ from levitrio.records.logs.log_format import LogRecord, json_line, plain_fields
 from levitrio.records.logs.terminal import Terminal
 
 BUFFER = 20_000
-"""Records: some seconds of 1,000 chatty engines, some tens of MB at worst."""
+"""Records: what 1,000 busy engines log in some seconds; some tens of MB at worst."""
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds the end of a fleet waits for a disk that hangs; the thread is a daemon."""
+"""Seconds the stop of a fleet waits for a disk that hangs; the thread is a daemon."""
 
 
 @attrs.frozen(kw_only=True)
 class LogStatistics:
-    """What the log writer did so far."""
+    """Counters of the log writer at one moment."""
 
     written: int
     dropped: int
-    """Lost records: buffer full, or the disk refused."""
+    """Lost records: the buffer was full, or a write failed."""
     queued: int
     trouble: str
-    """The last refusal of the disk; empty when the last write went well."""
+    """Error of the last write; empty when it succeeded."""
 
 
 class LogWriter:
-    """Writes log records; a context manager around the whole run, trio included.
+    """Writes log records to files and terminal; a context manager around the whole trio run.
 
-    `put` may be called from any thread, never blocks for the disk and never raises. What is
-    put before the start is kept. `close` writes what is buffered, waiting at most
-    `CLOSE_TIMEOUT` seconds.
+    `put` may be called from any thread, never waits for the disk and never raises. Records put
+    before `__enter__` are kept. `close` writes what is buffered, waiting at most `CLOSE_TIMEOUT`
+    seconds.
     """
 
     def __init__(
@@ -85,7 +85,10 @@ class LogWriter:
         self.close()
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
-        """Write the rest and end the thread; gives up after `timeout` seconds. Harmless twice."""
+        """Write what is buffered and end the thread; a second call does nothing.
+
+        After `timeout` seconds it returns although the thread still writes.
+        """
         with self._change:
             self._closing = True
             self._change.notify()
@@ -93,7 +96,7 @@ class LogWriter:
             self._thread.join(timeout)
 
     def put(self, record: LogRecord) -> None:
-        """Take a record, or drop and count it when the buffer is full."""
+        """Buffer a record, or drop and count it when the buffer is full or the writer closed."""
         with self._change:
             if len(self._buffer) >= self._limit or self._closing:
                 self._dropped += 1
@@ -104,7 +107,7 @@ class LogWriter:
                 self._change.notify()
 
     def statistics(self) -> LogStatistics:
-        """A frozen view, cheap."""
+        """The counters at this moment; cheap."""
         return LogStatistics(
             written=self._written,
             dropped=self._dropped,
@@ -129,7 +132,7 @@ class LogWriter:
         if lost:
             fields = {"count": lost, "reason": self._trouble or "buffer full"}
             at = self._wall_clock_ms()
-            # People are told once: a disk that stays full would fill their terminal as well.
+            # The terminal shows it once: a disk that stays full would fill the screen with it.
             shown, self._is_loss_shown = not self._is_loss_shown, True
             batch.append(LogRecord(at, "warning", None, "log_records_dropped", fields, shown))
         if self._redact is not None:
@@ -144,7 +147,8 @@ class LogWriter:
                 self._files.append(name, block)
             except OSError as error:
                 self._trouble = f"{name}: {error.strerror or error}"
-                # The report of a loss is itself no loss; what it reported still is one.
+                # A failed record about dropped records is not counted as dropped itself; the
+                # number that it should have reported is reported later.
                 reports = 1 if lost and name == file_name(batch[-1]) else 0
                 with self._change:
                     self._dropped += len(block) - reports
@@ -157,10 +161,10 @@ class LogWriter:
 
 
 def log_events(logs: LogWriter, levels: Mapping[str, str]) -> Callable[[Event], None]:
-    """A sink that logs each event of an `EventLog`, at `levels[kind]` or else `info`.
+    """Make a sink that logs each event of an `EventLog`, at `levels[kind]` or else `info`.
 
-    An event of an engine goes to its own file and, without the `symbol` key but with `engine`,
-    to the orchestrator's; it is shown on the terminal once, and not at all at level debug.
+    An event of an engine is written to the engine's file and, with the key `engine` in place of
+    `symbol`, to the orchestrator's. The terminal shows it once, and not at all at level debug.
     """
 
     def sink(event: Event) -> None:

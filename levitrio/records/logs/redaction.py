@@ -1,7 +1,7 @@
-"""Blots secrets out of whatever is about to be written or shown.
+"""Removes secrets from texts and data before they are written or shown.
 
-The last line of defence: nothing hands a key to a log. It knows the values themselves, learnt
-when a key is read, and what secrets look like in requests and addresses.
+A second safeguard, because no code passes a key to a log on purpose. It replaces the known
+values, added when a key is read, and text that looks like a secret in a request or an address.
 """
 
 import re
@@ -14,7 +14,7 @@ from levitrio.records.logs.log_format import LogRecord
 BLOT = "***"
 
 SHORTEST = 8
-"""Characters. A shorter value is no secret, and would blot out ordinary words."""
+"""Characters. A shorter value is no secret, and replacing it would hit ordinary words."""
 
 _LOOKS_SECRET = re.compile(
     r"""(?ix)
@@ -24,11 +24,11 @@ _LOOKS_SECRET = re.compile(
     """
 )
 _MENTIONS = re.compile(r"(?i)key|secret|signature|passw|token")
-"""Cheap, because every line that is logged is looked at."""
+"""A cheap first test, because every logged line is searched."""
 
 
 def _beginning(secret: str) -> str:
-    """Matches as much of a secret as there is: a text may have been cut in the middle of it."""
+    """Pattern of a secret's beginning: a text may have been cut in the middle of the secret."""
     more = ""
     for character in reversed(secret[SHORTEST:]):
         more = f"(?:{re.escape(character)}{more})?"
@@ -37,13 +37,13 @@ def _beginning(secret: str) -> str:
 
 @attrs.define(eq=False)
 class Redactor:
-    """Learns secrets, and removes them. May be called from any thread."""
+    """Removes known and probable secrets. May be called from any thread."""
 
     _known: re.Pattern[str] | None = attrs.field(default=None, init=False, repr=False)
     _values: frozenset[str] = attrs.field(default=frozenset(), init=False, repr=False)
 
     def add(self, *values: str) -> None:
-        """These must never be seen from now on."""
+        """Add secrets to be removed from now on; those shorter than `SHORTEST` are ignored."""
         self._values |= {value for value in values if len(value) >= SHORTEST}
         # The longest first: one may be the beginning of another.
         longest_first = sorted(self._values, key=len, reverse=True)
@@ -52,7 +52,7 @@ class Redactor:
             self._known = re.compile("|".join(patterns), re.IGNORECASE)
 
     def text(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text with each secret replaced by `BLOT`."""
         if self._known is not None:
             text = self._known.sub(BLOT, text)
         if _MENTIONS.search(text) is not None:
@@ -60,7 +60,7 @@ class Redactor:
         return text
 
     def value(self, value: object) -> object:
-        """Plain data, with the texts in it redacted; keys too."""
+        """Return a copy of plain data with all texts redacted, keys included."""
         match value:
             case str():
                 return self.text(value)
@@ -72,6 +72,6 @@ class Redactor:
                 return value
 
     def record(self, record: LogRecord) -> LogRecord:
-        """A log record without secrets."""
+        """Return a log record without secrets."""
         fields = {self.text(key): self.value(item) for key, item in record.fields.items()}
         return attrs.evolve(record, event=self.text(record.event), fields=fields)

@@ -1,7 +1,7 @@
-"""The terminal as a place where log records are shown, if it is there and keeps up.
+"""Shows log records on the terminal, and skips them when the terminal does not take them in time.
 
-A terminal that was closed, stopped with Ctrl-S, or a pipe nobody reads must not stop the log
-files, which the same thread writes: what it does not take in time is skipped and counted.
+A terminal that was closed or stopped with Ctrl-S, or a pipe without a reader, must not stop the
+log files, which the same thread writes: records it does not take in time are counted.
 """
 
 import io
@@ -13,10 +13,10 @@ from typing import Literal, TextIO
 from levitrio.records.logs.log_format import LogRecord, human_line, json_line
 
 WRITABLE_WITHIN_MS = 50
-"""A terminal that is only slow gets its lines; one that is stopped costs no more than this."""
+"""Milliseconds to wait: enough for a slow terminal; one that is stopped delays files no longer."""
 
 _CHUNK = 4096
-"""PIPE_BUF: a pipe that polls writable takes this much without blocking."""
+"""Bytes, PIPE_BUF: a pipe that polls writable takes this much without blocking."""
 
 LogFormat = Literal["human", "json"]
 
@@ -24,8 +24,8 @@ LogFormat = Literal["human", "json"]
 class Terminal:
     """Shows records on `stream`; used by the log writer's thread only. Never raises OSError.
 
-    `stream` None (closed at start) shows nothing. Colour only for people, only on a terminal,
-    and not when NO_COLOR is set in `environ` or TERM is `dumb`.
+    With `stream` None (closed at start) it shows nothing. It uses colour only in the format
+    `human`, only on a terminal, and not when NO_COLOR is set in `environ` or TERM is `dumb`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Terminal:
             try:
                 shown = self._write(line)
             except (OSError, ValueError):
-                self._write = None  # gone for good: the fleet runs on, the files have it all
+                self._write = None  # the terminal is closed; the files have all records
                 shown = False
             self.skipped += not shown
 
