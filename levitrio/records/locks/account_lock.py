@@ -1,7 +1,8 @@
-"""One fleet per account: two with the same key would each take the other's orders for strangers.
+"""Lock that keeps a second fleet off an account of a venue.
 
-The lock is the kernel's, as that of a data directory is, and lies in the user's state directory,
-because two fleets have two data directories. Its name is a fingerprint; the key is not in it.
+Two fleets with the same API key would each treat the other's orders as foreign. The lock is a
+kernel lock, like that of a data directory, and its file is in the user's state directory, because
+two fleets have two data directories. The file's name is a fingerprint and does not show the key.
 """
 
 import os
@@ -16,16 +17,20 @@ from levitrio.records.locks.file_lock import checked_directory, hold
 
 @attrs.define(eq=False)
 class AccountLock:
-    """Holds an account for this process; a context manager.
+    """Locks an account for this process; a context manager.
 
-    Raises FleetLocked, naming the fleet that has it, without having touched anything.
+    Raises:
+        FleetLocked: on entering, another fleet has the account; the text names it, and nothing
+            was changed.
+        UsageError: on entering, the directory or the file is not safe to use.
     """
 
     directory: Path
-    """Made where it is missing; the same for every fleet of this user."""
+    """Created when missing; the same for every fleet of this user."""
     fingerprint: str
+    """Identifies the API key without showing it."""
     fleet: str
-    """Ours, for whoever is refused."""
+    """This fleet's name, shown to a fleet that is refused."""
     _descriptor: int | None = attrs.field(default=None, init=False)
 
     def __enter__(self) -> Self:

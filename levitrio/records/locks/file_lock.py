@@ -1,8 +1,8 @@
-"""One process per data directory.
+"""File locks, and the lock that allows one process per data directory.
 
-The lock is the kernel's (flock), so it ends with the process however that ends; a lock file
-left behind means nothing. The file is never unlinked: two processes could then each hold
-a lock on a different file of the same name.
+The kernel holds the lock (flock) and drops it when the process ends, however that happens; a lock
+file left behind has no effect. The file is never unlinked: two processes could then each hold a
+lock on a different file of the same name.
 """
 
 import fcntl
@@ -21,10 +21,14 @@ LOCK_NAME = "lock"
 
 
 def checked_directory(directory: Path) -> Path:
-    """`directory`, created with mode 0700 where it is missing.
+    """Create the directory with mode 0700 if it is missing, and check that it is safe to use.
 
-    Raises UsageError when it is a symlink, no directory, not ours, or writable by everybody:
-    whoever may replace files in it decides what we believe to be our money.
+    Returns:
+        `directory`.
+
+    Raises:
+        UsageError: it cannot be created, is a symlink, no directory, not ours, or writable by all
+            users. A user who can replace files in it could change the fleet's positions.
     """
     try:
         directory.mkdir(mode=0o700, parents=True)
@@ -40,17 +44,22 @@ def checked_directory(directory: Path) -> Path:
         raise UsageError(f"{directory}: expected our own directory, it belongs to {found.st_uid}")
     if found.st_mode & stat.S_IWOTH:
         raise UsageError(
-            f"{directory}: expected a directory only we can write to, everybody can;"
+            f"{directory}: expected a directory only this user can write to, all users can;"
             f" type: chmod 700 {directory}"
         )
     return directory
 
 
 def hold(path: Path, holder: str, refusal: Callable[[str], str]) -> int:
-    """Lock a file at once and write `holder` into it; returns the descriptor that holds the lock.
+    """Lock a file without waiting and write `holder` into it.
 
-    Raises FleetLocked with `refusal(whoever holds it)`, having touched nothing; UsageError when
-    there can be no such file.
+    Returns:
+        The descriptor that holds the lock; closing it releases the lock.
+
+    Raises:
+        FleetLocked: another process holds the lock. The text is `refusal` of what that process
+            wrote into the file; nothing was changed.
+        UsageError: the file cannot be created or opened.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -73,16 +82,19 @@ def hold(path: Path, holder: str, refusal: Callable[[str], str]) -> int:
 
 @attrs.define(eq=False)
 class DataDirLock:
-    """Holds a data directory for this process; a context manager.
-
-    Raises FleetLocked, naming the process that has it, without having touched anything.
-    """
+    """Locks a data directory for this process; a context manager."""
 
     data_dir: Path
     _descriptor: int | None = attrs.field(default=None, init=False)
 
     def acquire(self) -> None:
-        """Take the lock at once or raise; `release` gives it back."""
+        """Take the lock without waiting; `release` gives it back.
+
+        Raises:
+            FleetLocked: another process has the directory; the text names it, and nothing was
+                changed.
+            UsageError: the directory or the lock file is not safe to use.
+        """
         checked_directory(self.data_dir)
         self._descriptor = hold(
             self.data_dir / LOCK_NAME,
@@ -95,7 +107,7 @@ class DataDirLock:
         )
 
     def release(self) -> None:
-        """Give the directory back; harmless when it is not held."""
+        """Release the lock; does nothing when it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

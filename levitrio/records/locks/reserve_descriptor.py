@@ -1,7 +1,7 @@
-"""A descriptor kept back for the moment when the process has no other left.
+"""Reserves a file descriptor for the case that the process has no other left.
 
-User code may leak descriptors until every open fails with EMFILE. What must work even then keeps
-one of its own, which it gives back to the system right before the one call that needs it.
+User code may leak descriptors until every open fails with EMFILE. Code that must work even then
+reserves a descriptor, and closes it right before the call that needs one.
 """
 
 import os
@@ -13,17 +13,17 @@ import attrs
 
 @attrs.define(eq=False)
 class ReservedDescriptor:
-    """One descriptor; a context manager. For one thread at a time."""
+    """One reserved descriptor; a context manager. For one thread at a time."""
 
     _descriptor: int | None = attrs.field(default=None, init=False)
 
     @property
     def is_spent(self) -> bool:
-        """There is none to give any more, until `keep` finds one."""
+        """Whether no descriptor is reserved, until `keep` succeeds again."""
         return self._descriptor is None
 
     def spend(self) -> bool:
-        """Free the descriptor for whatever is opened next; False when it is spent already."""
+        """Close the descriptor, so that the next open can have it; False when none is reserved."""
         if self._descriptor is None:
             return False
         os.close(self._descriptor)
@@ -31,12 +31,12 @@ class ReservedDescriptor:
         return True
 
     def keep(self) -> None:
-        """Keep one again, as soon as there is one; call it whenever something was closed."""
+        """Reserve a descriptor again if one is free; call it after each close."""
         if self._descriptor is None:
             try:
                 self._descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
-                return  # the next time something is closed
+                return  # tried again after the next close
 
     def __enter__(self) -> Self:
         self.keep()

@@ -1,7 +1,6 @@
-"""The few things a snapshot asks of a file system, so that a test can cut the power between them.
+"""File operations of the snapshot store, behind a protocol so that a test can simulate power cuts.
 
-`Disk` is called by `SnapshotStore` only, in its thread. Names are plain file names inside one
-directory.
+Only `SnapshotStore` calls `Disk`, in its thread. Names are plain file names in one directory.
 """
 
 import errno
@@ -18,34 +17,42 @@ T = TypeVar("T")
 
 
 class Disk(Protocol):
-    """One directory. Everything raises OSError; nothing is durable before the sync that says so."""
+    """One directory. Contents are durable after `fsync`, names after `sync`.
+
+    Raises:
+        OSError: from each method.
+    """
 
     def create(self, name: str) -> int:
-        """Open a new, empty file; fails where the name exists. The caller closes the handle."""
+        """Open a new, empty file; fails when the name exists. The caller closes the handle."""
         ...
 
     def write(self, handle: int, data: memoryview) -> int:
-        """Append; returns how many bytes were taken, maybe not all."""
+        """Append data; return the number of bytes written, which may be less than all."""
         ...
 
     def fsync(self, handle: int) -> None:
-        """Make what was written durable; not the name, see `sync`."""
+        """Make the written data durable, but not the file's name, see `sync`."""
         ...
 
     def close(self, handle: int) -> None:
-        """Give the handle back."""
+        """Close the handle."""
         ...
 
     def read(self, name: str, limit: int) -> bytes:
-        """At most `limit` bytes of a regular file of our own; FileNotFoundError without one."""
+        """Read at most `limit` bytes of a regular file of our own.
+
+        Raises:
+            FileNotFoundError: the name does not exist.
+        """
         ...
 
     def rename(self, old: str, new: str) -> None:
-        """Replace `new` atomically."""
+        """Rename `old` to `new` atomically, replacing `new`."""
         ...
 
     def unlink(self, name: str) -> None:
-        """Remove a name; fine where it does not exist."""
+        """Remove a name; does nothing when it does not exist."""
         ...
 
     def sync(self) -> None:
@@ -53,7 +60,7 @@ class Disk(Protocol):
         ...
 
     def names(self) -> list[str]:
-        """What is in the directory."""
+        """The names in the directory."""
         ...
 
 
@@ -61,12 +68,12 @@ class Directory:
     """The `Disk` of a real directory, which must exist."""
 
     def __init__(self, path: Path, reserve: ReservedDescriptor | None = None) -> None:
-        """With `reserve`, whoever opened too many files does not keep a snapshot from being."""
+        """With `reserve`, snapshots are written even when user code has used up all descriptors."""
         self.path = path
         self._reserve = reserve
 
     def _opening(self, call: Callable[[], T]) -> T:
-        """The result of a call that opens something, with the reserve if need be."""
+        """Make a call that opens a file; if no descriptor is left, with the reserved one."""
         try:
             return call()
         except OSError as error:
@@ -101,7 +108,7 @@ class Directory:
         self._closed()
 
     def read(self, name: str, limit: int) -> bytes:
-        """As in `Disk`; a symlink, a FIFO or somebody else's file is an OSError."""
+        """As in `Disk`; a symlink, a FIFO or another user's file is an OSError."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self.path / name, flags)
         with os.fdopen(descriptor, "rb") as file:
@@ -111,7 +118,7 @@ class Directory:
             if found.st_uid != os.geteuid():
                 raise OSError(f"expected our own file, it belongs to user {found.st_uid}")
             if found.st_mode & stat.S_IWOTH:
-                raise OSError("expected a file only we can write to, everybody can")
+                raise OSError("expected a file only this user can write to, all users can")
             return file.read(limit)
 
     def rename(self, old: str, new: str) -> None:

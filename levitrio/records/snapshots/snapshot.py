@@ -1,7 +1,7 @@
-"""What the fleet looked like at one moment: the values a snapshot on disk is made of.
+"""Values of a snapshot of the fleet, and their conversion to and from JSON.
 
-A photograph, never the truth: money is folded from the journal. A start takes from here only
-what the journal does not keep: the strategies' own state, and marks until the first quote.
+Positions and PnL are folded from the journal, never read from a snapshot. A start takes from it
+only what the journal does not have: the strategies' states, and marks until the first quote.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from levitrio.errors import DamagedRecord
 
 @attrs.frozen(kw_only=True)
 class EngineSnapshot:
-    """One engine at the moment of the photograph."""
+    """State of one engine at the moment of the snapshot."""
 
     symbol: str
     status: str
@@ -37,7 +37,7 @@ class EngineSnapshot:
     total_pnl: Decimal
     trade_count: int
     strategy_state: Any = None
-    """What `Strategy.state()` gave, through `plain_state`."""
+    """Result of `Strategy.state()`, converted by `plain_state`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,29 +102,37 @@ Payload = dict[str, Any]
 
 
 def unstructure(snapshot: RegistrySnapshot) -> Payload:
-    """The snapshot as plain JSON data."""
+    """Convert a snapshot to plain JSON data."""
     payload = _converter.unstructure(snapshot)
     assert isinstance(payload, dict)
     return payload
 
 
 def encode_engines(engines: Sequence[EngineSnapshot]) -> bytes:
-    """Engines as the members of a JSON array, as `unstructure` would have them.
+    """Encode engines as the members of a JSON array, without its brackets.
 
-    A tenth of what cattrs takes. TypeError or ValueError: a state is not plain data.
+    The result is the same as with `unstructure`, in a tenth of the time that cattrs takes.
+
+    Raises:
+        TypeError: a state is not plain data.
+        ValueError: as above.
     """
     return msgspec.json.encode(engines)[1:-1]
 
 
 def encode(head: RegistrySnapshot, engines: Iterable[bytes]) -> msgspec.Raw:
-    """The JSON of `head`, with these pieces of `encode_engines` for its engines."""
+    """Encode `head` as JSON, with the results of `encode_engines` for its engines."""
     payload = unstructure(head)
     payload["engines"] = msgspec.Raw(b"[%s]" % b",".join(piece for piece in engines if piece))
     return msgspec.Raw(msgspec.json.encode(payload))
 
 
 def structure(payload: object) -> RegistrySnapshot:
-    """A snapshot from plain data; raises DamagedRecord with every finding."""
+    """Convert plain data to a snapshot.
+
+    Raises:
+        DamagedRecord: the data has another shape; the text lists all differences.
+    """
     try:
         return _converter.structure(payload, RegistrySnapshot)
     except (BaseValidationError, ValueError, TypeError, AttributeError) as error:

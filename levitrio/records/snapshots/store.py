@@ -1,16 +1,16 @@
-"""Snapshots on disk: three generations, each whole or not there.
+"""Saves and loads snapshots in three generations, so that a power cut never loses all of them.
 
 A file is one line of JSON: {"version", "generation", "checksum", "registry"}. The checksum is
-SHA-256 over version, generation and the bytes of `registry`; these four keys stay for ever, so
-that any version recognises any other. Saving, in this order:
+SHA-256 over version, generation and the bytes of `registry`. All versions have these four keys,
+so that each version recognises any other. Saving, in this order:
 
     1. write a temporary file and fsync it
     2. registry.1.json -> registry.2.json, registry.json -> registry.1.json
     3. temporary -> registry.json
     4. fsync of the directory; only now the generation counts as saved
 
-Whatever subset of 2 and 3 a power cut leaves, the newest saved generation is under one of the
-three names, so loading looks at all of them and takes the highest that is sound.
+Whichever part of 2 and 3 survives a power cut, the newest saved generation has one of the three
+names, so loading reads all of them and takes the highest undamaged one.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ NAMES = ("registry.json", "registry.1.json", "registry.2.json")
 """Newest first."""
 
 DAMAGED_NAME = "registry.damaged.json"
-"""Where an unreadable newest snapshot goes, for whoever wants to know why."""
+"""New name of a damaged newest snapshot, which is kept for analysis."""
 
 _TEMPORARY = ".registry."
 
@@ -46,12 +46,12 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
 
 @attrs.frozen(kw_only=True)
 class LoadedSnapshot:
-    """The newest sound snapshot."""
+    """The newest undamaged snapshot."""
 
     generation: int
     payload: dict[str, Any]
     notes: tuple[str, ...]
-    """What the operator must be told: which newer snapshot was damaged, and why."""
+    """Texts for the operator: which snapshots were damaged, and why."""
 
 
 @attrs.frozen
@@ -62,7 +62,7 @@ class _Sound:
 
 
 class _Unsound(ValueError):
-    """Why one file is not a snapshot we can use."""
+    """A file is damaged or not a snapshot."""
 
 
 def _checksum(version: int, generation: int, registry: bytes) -> str:
@@ -74,7 +74,12 @@ Payload = dict[str, Any] | msgspec.Raw
 
 
 def encode(generation: int, payload: Payload) -> bytes:
-    """The bytes of a snapshot file. TypeError or ValueError: the payload is not plain data."""
+    """Encode a payload as the bytes of a snapshot file.
+
+    Raises:
+        TypeError: the payload is not plain data.
+        ValueError: as above.
+    """
     registry = msgspec.json.encode(payload)
     checksum = _checksum(VERSION, generation, registry)
     envelope = _Envelope(VERSION, generation, checksum, msgspec.Raw(registry))
@@ -87,7 +92,7 @@ def _decode(data: bytes) -> _Envelope:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _Unsound(str(error)) from None
     expected = _checksum(envelope.version, envelope.generation, bytes(envelope.registry))
-    # The second test finds what a checksum of the content cannot: damage between the values.
+    # The second test finds damage that the checksum does not cover: between the values.
     if envelope.checksum != expected or msgspec.json.encode(envelope) + b"\n" != data:
         raise _Unsound("the checksum does not match")
     if envelope.version == VERSION and not bytes(envelope.registry).startswith(b"{"):
@@ -96,7 +101,7 @@ def _decode(data: bytes) -> _Envelope:
 
 
 class SnapshotStore:
-    """Saves and loads snapshots in one directory, which a `DataDirLock` keeps others out of.
+    """Saves and loads snapshots in one directory, while a `DataDirLock` is held.
 
     Blocks; one thread at a time.
     """
@@ -107,10 +112,13 @@ class SnapshotStore:
         self._newest_is_damaged = False
 
     def load(self) -> LoadedSnapshot | None:
-        """The newest sound snapshot; None when there has never been one.
+        """Load the newest undamaged snapshot; None when there has never been one.
 
-        Raises DamagedRecord, with nothing changed, when snapshots exist and none is sound, or
-        when one was written by a newer levitrio: starting empty would be the worst answer.
+        Raises:
+            DamagedRecord: all snapshots are damaged, or one was written by a newer levitrio.
+                Nothing was changed; to start without the strategies' states instead is the
+                operator's decision.
+            OSError: the directory cannot be read.
         """
         sound, notes, present = self._survey()
         if sound is None and present:
@@ -125,7 +133,7 @@ class SnapshotStore:
         if sound is None:
             self._generation = 0
             return None
-        # A damaged file may have had a higher number; skip what it may have used.
+        # A damaged file may have had a higher generation: skip the numbers it may have used.
         self._generation = sound.generation + (len(NAMES) if notes else 0)
         payload = msgspec.json.decode(sound.registry)
         if notes:
@@ -163,8 +171,11 @@ class SnapshotStore:
     def save(self, payload: Payload) -> int:
         """Write the next generation and return its number once it is durable.
 
-        Raises OSError, after which the older generations are still there; DamagedRecord as
-        `load` does; TypeError or ValueError when the payload is not plain data.
+        Raises:
+            OSError: it cannot be written; the older generations are still there.
+            DamagedRecord: as from `load`, when nothing was loaded before.
+            TypeError: the payload is not plain data.
+            ValueError: as above.
         """
         if self._generation is None:
             self.load()
@@ -172,7 +183,7 @@ class SnapshotStore:
         generation = self._generation + 1
         data = encode(generation, payload)
         temporary = f"{_TEMPORARY}{generation}.tmp"
-        self._generation = generation  # used up, whatever happens to it now
+        self._generation = generation  # never used again, even if this save fails
         try:
             self._write(temporary, data)
             self._rotate()
@@ -203,7 +214,7 @@ class SnapshotStore:
             self._newest_is_damaged = False
             return
         if newest not in present:
-            return  # a save was interrupted: the two older ones are in their places
+            return  # an earlier save was interrupted after it had rotated
         if middle in present:
             self._disk.rename(middle, oldest)
         self._disk.rename(newest, middle)

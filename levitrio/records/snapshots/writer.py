@@ -1,4 +1,4 @@
-"""Keeps a snapshot on disk fresh, off the loop, at most once a second."""
+"""Writes snapshots on request, off the loop, at most once a second."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,10 +11,10 @@ from levitrio.records.snapshots.store import SnapshotStore
 from levitrio.records.worker_threads import Offload, in_threads
 
 INTERVAL = 1.0
-"""Seconds between two writes: a photograph older than this is what a kill may cost."""
+"""Seconds between two writes; a kill may lose the changes of this time."""
 
 RETRY_MAX = 60.0
-"""Seconds; a full disk is not made better by asking it every second."""
+"""Seconds; the longest pause after a failure, because a full disk stays full for a while."""
 
 
 def _ignore(_text: str) -> None:
@@ -22,10 +22,14 @@ def _ignore(_text: str) -> None:
 
 
 class SnapshotWriter:
-    """Writes `capture()` whenever somebody asked for it.
+    """Writes a snapshot after each `request`.
 
-    `capture` runs on the loop and gives way to others now and then; writing happens off it.
-    `on_trouble(text)` is called on the loop once per run of failures and must not raise.
+    Args:
+        store: loads and saves the files; blocks.
+        capture: encodes the fleet's state; runs on the loop, with checkpoints in between.
+        offload: runs the blocking `store.save`; `inline` for an autojumping clock.
+        interval: seconds between two writes.
+        on_trouble: called on the loop at the first of several failures in a row; must not raise.
     """
 
     def __init__(
@@ -56,35 +60,35 @@ class SnapshotWriter:
 
     @property
     def failing(self) -> bool:
-        """The last write failed."""
+        """Whether the last write failed."""
         return self._failures > 0
 
     @property
     def last_write_seconds(self) -> float:
-        """How long the newest write took, off the loop; 0 before the first."""
+        """Seconds the newest write took, off the loop; 0 before the first."""
         return self._last_write_seconds
 
     def request(self) -> None:
-        """Something worth remembering changed; any number of calls become one write."""
+        """Ask for a write soon; any number of calls become one write."""
         self._dirty = True
         self._lot.unpark_all()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write what is requested until cancelled; a write that has begun is finished first."""
-        task_status.started()  # true now: a request will be seen
+        """Write when requested, until cancelled; a write that has begun is finished first."""
+        task_status.started()  # from now on a request leads to a write
         while True:
             while not self._dirty:
                 await self._lot.park()
             begun = trio.current_time()
             await self._write()
-            # The exponent is capped because 2.0 ** 1024 is no float.
+            # The exponent is capped because 2.0 ** 1024 overflows.
             pause = min(RETRY_MAX, self._interval * 2.0 ** min(self._failures, 10))
             await trio.sleep_until(begun + pause)
 
     async def flush(self) -> bool:
-        """Write now, whatever the interval says; False when that failed.
+        """Write now, without waiting for the interval; False when that failed.
 
-        For the last photograph of a run. Cancelled before its write began, it writes nothing.
+        For the final snapshot of a run. Cancelled before the write begins, it writes nothing.
         """
         return await self._write()
 
