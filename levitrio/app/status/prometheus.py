@@ -23,12 +23,12 @@ from levitrio.supervision.lifecycle import UP, State
 from levitrio.trading.risk import TradingState
 
 Buckets = tuple[list[tuple[str, float]], float]
-"""Cumulative counts by upper bound, and the sum."""
+"""Cumulative counts by upper bound, and the sum of all values."""
 
 
 @attrs.frozen(kw_only=True)
 class Figures:
-    """What was read off a fleet at one moment. Plain values: a thread may look at them."""
+    """Figures of a fleet at one moment; plain values, so that a thread may read them."""
 
     status: FleetStatus
     incidents: Mapping[tuple[str, str], int]
@@ -36,11 +36,11 @@ class Figures:
     events: Mapping[str, int]
     """Lines of the event log by kind."""
     inboxes: Mapping[str, Mapping[str, int]]
-    """By symbol: `queued` events, and those that were not delivered by reason."""
+    """By symbol: the number of `queued` events, and of undelivered ones by reason."""
     feed: Mapping[str, int]
     """`connections`, `reconnects`, `messages`."""
     feed_dropped: Mapping[str, int]
-    """Refused input by reason."""
+    """Messages of the venue that were refused, by reason."""
     journal: Mapping[str, float]
     """`queued`, `commits`, `dropped`, `failed`, `last_commit_seconds`."""
     snapshots: Mapping[str, float]
@@ -48,7 +48,7 @@ class Figures:
     lateness: Buckets
     """Seconds by which the loop woke late."""
     order_latency: Buckets
-    """Seconds from the decision to the booked fill."""
+    """Seconds from the decision to the fill applied to the position."""
 
 
 @attrs.define(eq=False)
@@ -63,7 +63,7 @@ class _Collector:
 
 
 def render(figures: Figures) -> bytes:
-    """Prometheus text, version 0.0.4. Blocks; reads nothing but its argument and /proc."""
+    """Render Prometheus text, version 0.0.4. Blocks; reads only its argument and /proc."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
@@ -128,7 +128,7 @@ def _engines(rows: Sequence[EngineStatus]) -> Iterator[Metric]:
                     metric.add_metric([row["symbol"]], _number(value))
             yield metric
     denials = CounterMetricFamily(
-        "levitrio_denials", "Orders our own risk refused.", labels=["symbol", "reason"]
+        "levitrio_denials", "Orders refused by the risk rules.", labels=["symbol", "reason"]
     )
     for row in rows:
         for reason, count in row["denials"].items():
@@ -157,8 +157,8 @@ def _counted(figures: Figures) -> Iterator[Metric]:
     )
     undelivered = CounterMetricFamily(
         "levitrio_inbox_undelivered",
-        "Market events the engine never got: dropped (inbox full), conflated (a newer quote "
-        "replaced it), discarded (engine stopped).",
+        "Market events not delivered to the engine: dropped (inbox full), conflated (replaced by "
+        "a newer quote), discarded (engine stopped).",
         labels=["symbol", "reason"],
     )
     for symbol, inbox in figures.inboxes.items():
@@ -173,19 +173,19 @@ def _counted(figures: Figures) -> Iterator[Metric]:
 
 def _machinery(figures: Figures) -> Iterator[Metric]:
     dropped = CounterMetricFamily(
-        "levitrio_feed_dropped", "Input of the venue that was refused.", labels=["reason"]
+        "levitrio_feed_dropped", "Messages of the venue that were refused.", labels=["reason"]
     )
     for reason, count in figures.feed_dropped.items():
         dropped.add_metric([reason], count)
     yield dropped
     for group, name, text, is_counter in (
         ("feed", "connections", "Open connections to the venue.", False),
-        ("feed", "reconnects", "Connections made anew.", True),
+        ("feed", "reconnects", "Reconnections to the venue.", True),
         ("feed", "messages", "Messages received.", True),
         ("journal", "queued", "Requests that are not durable yet.", False),
         ("journal", "commits", "Transactions made durable.", True),
         ("journal", "dropped", "Incidents lost because the queue was full.", True),
-        ("journal", "failed", "1 while nothing can be made durable: no order leaves.", False),
+        ("journal", "failed", "1 while the journal cannot write: no order is sent.", False),
         ("journal", "last_commit_seconds", "Seconds the last commit took.", False),
         ("snapshots", "generation", "Newest durable snapshot of this run.", False),
         ("snapshots", "failing", "1 while snapshots cannot be written.", False),
@@ -197,7 +197,7 @@ def _machinery(figures: Figures) -> Iterator[Metric]:
             yield family(f"levitrio_{group}_{name}", text, value=float(value))
     for name, text, (buckets, total) in (
         ("loop_lateness", "Seconds by which the loop woke late.", figures.lateness),
-        ("order_latency", "Seconds from decision to booked fill.", figures.order_latency),
+        ("order_latency", "Seconds from decision to applied fill.", figures.order_latency),
     ):
         yield HistogramMetricFamily(
             f"levitrio_{name}_seconds", text, buckets=buckets, sum_value=total

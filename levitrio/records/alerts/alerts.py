@@ -1,7 +1,7 @@
-"""Messages to people: which events are worth one, how often, and sending them off the loop.
+"""Alerts: which events become messages to the operator, how often, and sending them.
 
-A night has one operator and many crashes: the same news of the same engine is told once in a
-quarter of an hour with a count, and no more than ten messages about engines leave in a minute.
+One operator may face many crashes: the same event of the same engine is sent once in 15 minutes,
+with a count, and at most ten messages about engines are sent in a minute.
 """
 
 from collections import deque
@@ -15,17 +15,17 @@ from levitrio.records.logs.event_log import Event
 from levitrio.records.worker_threads import Offload
 
 REPEAT_AFTER = 900.0
-"""Seconds for which the same news of the same engine is only counted."""
+"""Seconds for which the same event of the same engine is only counted."""
 
 TRADING_IS = "trading is "
-"""How the text of a `trading_state` begins; the state follows, and a colon if there is a reason."""
+"""Beginning of the text of a `trading_state`; the state follows, and a colon before a reason."""
 
 PER_MINUTE = 10
-"""Messages about engines; what concerns the whole fleet is rare, and never one too many."""
+"""Messages about engines; those about the whole fleet are rare and not limited."""
 
 
 def kind_of(event: Event) -> str | None:
-    """Under which name of `[alerts] on` an event falls."""
+    """The name in `[alerts] on` that covers an event; None for events that are never sent."""
     match event.kind:
         case "failed" | "convicted":
             return "failed"
@@ -45,32 +45,33 @@ def kind_of(event: Event) -> str | None:
 
 
 def news_of(event: Event) -> str:
-    """What is told once: its kind, or the state that trading is in."""
+    """What makes two events the same news: the kind, or for `trading_state` the new state."""
     return event.text.partition(":")[0] if event.kind == "trading_state" else event.kind
 
 
 @attrs.define(eq=False, kw_only=True)
 class AlertRules:
-    """Which events become messages. Pure: `now` is monotonic seconds."""
+    """Decides which events become messages. Pure: `now` is monotonic seconds."""
 
     fleet: str
     on: Collection[str]
-    _told: dict[tuple[str, str | None], float] = attrs.field(factory=dict)
+    """Names in `[alerts] on`."""
+    _sent: dict[tuple[str, str | None], float] = attrs.field(factory=dict)
     _repeats: dict[tuple[str, str | None], int] = attrs.field(factory=dict)
     _times: deque[float] = attrs.field(factory=deque)
     suppressed: int = 0
-    """Messages that were too many."""
+    """Messages above `PER_MINUTE` since the last one that was sent."""
 
     def judge(self, event: Event, now: float) -> Message | None:
-        """The message an event deserves now, if any."""
+        """The message to send for an event; None when it is not covered, a repeat or too many."""
         if event.kind == "trading_state":
             self._forget_other_states(news_of(event))
         kind = kind_of(event)
         if kind is None or kind not in self.on:
             return None
         key = (news_of(event), event.engine)
-        told = self._told.get(key)
-        if told is not None and now - told < REPEAT_AFTER and kind != "summary":
+        sent = self._sent.get(key)
+        if sent is not None and now - sent < REPEAT_AFTER and kind != "summary":
             self._repeats[key] = self._repeats.get(key, 0) + 1
             return None
         while self._times and self._times[0] <= now - 60.0:
@@ -80,7 +81,7 @@ class AlertRules:
                 self.suppressed += 1
                 return None
             self._times.append(now)
-        self._told[key] = now
+        self._sent[key] = now
         notes = []
         if repeats := self._repeats.pop(key, 0):
             notes.append(f"{repeats} more since the last message")
@@ -92,31 +93,31 @@ class AlertRules:
         return Message(title=f"levitrio {who}: {event.kind}", body=body)
 
     def _forget_other_states(self, state: str) -> None:
-        """A halt after a halt was lifted is new, however soon it comes."""
-        for news, engine in tuple(self._told):
+        """Forget earlier trading states, so that a halt after an `unhalt` is sent at once."""
+        for news, engine in tuple(self._sent):
             if news.startswith(TRADING_IS) and news != state:
-                del self._told[news, engine]
+                del self._sent[news, engine]
                 self._repeats.pop((news, engine), None)
 
 
 @attrs.define(eq=False, kw_only=True)
 class Alerts:
-    """Takes events, hands out messages. A sink of the event log, and a task.
+    """Sends messages for events: a sink of the event log, and a task.
 
-    Off until `configure` names addresses; then each of them has an outlet of its own.
+    Off until `configure` gives addresses; each of them has an `AlertChannel` of its own.
     """
 
     rules: AlertRules
     offload: Callable[[], Offload]
-    """Makes the place where one address is written to. What runs there is left behind when it is
-    cancelled: a foreign service must not hold up the end of a fleet."""
+    """Makes the `Offload` of one address. Cancelled, it does not wait for its thread: a service
+    that hangs must not delay the stop of a fleet."""
     failed: Callable[[str], None]
-    """Told once per message that did not go out; must not raise."""
+    """Called with the reason, once per message that was not sent; must not raise."""
     channels: tuple[AlertChannel, ...] = ()
     _nursery: trio.Nursery | None = None
 
     def __call__(self, event: Event) -> None:
-        """Queue the message an event deserves; never blocks."""
+        """Queue a message for an event if the rules want one; never blocks."""
         if not self.channels:
             return
         message = self.rules.judge(event, trio.current_time())
@@ -125,9 +126,9 @@ class Alerts:
                 channel.put(message)
 
     def configure(self, on: Collection[str], sends: Sequence[Send] | None) -> None:
-        """What is told, and where to; None: to the same addresses as before.
+        """Set which events are sent, and to which addresses; None keeps the addresses.
 
-        A message that waits for an address that is given up is lost with it.
+        Messages that wait for a replaced address are lost.
         """
         self.rules.on = on
         if sends is None:
@@ -143,7 +144,7 @@ class Alerts:
                 self._nursery.start_soon(channel.run)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Send what is queued until cancelled; what is on its way then is not waited for."""
+        """Send queued messages until cancelled; a message then being sent is not waited for."""
         async with trio.open_nursery() as self._nursery:
             for channel in self.channels:
                 self._nursery.start_soon(channel.run)
@@ -151,6 +152,6 @@ class Alerts:
             await trio.sleep_forever()
 
     async def flush(self) -> None:
-        """Return when every address has got, or refused, what was queued for it."""
+        """Wait until each address has received or refused its queued messages."""
         for channel in self.channels:
             await channel.flush()

@@ -1,4 +1,4 @@
-"""Sending through apprise: Telegram, Slack, mail, webhooks, by one address each. Extra [alerts]."""
+"""Sends alerts through apprise: Telegram, Slack, mail, webhooks, one URL each. Extra [alerts]."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,10 +9,13 @@ from levitrio.records.alerts.channel import Message, Send
 
 
 def make_sends(urls: Sequence[str]) -> tuple[Send, ...]:
-    """For each address a function that sends a message there.
+    """Make a function for each address that sends a message there.
 
-    Raises UsageError when apprise is not installed, or does not know an address (which is named
-    by its position only: addresses hold tokens). Importing apprise blocks for a second.
+    Importing apprise blocks for a second.
+
+    Raises:
+        UsageError: apprise is not installed, or does not know an address. The text names the
+            address by its position only, because addresses hold tokens.
     """
     if not urls:
         return ()
@@ -24,8 +27,8 @@ def make_sends(urls: Sequence[str]) -> tuple[Send, ...]:
         ) from None
 
     def make_send(number: int, url: str) -> Send:
-        # Not an `Apprise` of all addresses: its threads are waited for when Python ends, so that
-        # one service that hangs would keep a fleet from ending. This one sends where it is called.
+        # Not one `Apprise` for all addresses: Python waits for its threads at exit, so one service
+        # that hangs would keep the process alive. This object sends in the calling thread.
         service: Any = apprise.Apprise.instantiate(url)
         if service is None:
             raise UsageError(f"[alerts] urls: apprise does not know address number {number}")

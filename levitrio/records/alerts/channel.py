@@ -1,7 +1,7 @@
-"""Where messages leave: one address, its queue, and a thread that may fail or hang alone.
+"""Alert channel: one address with its own queue and thread, so that a failure affects no other.
 
-Sending is a foreign library and a foreign network. A service that does not answer costs the next
-messages to itself half a minute each; it costs other addresses nothing, nor the end of a fleet.
+A service that does not answer delays each further message to the same address by half a minute;
+it delays neither other addresses nor the stop of a fleet.
 """
 
 from collections import deque
@@ -13,37 +13,38 @@ import trio
 from levitrio.records.worker_threads import Offload
 
 WAITING = 100
-"""Messages that wait for the network; older ones are dropped and counted."""
+"""Messages queued for one address; above it the oldest is dropped and counted."""
 
 SEND_TIMEOUT = 30.0
-"""Seconds one message may take, the wait for the one before it included."""
+"""Seconds one message may take, including the wait for the thread of the one before."""
 
 
 @attrs.frozen(kw_only=True)
 class Message:
-    """One message."""
+    """A message to the operator."""
 
     title: str
     body: str
 
 
 Send = Callable[[Message], bool]
-"""Blocks until the message is out; False or an exception when it is not."""
+"""Sends a message, blocking; False or an exception when it was not sent."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class AlertChannel:
-    """One address."""
+    """Queues and sends the messages to one address."""
 
     number: int
-    """Which one, from 1: the address itself holds a token."""
+    """Position of the address, from 1, for texts: the address itself holds a token."""
     send: Send
     offload: Offload
     failed: Callable[[str], None]
-    """Told once per message that did not go out; must not raise."""
+    """Called with the reason, once per message that was not sent; must not raise."""
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    """Of `run`."""
+    """Cancel it to end `run`."""
     dropped: int = 0
+    """Messages dropped because the queue was full."""
     _waiting: deque[Message] = attrs.field(factory=deque)
     _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
     _done: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
@@ -51,13 +52,13 @@ class AlertChannel:
     def put(self, message: Message) -> None:
         """Queue a message; never blocks."""
         if len(self._waiting) >= WAITING:
-            del self._waiting[1]  # the first is on its way
+            del self._waiting[1]  # the first is being sent
             self.dropped += 1
         self._waiting.append(message)
         self._lot.unpark()
 
     async def run(self) -> None:
-        """Send what is queued, one after the other, until cancelled."""
+        """Send queued messages, one after the other, until cancelled."""
         with self.scope:
             while True:
                 while not self._waiting:
@@ -67,13 +68,13 @@ class AlertChannel:
                 self._waiting.popleft()
 
     async def flush(self) -> None:
-        """Return when nothing is queued or on its way; at once if `run` has ended."""
+        """Wait until no message is queued or being sent; returns at once if `run` has ended."""
         await trio.lowlevel.checkpoint()
         while self._waiting and not self.scope.cancel_called:
             await self._done.park()
 
     async def _send_one(self, message: Message) -> None:
-        problem = f"nothing within {SEND_TIMEOUT:g} s"
+        problem = f"no answer within {SEND_TIMEOUT:g} s"
         with trio.move_on_after(SEND_TIMEOUT):
             problem = await self.offload(lambda: attempt(self.send, message))
         if problem:
@@ -81,8 +82,8 @@ class AlertChannel:
 
 
 def attempt(send: Send, message: Message) -> str:
-    """Send; what went wrong, or nothing. Blocks."""
+    """Send a message, blocking; return the problem, or an empty text."""
     try:
         return "" if send(message) else "the service did not take it"
-    except Exception as exc:  # noqa: BLE001  a foreign library's failure is this message's failure
+    except Exception as exc:  # noqa: BLE001  apprise may raise anything
         return type(exc).__name__  # its text may hold the address, which is a secret

@@ -1,4 +1,4 @@
-"""How long things took, as counts by size: what a percentile is read from."""
+"""Histogram of durations, from which percentiles are computed."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ import attrs
 
 @attrs.define(eq=False)
 class Histogram:
-    """Counts of observations in buckets, as Prometheus wants them."""
+    """Counts observations in buckets, as Prometheus expects them."""
 
     bounds: tuple[float, ...]
-    """Upper bounds, inclusive, rising; beyond the last there is one more bucket."""
+    """Upper bounds, inclusive, rising; above the last there is one more bucket."""
     counts: list[int] = attrs.field(init=False)
-    """Of each bucket alone, not of those below it."""
+    """Observations in each bucket, not cumulative."""
     total: float = attrs.field(default=0.0, init=False)
-    """Sum of everything observed."""
+    """Sum of all observed values."""
 
     def __attrs_post_init__(self) -> None:
         self.counts = [0] * (len(self.bounds) + 1)
@@ -26,7 +26,7 @@ class Histogram:
         self.total += value
 
     def cumulative(self) -> Sequence[tuple[str, float]]:
-        """Upper bound as text, and how many were at or below it; the last is `+Inf`."""
+        """Pairs of an upper bound as text and the count at or below it; the last is `+Inf`."""
         found, count = [], 0
         for bound, here in zip((*self.bounds, None), self.counts, strict=True):
             count += here

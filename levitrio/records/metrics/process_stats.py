@@ -1,4 +1,4 @@
-"""What this process costs the machine: CPU, memory, descriptors."""
+"""CPU time, memory, descriptors and threads of this process, read from the kernel."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import attrs
 from msgspec import Meta
 
 MAX_AGE = 1.0
-"""Seconds a figure is good for: asking the kernel costs more than all the rest of a status."""
+"""Seconds a figure is reused: reading /proc costs more than the rest of a status document."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _STATM = Path("/proc/self/statm")
@@ -29,7 +29,7 @@ class ProcessUsage(TypedDict):
 
 @attrs.define(eq=False)
 class ProcessFigures:
-    """Reads the kernel's books, at most once a second."""
+    """Reads the figures of this process from /proc, at most once a second."""
 
     now: Callable[[], float]
     """Seconds, monotonic."""
@@ -40,7 +40,7 @@ class ProcessFigures:
     def document(self) -> ProcessUsage:
         """Plain data; what the system does not tell is None.
 
-        `cpu_percent` is of one core, since the last look.
+        `cpu_percent` is of one core, since the last reading.
         """
         now = self.now()
         age = now - self._taken_at
@@ -70,7 +70,7 @@ def resident_bytes() -> int | None:
 
 def _count(folder: Path) -> int | None:
     try:
-        # The listing itself holds a descriptor while it is read.
+        # Listing /proc/self/fd opens a descriptor itself, which is in the list.
         return len(os.listdir(folder)) - (folder is _DESCRIPTORS)  # noqa: PTH208  no Path each
     except OSError:
         return None

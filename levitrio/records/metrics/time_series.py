@@ -1,16 +1,16 @@
-"""What a number was over time, in bounded memory: for curves, never for money."""
+"""Time series of numbers in bounded memory, for charts; floats, so never for money."""
 
 from array import array
 from collections.abc import Iterator
 
 POINTS = 720
-"""Points of a curve: more than a screen has use for."""
+"""Points of a chart: more than a screen can show."""
 
 
 class DownsampledSeries:
-    """The whole of a run in at most `points` points: when it is full, every second one goes.
+    """A whole run in at most `points` rows: when it is full, every second row is dropped.
 
-    So a curve begins with the run and is at most twice as coarse as it could be.
+    So the series begins with the run, and has at least half of the rows that fit.
     """
 
     def __init__(self, columns: int, points: int = POINTS) -> None:
@@ -23,7 +23,7 @@ class DownsampledSeries:
         return len(self._columns[0])
 
     def append(self, *values: float) -> None:
-        """Take one row; most rows of a long run are not kept."""
+        """Add one row; most rows of a long run are not kept."""
         is_due = self._seen % self._stride == 0
         self._seen += 1
         if not is_due:
@@ -52,7 +52,7 @@ class RecentSeries:
         return len(self._columns[0])
 
     def append(self, *values: float) -> None:
-        """Take one row; the oldest makes room."""
+        """Add one row; when the series is full, it replaces the oldest."""
         if len(self) < self._points:
             for column, value in zip(self._columns, values, strict=True):
                 column.append(value)

@@ -161,7 +161,7 @@ async def test_a_service_that_hangs_delays_only_itself(autojump_clock: MockClock
         await alerts.flush()
         assert trio.current_time() - begun == pytest.approx(2 * SEND_TIMEOUT)
         nursery.cancel_scope.cancel()
-    assert [problem.count("address number 1: nothing within") for problem in problems] == [1, 1]
+    assert [problem.count("address number 1: no answer within") for problem in problems] == [1, 1]
 
 
 async def test_a_queue_has_an_end(autojump_clock: MockClock) -> None:
