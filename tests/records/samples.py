@@ -1,4 +1,4 @@
-"""Entries to write down, for the tests of this room."""
+"""Sample journal entries for the tests of records."""
 
 from levitrio.records.journal.entries import IncidentEntry, IntentEntry, OutcomeEntry
 from levitrio.trading.orders import Fill, Order, OrderStatus

@@ -1,4 +1,4 @@
-"""A supervisor over scripted incarnations, and a record of everything it said."""
+"""A supervisor over scripted incarnations, and a record of all its events."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ class Ended(Exception):
 
 @attrs.define(eq=False)
 class Incarnation:
-    """Runs until it is told to crash, to hang, or to ignore its cancellation."""
+    """Runs until the test makes it crash, hang, or ignore its cancellation."""
 
     world: "World"
     name: str
@@ -32,23 +32,23 @@ class Incarnation:
     silent: bool = False
     slow_stop: float = 0.0
     """Seconds it takes to end."""
-    told: trio.Event = attrs.field(factory=trio.Event)
+    crash_requested: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self, started: Callable[[], None]) -> None:
         assert self.name not in self.world.living, "two incarnations at once"
         self.world.living[self.name] = self
         try:
             await self.world.scripts.get(self.name, _start)(self, started)
-            while not self.told.is_set():
+            while not self.crash_requested.is_set():
                 try:
                     with trio.move_on_after(10):
-                        await self.told.wait()
+                        await self.crash_requested.wait()
                 except trio.Cancelled:
                     if not self.stubborn:
                         raise
                     # Asleep: virtual time stands still while anybody spins.
                     with trio.CancelScope(shield=True):
-                        await self.told.wait()
+                        await self.crash_requested.wait()
                 if not self.silent:
                     self.heartbeat = trio.current_time()
             if self.crash is not None:
@@ -62,7 +62,7 @@ class Incarnation:
     def end(self, crash: BaseException | None = None) -> None:
         """Crash, or return when there is no exception."""
         self.crash = crash
-        self.told.set()
+        self.crash_requested.set()
 
 
 async def _start(incarnation: Incarnation, started: Callable[[], None]) -> None:
@@ -115,7 +115,7 @@ class World:
         self.records.append((name, what))
 
     def supervisor(self, **options: Any) -> Supervisor:
-        """A supervisor without jitter and breaker, unless told otherwise."""
+        """A supervisor without jitter and breaker, unless given some."""
         given: dict[str, Any] = {
             "launch": self.launch,
             "report": self.report,

@@ -1,4 +1,4 @@
-"""Everything that can come out, at every moment it can come."""
+"""Every way user code can end, at every moment."""
 
 import contextvars
 import decimal
@@ -68,7 +68,7 @@ async def test_whatever_comes_out_is_one_crash(outcome: str, autojump_clock: Moc
 async def test_whatever_comes_out_while_stopping_is_a_stop(
     outcome: str, autojump_clock: MockClock
 ) -> None:
-    """Told to stop, it has stopped; what it raised on the way is told, cancellation is not."""
+    """After `stop` it is stopped; an exception is an incident, cancellation is not."""
     misdeed, _ = OUTCOMES[outcome]
 
     async def run() -> None:
@@ -121,7 +121,7 @@ async def test_cancellation_from_outside_goes_on_outward(
 
 
 async def test_stopped_before_it_began_nothing_is_launched(autojump_clock: MockClock) -> None:
-    """Told first and run later, no user code is ever called."""
+    """Stopped before it runs, it never calls user code."""
 
     async def run() -> None:
         pytest.fail("launched")
@@ -158,7 +158,7 @@ async def test_clean_incarnations_follow_each_other_on_one_task(autojump_clock: 
 
 
 async def test_a_stop_between_two_incarnations(autojump_clock: MockClock) -> None:
-    """Told to stop when the next was granted and has not begun: it never begins."""
+    """Stopped after `again` allowed the next, before it began: it never begins."""
     launches = []
 
     async def run() -> None:
@@ -175,7 +175,7 @@ async def test_a_stop_between_two_incarnations(autojump_clock: MockClock) -> Non
 
 
 async def test_one_that_swallows_cancellation_is_calmed(autojump_clock: MockClock) -> None:
-    """Once calmed it waits like everybody else, and may still end by itself."""
+    """After `quiesce` it blocks at checkpoints again, and may still end by itself."""
     wakes = 0
     enough = trio.Event()
 
@@ -222,7 +222,7 @@ async def test_what_has_not_begun_can_be_calmed(autojump_clock: MockClock) -> No
 
 
 async def test_tasks_of_an_open_nursery_are_waited_for(autojump_clock: MockClock) -> None:
-    """The ending is not told while anything of the incarnation is alive."""
+    """`run` does not return while a task of the incarnation is alive."""
     alive = True
 
     async def slow() -> None:

@@ -109,7 +109,7 @@ def test_bounded_whatever_was_raised(exc: BaseException) -> None:
 
 
 def test_deep_and_wide_groups_tell_their_leaf() -> None:
-    """The leaf is found without recursion, and how many came along is told."""
+    """The leaf is found without recursion, and its siblings are counted."""
     assert capture(deep_group(5_000)).error == "ValueError: leaf"
     wide = capture(BaseExceptionGroup("w", [KeyError("a")] * 100_000))
     assert (wide.error, wide.others) == ("KeyError: 'a'", 99_999)
@@ -127,7 +127,7 @@ def test_a_recursion_error_keeps_both_ends() -> None:
 
 
 def test_what_it_was_raised_from() -> None:
-    """Three links at most, told in the order they happened."""
+    """Three links at most, in the order they happened."""
     exc: BaseException = ValueError("0")
     for number in range(1, 6):
         try:

@@ -1,4 +1,4 @@
-"""What makes a living child ill, and what does not."""
+"""Which living children are over a limit, and which are not."""
 
 from collections.abc import Callable
 
@@ -53,7 +53,7 @@ async def test_too_many_absorbed_errors_are_a_crash(autojump_clock: MockClock) -
 
 
 async def test_any_other_ailment_is_a_crash(autojump_clock: MockClock) -> None:
-    """The words of whoever was asked are the text of the crash, and it goes on until given up."""
+    """The reported problem is the text of the crash, and it repeats until given up."""
     world = World()
     supervisor = world.supervisor(
         health_problem=lambda name, _: "no data for 31 s" if name == "A" else None,
@@ -92,7 +92,7 @@ async def test_one_that_never_says_it_runs(autojump_clock: MockClock) -> None:
 
 
 async def test_no_alarm_when_the_machine_was_busy(mock_clock: MockClock) -> None:
-    """When the check itself came late, everybody gets the whole timeout again."""
+    """When the check itself came late, each child gets the whole timeout again."""
     world = World()
     supervisor = world.supervisor()
     supervisor.add("A")
@@ -112,7 +112,7 @@ async def test_no_alarm_when_the_machine_was_busy(mock_clock: MockClock) -> None
         assert child.incarnation == 2
 
 
-async def test_stopped_while_it_was_condemned(autojump_clock: MockClock) -> None:
+async def test_stopped_while_it_was_ended_as_unhealthy(autojump_clock: MockClock) -> None:
     """The incident is on record, the operator's wish is fulfilled, nothing starts again."""
     world = World()
     supervisor = world.supervisor()

@@ -60,14 +60,14 @@ def test_every_state_has_a_way_out_and_a_way_in() -> None:
 
 
 def test_every_live_state_can_crash_and_be_stopped() -> None:
-    """Whatever an incarnation is at, it may crash, and it can be told to end."""
+    """In each living state an incarnation may crash, and may be cancelled."""
     for state in LIVE:
         assert TRANSITIONS[state] >= {State.CRASHED, State.STOPPING}
     assert UP < LIVE
 
 
 def test_as_wanted() -> None:
-    """Starting is never running, and a failed child fulfils the wish that it be stopped."""
+    """Starting is never running, and a failed child counts as stopped when that is wanted."""
     fulfilled = {pair for pair in product(State, Wanted) if is_as_wanted(*pair)}
     assert fulfilled == {
         (State.RUNNING, Wanted.RUNNING),

@@ -113,7 +113,7 @@ async def live(schedule: list[tuple[str, str, float]], world: World) -> None:
 
 
 async def converge(world: World, supervisor: Supervisor) -> None:
-    """Once the faults are over, everybody gets where they should be."""
+    """Once the faults are over, each child reaches its wanted state."""
     for incarnation in tuple(world.living.values()):
         incarnation.error_count = 0
         incarnation.silent = False

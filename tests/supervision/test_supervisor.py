@@ -250,7 +250,7 @@ async def test_restart_skips_the_backoff(autojump_clock: MockClock) -> None:
 
 
 async def test_a_crash_while_stopping_does_not_count(autojump_clock: MockClock) -> None:
-    """It is told as an incident without a decision, and the child is stopped."""
+    """It is reported as a crash without a decision, and the child is stopped."""
     world = World()
 
     async def script(_: Incarnation, started: Callable[[], None]) -> None:
@@ -425,7 +425,7 @@ async def test_start_order(autojump_clock: MockClock) -> None:
 
 
 async def test_a_cycle_is_refused(autojump_clock: MockClock) -> None:
-    """`run` names it and starts nobody."""
+    """`run` names it and starts no child."""
     world = World()
     supervisor = world.supervisor()
     supervisor.add("A", after=["B"])
@@ -449,7 +449,7 @@ async def test_a_cycle_is_refused(autojump_clock: MockClock) -> None:
 async def test_groups(
     rule: GroupRule, incarnations: tuple[int, ...], autojump_clock: MockClock
 ) -> None:
-    """Who falls with B of A, B, C; the outsider D never does, and nobody starts too early."""
+    """Which of A, B, C end with B; D, in no group, never does, and none starts too early."""
     world = World()
     supervisor = world.supervisor(groups={"g": rule})
     for name in "ABC":

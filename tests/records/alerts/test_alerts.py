@@ -50,7 +50,7 @@ def test_each_kind_is_told_once(kind: str, text: str) -> None:
 
 
 def test_repeats_are_counted() -> None:
-    """After a quarter of an hour the same news is told again, with how often it came."""
+    """After 15 minutes the same event is sent again, with the number of repeats."""
     rules = AlertRules(fleet="demo", on=ON)
     event = make_event("blocked", "SOLUSDT")
     rules.judge(event, 0.0)
@@ -72,7 +72,7 @@ def test_too_many_are_held_back_and_owned_up_to() -> None:
 
 
 def test_what_concerns_the_fleet_is_never_one_too_many() -> None:
-    """A halt is told although a hundred engines have had their say in the same minute."""
+    """A halt is sent although a hundred engines sent messages in the same minute."""
     rules = AlertRules(fleet="demo", on=ON)
     for number in range(100):
         rules.judge(make_event("failed", f"S{number}USDT"), 0.0)
@@ -84,7 +84,7 @@ def test_what_concerns_the_fleet_is_never_one_too_many() -> None:
 def test_each_state_of_trading_is_news() -> None:
     """Halted after reducing, and halted again after it was lifted; the same halt twice is one."""
     rules = AlertRules(fleet="demo", on=ON)
-    told = []
+    sent = []
     for text in (
         *(
             "trading is reducing: daily loss",
@@ -94,8 +94,8 @@ def test_each_state_of_trading_is_news() -> None:
         *("trading is active", "trading is halted: drill", "trading is halted: halted it is"),
     ):
         message = rules.judge(make_event("trading_state", None, text), 0.0)
-        told += [message.body.splitlines()[0]] if message is not None else []
-    assert told == [
+        sent += [message.body.splitlines()[0]] if message is not None else []
+    assert sent == [
         "trading is reducing: daily loss",
         "trading is halted: drill",
         "trading is halted: drill",
@@ -165,7 +165,7 @@ async def test_a_service_that_hangs_delays_only_itself(autojump_clock: MockClock
 
 
 async def test_a_queue_has_an_end(autojump_clock: MockClock) -> None:
-    """The oldest that waits goes, never the one that is on its way."""
+    """The oldest waiting message is dropped, never the one being sent."""
     got: list[str] = []
 
     def send(message: Message) -> bool:
@@ -185,7 +185,7 @@ async def test_a_queue_has_an_end(autojump_clock: MockClock) -> None:
 
 
 async def test_other_addresses_from_now_on(autojump_clock: MockClock) -> None:
-    """A reload takes effect at once; no address at all is silence."""
+    """A reload takes effect at once; without an address no message is sent."""
     old: list[str] = []
     new: list[str] = []
 

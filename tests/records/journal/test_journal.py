@@ -254,7 +254,7 @@ async def test_the_last_words_are_written_at_once(path: Path) -> None:
 async def test_a_failed_commit_refuses_wishes_and_owes_facts(
     make: Make, path: Path, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """Disk full: the intent's caller is told, later ones at once; the fill is written later."""
+    """Disk full: the intent's caller is refused, later ones at once; the fill is written later."""
     faults = Faults(before_commit=sqlite3.SQLITE_FULL, remaining=1)
     troubles: list[str] = []
     recoveries: list[float] = []

@@ -68,7 +68,7 @@ def test_any_text_can_be_stored(text: str) -> None:
     ],
 )
 def test_what_cannot_be_stored_is_refused_in_the_caller(entry: Entry) -> None:
-    """One bad value must not spoil the commit of everybody else's records."""
+    """One bad value must not fail the commit of other callers' records."""
     with pytest.raises(ValueError, match="expected"):
         rows_of(entry)
 
@@ -83,8 +83,8 @@ def test_a_changed_value_is_found_and_named() -> None:
         list(entries_of([(at, table, forged)]))
 
 
-def test_a_fill_of_no_outcome_is_damage() -> None:
-    """A fill whose outcome is gone is a hole in the journal, not a fact to book."""
+def test_a_fill_without_an_outcome_is_damage() -> None:
+    """A fill whose outcome is gone is damage of the journal, not a fill to apply."""
     rows = stored(outcome(1, OrderStatus.FILLED, fill(1)))
 
     with pytest.raises(DamagedRecord, match="a fill without an outcome"):

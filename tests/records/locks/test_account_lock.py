@@ -14,7 +14,7 @@ NAME = "0123456789abcdef0123456789abcdef"
 
 
 def test_a_second_fleet_is_refused(tmp_path: Path) -> None:
-    """It is told who has the account; another account is free."""
+    """The error names the fleet that has the account; another account is free."""
     folder = tmp_path / "accounts"
     with AccountLock(folder, NAME, "first"):
         with pytest.raises(FleetLocked, match=f"fleet first, process {os.getpid()}"):
@@ -26,7 +26,7 @@ def test_a_second_fleet_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_fleet_that_was_killed_holds_nothing(tmp_path: Path) -> None:
-    """The kernel lets go of the lock, and the file that is left means nothing."""
+    """The kernel releases the lock, and the file that is left has no effect."""
     code = (
         "import os, sys\nfrom pathlib import Path\n"
         "from levitrio.records.locks.account_lock import AccountLock\n"
@@ -40,7 +40,7 @@ def test_a_fleet_that_was_killed_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_a_place_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
-    """Whoever could put a file there could keep us from trading, or let two fleets trade."""
+    """A user who could create files there could stop our trading, or let two fleets trade."""
     folder = tmp_path / "accounts"
     folder.mkdir()
     folder.chmod(0o777)

@@ -13,7 +13,7 @@ from levitrio.records.locks.file_lock import LOCK_NAME, DataDirLock
 
 
 def test_a_missing_directory_is_made_private(tmp_path: Path) -> None:
-    """Nobody else may read or replace what will be in it."""
+    """No other user may read or replace the files in it."""
     directory = tmp_path / "deep" / "data"
 
     with DataDirLock(directory):
@@ -33,7 +33,7 @@ def test_the_second_is_refused_and_told_by_whom(tmp_path: Path) -> None:
 
 
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
-    """A killed process leaves the file and the pid in it, and they mean nothing."""
+    """A killed process leaves the file and the pid in it, and they have no effect."""
     code = (
         "import os, pathlib, signal, sys\n"
         "from levitrio.records.locks.file_lock import DataDirLock\n"
@@ -68,7 +68,7 @@ def test_a_lock_is_not_inherited_by_a_program_we_start(tmp_path: Path) -> None:
 
 
 def test_what_is_no_directory_of_ours_is_refused(tmp_path: Path) -> None:
-    """A symlink, a file, or a directory that everybody may write to."""
+    """A symlink, a file, or a directory that all users may write to."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "file").touch()
@@ -87,7 +87,7 @@ def test_what_is_no_directory_of_ours_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_planted_lock_file_is_not_followed(tmp_path: Path) -> None:
-    """A symlink named like the lock would have us write our pid into somebody's file."""
+    """A symlink named like the lock would make us write our pid into another file."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / LOCK_NAME).symlink_to(victim)

@@ -1,4 +1,4 @@
-"""A descriptor kept back lets one open through when a process has none left."""
+"""A reserved descriptor lets one open succeed when a process has no other left."""
 
 import errno
 import os

@@ -14,7 +14,7 @@ def make(capacity: int = 4) -> EventLog:
 
 
 def test_an_event_knows_its_number_and_time() -> None:
-    """Events are numbered from one, and tell their time in UTC with milliseconds."""
+    """Events are numbered from one, and show their time in UTC with milliseconds."""
     log = make()
 
     event = log.emit("crashed", "ValueError: no", "SOLUSDT", restart_in=1.5)

@@ -65,7 +65,7 @@ def test_few_files_are_open(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("torn", [b'{"half', b'one\n{"half', b"x" * 70_000])
 def test_a_torn_line_is_cut(tmp_path: Path, torn: bytes) -> None:
-    """A kill left half a line; the next one must not be glued to it."""
+    """A kill left an incomplete line; the next one must not be appended to it."""
     (tmp_path / "a").write_bytes(torn)
     files = LogFiles(tmp_path)
     files.append("a", [b"whole\n"])

@@ -109,8 +109,8 @@ def test_a_human_line_is_short() -> None:
     line = human_line(record(error="ValueError: no", delay=1.5, gone=None, traceback="a\nb"))
 
     assert line.decode() == ('10:15:00 SOLUSDT crashed error="ValueError: no" delay=1.5\n')
-    told = human_line(record(error="ValueError: no", text="gave up", seq=3))
-    assert told.decode() == "10:15:00 SOLUSDT crashed gave up\n"
+    line = human_line(record(error="ValueError: no", text="gave up", seq=3))
+    assert line.decode() == "10:15:00 SOLUSDT crashed gave up\n"
     assert human_line(LogRecord(AT, "info", None, "started")) == b"10:15:00 fleet started\n"
 
 

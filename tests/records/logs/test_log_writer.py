@@ -89,7 +89,7 @@ def test_an_event_is_copied_when_it_is_logged(tmp_path: Path) -> None:
 
 
 def test_a_full_buffer_drops_and_says_so(tmp_path: Path) -> None:
-    """The loop never waits; the count is in the log as soon as there is room."""
+    """The loop never waits; the count is in the log as soon as records can be written."""
     logs = make(tmp_path, buffer=3)
     for n in range(10):
         logs.put(record("line", n=n))
@@ -105,7 +105,7 @@ def test_a_full_buffer_drops_and_says_so(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_costs_lines_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F38: dropped lines are counted while the disk is full, and told about once when it is not."""
+    """F38: dropped lines are counted while the disk is full, and reported once when it is not."""
     full = True
     written = threading.Event()
     append = LogFiles.append

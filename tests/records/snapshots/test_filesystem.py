@@ -41,7 +41,7 @@ def test_creating_never_follows_what_is_there(tmp_path: Path) -> None:
 
 
 def test_only_regular_files_of_our_own_are_read(tmp_path: Path) -> None:
-    """A FIFO would hang the start, a symlink or a file open to all is somebody else's word."""
+    """A FIFO would hang the start, a symlink or a file open to all may be forged."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "dir").mkdir()
     (tmp_path / "open").touch()

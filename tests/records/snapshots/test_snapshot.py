@@ -105,6 +105,6 @@ def test_another_shape_is_refused(payload: object) -> None:
 
 
 def test_a_naive_time_is_refused() -> None:
-    """A time without its zone is nobody's."""
+    """A time without a zone is refused."""
     with pytest.raises(DamagedRecord, match="saved_at"):
         structure({**unstructure(SNAPSHOT), "saved_at": "2026-11-22T10:15:00"})

@@ -190,7 +190,7 @@ def test_every_flipped_or_missing_byte_is_noticed() -> None:
 
 
 def test_a_damaged_newest_is_kept_aside_and_its_number_not_used_again() -> None:
-    """Whoever wants to know what happened finds the file; the good older one is not pushed out."""
+    """The damaged file is kept for analysis, and the good older one is not replaced."""
     disk = saved(3)
     damage(disk, NAMES[0], b"damaged")
     store = SnapshotStore(disk)

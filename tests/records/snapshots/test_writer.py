@@ -1,4 +1,4 @@
-"""Snapshots are written off the loop, seldom, and their trouble is never the fleet's."""
+"""Snapshots are written off the loop, seldom, and a failed write never ends the fleet."""
 
 import errno
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.records.snapshots.test_snapshot import SNAPSHOT
 
 @attrs.define
 class Camera:
-    """Counts its photographs in `market_ms`."""
+    """Counts its snapshots in `market_ms`."""
 
     taken: int = 0
 
@@ -39,7 +39,7 @@ def loaded(disk: PowerDisk) -> int:
 async def test_many_requests_are_one_write_a_second(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """A busy fleet asks a thousand times; the disk hears of it once a second."""
+    """A thousand requests become one write a second."""
     disk, camera = PowerDisk(), Camera()
     writer = SnapshotWriter(SnapshotStore(disk), camera, offload=inline)
     await nursery.start(writer.run)

@@ -45,7 +45,7 @@ def fleet(directory: Path, stall: str, **settings: float) -> Iterator[subprocess
 
 
 def outcome(directory: Path, stall: str, **settings: float) -> dict[str, Any]:
-    """What the fleet told when it had ended in good order."""
+    """What the fleet printed after a normal end."""
     with fleet(directory, stall, **settings) as process:
         out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
@@ -91,7 +91,7 @@ def test_turned_off(tmp_path: Path) -> None:
 
 
 def test_own_code(tmp_path: Path) -> None:
-    """A step of our own is told about, once, and never interrupted."""
+    """A step of our own code is reported once, and never interrupted."""
     result = outcome(tmp_path, "nap", own=1)
     [(engine, seconds, _, interrupted)] = result["blocked"]
     assert (engine, interrupted) == (None, False)
@@ -146,7 +146,7 @@ def test_kill_blames_nobody(tmp_path: Path) -> None:
         process.communicate(timeout=20)
         sentinel = Path(f"/proc/{process.sentinel}/stat")  # type: ignore[attr-defined]
         deadline = time.monotonic() + 5
-        # An orphan is reaped by whoever adopts it; until then it shows as a zombie.
+        # An orphan is reaped by the process that adopts it; until then it shows as a zombie.
         while sentinel.exists() and ") Z" not in sentinel.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -154,7 +154,7 @@ def test_kill_blames_nobody(tmp_path: Path) -> None:
 
 
 def test_terminated_while_blocked(tmp_path: Path) -> None:
-    """SIGTERM ends a deaf loop in C, with its stacks on stderr, and blames nobody."""
+    """SIGTERM ends a blocked loop in C, with its stacks on stderr, and no culprit."""
     with fleet(tmp_path, "loop", blocked_after=0, hard_after=60, exit_after=0.3) as process:
         begin = time.monotonic()
         process.terminate()
@@ -166,7 +166,7 @@ def test_terminated_while_blocked(tmp_path: Path) -> None:
 
 
 def test_without_blackbox() -> None:
-    """Without a blackbox the alarm works alone, finds a name set within the step, and cleans up."""
+    """Without a flight recorder the alarm works, finds a name set in the step, and cleans up."""
     reports: list[BlockedStep] = []
     before = signal.getsignal(signal.SIGALRM)
 
@@ -191,7 +191,7 @@ def test_without_blackbox() -> None:
 
 
 def test_nothing_to_do() -> None:
-    """Turned off and without a blackbox it just lives, under any clock."""
+    """Turned off and without a flight recorder it only runs, under any clock."""
 
     async def main() -> None:
         watchdog = Watchdog(ownership=stalls.OWNERSHIP, on_blocked=print, blocked_after=0)

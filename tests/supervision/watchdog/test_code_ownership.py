@@ -1,4 +1,4 @@
-"""Whose code a stack of frames is, told from paths alone."""
+"""Tells from the paths of a stack's frames whose code runs."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from levitrio.supervision.watchdog.code_ownership import CodeOwnership, frames_o
 OWNERSHIP = CodeOwnership.around(Path("/fleet"), lent=("strategies/",), entry_points=("engine.py",))
 
 ENGINE: Frame = ("/fleet/engine.py", 10, "Engine.run")
-GATEWAY: Frame = ("/fleet/gateway/desk.py", 20, "Desk.submit")
+GATEWAY: Frame = ("/fleet/gateway/gateway.py", 20, "Gateway.submit")
 LENT: Frame = ("/fleet/strategies/ema.py", 30, "Ema.on_trade")
 CATALOG: Frame = ("/fleet/strategies/catalog.py", 40, "resolve")
 MINE: Frame = ("/home/me/mine.py", 50, "Mine.on_trade")
@@ -47,7 +47,7 @@ TRIO: Frame = (str(Path(trio.__file__).parent / "_core" / "_run.py"), 95, "run")
     ],
 )
 def test_place(stack: list[Frame], place: Frame | None) -> None:
-    """The engine's own module is told, and only what a door called is the engine's."""
+    """The engine's own module is named; only code called from an entry point is the engine's."""
     assert OWNERSHIP.place(stack) == place
 
 
@@ -58,7 +58,7 @@ def test_installed_packages_are_no_standard_library() -> None:
 
 
 def test_frames_of() -> None:
-    """A running stack is told from the inside out."""
+    """A running stack begins with the innermost frame."""
     file, line, function = next(frames_of(sys._getframe()))
     assert (file, function) == (__file__, "test_frames_of")
     assert line > 0

@@ -1,4 +1,4 @@
-"""The box as the next start finds it, and the sentinel's view of it."""
+"""The flight recorder's files at the next start, and the sentinel."""
 
 import os
 import signal
@@ -72,13 +72,13 @@ def test_patient_culprit(tmp_path: Path) -> None:
     ],
 )
 def test_nobody(tmp_path: Path, who: int, verdict_ms: int, dump: str) -> None:
-    """Without a verdict, a dump, an engine and its own code in the dump nobody is blamed."""
+    """Without verdict, dump, engine and its code in the dump there is no culprit."""
     leave(tmp_path, who=who, verdict_ms=verdict_ms, dump=dump)
     assert last_culprit(tmp_path, OWNERSHIP) is None
 
 
 def test_no_evidence(tmp_path: Path) -> None:
-    """No box, half a box and somebody else's file are no evidence."""
+    """A missing, an incomplete and a foreign file are no evidence."""
     assert last_culprit(tmp_path, OWNERSHIP) is None
     (tmp_path / DUMP).write_text(STACK)
     for content in (b"", sentinel.MAGIC, bytes(sentinel.SIZE)):
@@ -87,7 +87,7 @@ def test_no_evidence(tmp_path: Path) -> None:
 
 
 def test_open_puts_evidence_aside(tmp_path: Path) -> None:
-    """What the last process left is kept once, and blames nobody any more."""
+    """The last process's files are kept once, and no longer name a culprit."""
     leave(tmp_path, who=sentinel.FIRST_ENGINE, verdict_ms=3000, dump=STACK)
     with FlightRecorder.open(tmp_path):
         assert last_culprit(tmp_path, OWNERSHIP) is None
@@ -106,7 +106,7 @@ def test_one_name_too_many(tmp_path: Path) -> None:
 
 
 def test_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Leaving the box ends the sentinel and gives the signal back."""
+    """Closing it ends the sentinel and restores the signal handler."""
     before = signal.getsignal(sentinel.SIGNAL)
     with FlightRecorder.open(tmp_path) as box:
         process = box._sentinel
@@ -116,14 +116,14 @@ def test_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_fleet_that_has_ended_is_no_error(tmp_path: Path) -> None:
-    """A verdict that comes too late finds nobody, and ends nobody."""
+    """A verdict after the process has ended does no harm."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
     sentinel.end(process.pid)
 
 
 def test_limits() -> None:
-    """The limit depends on whose step it is, and on patience only where it is told."""
+    """The limit depends on whose step it is, and on patience only where it is set."""
     cells = memoryview(bytearray(8 * sentinel.CELLS)).cast("Q")
     cells[sentinel.HARD_MS], cells[sentinel.OWN_HARD_MS] = 3000, 30_000
     cells[sentinel.PATIENCE_MS] = 10_000

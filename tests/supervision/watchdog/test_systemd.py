@@ -1,4 +1,4 @@
-"""What systemd gets to hear, on a socket of our own in its place."""
+"""Notifications to systemd, received on a socket in its place."""
 
 import os
 import socket

@@ -147,7 +147,7 @@ def failing(code: int, wanted: str) -> Callable[[str], sqlite3.Connection]:
 def test_a_disk_that_cannot_be_read_is_not_called_damage(
     path: Path, statement: str, code: int
 ) -> None:
-    """F32: EIO or a short read at load: the start is refused, and nobody is told to move the
+    """F32: EIO or a short read at load: the start is refused, and the text does not say to move the
     journal away."""
     filled(path)
     before = path.read_bytes()
