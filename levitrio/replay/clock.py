@@ -1,4 +1,4 @@
-"""Time in replay: as long as the tape says, whatever the machine does."""
+"""trio's clock in a replay: it follows the tape, whatever the machine does."""
 
 import math
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ nothing."""
 
 @attrs.define(eq=False)
 class ReplayClock(trio.abc.Clock):
-    """trio's clock, moved by the one who plays the tape.
+    """trio's clock, moved by the task that plays the tape.
 
     While a strategy's own method waits, the tape stands still, so time has to pass by itself:
-    within `waiting` it jumps to the next deadline when nobody has anything else to do.
+    within `waiting` it jumps to the next deadline when no task can go on.
     """
 
     now: float = 0.0
@@ -28,13 +28,13 @@ class ReplayClock(trio.abc.Clock):
     """Tasks that always wait for a file descriptor: trio has one of its own."""
 
     def start_clock(self) -> None:
-        """It goes when it is told to."""
+        """Do nothing: only `reach` and `waiting` move this clock."""
 
     def current_time(self) -> float:
         return self.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
-        """Called by trio when no task can go on."""
+        """Return how long trio may wait, in real seconds; called when no task can go on."""
         if not self._jumps or math.isinf(deadline):
             return math.inf
         if _waiting_outside() > self._usual:
@@ -43,17 +43,17 @@ class ReplayClock(trio.abc.Clock):
         return 0.0
 
     def settle_in(self) -> None:
-        """Nobody waits for anything outside now: what waits more from here on, does."""
+        """Take the tasks that wait for a file descriptor now as those that always do."""
         self._usual = _waiting_outside()
 
     def reach(self, now: float) -> None:
-        """Go on to that moment; a tape whose time runs backwards stands still instead."""
+        """Advance to `now`, in seconds since the tape began; never back."""
         if now > self.now:
             self.now = now
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Somebody waits for what only the passing of time can bring."""
+        """Let time jump from deadline to deadline within the block."""
         self._jumps = True
         try:
             yield
@@ -62,12 +62,12 @@ class ReplayClock(trio.abc.Clock):
 
 
 def until_next_deadline() -> float:
-    """Seconds until some task wants to wake up by itself; infinity when none does."""
+    """Return the seconds until the next deadline of any task; infinity without one."""
     return trio.lowlevel.current_statistics().seconds_to_next_deadline
 
 
 def _waiting_outside() -> int:
-    """Tasks that wait for a thread or a file descriptor: real time brings their answers."""
+    """Count the tasks that wait for a thread or a file descriptor, which takes real time."""
     io = trio.lowlevel.current_statistics().io_statistics
     waiting: int = getattr(io, "tasks_waiting_read", 0) + getattr(io, "tasks_waiting_write", 0)
     return waiting + trio.to_thread.current_default_thread_limiter().borrowed_tokens

@@ -21,7 +21,7 @@ NEVER = 2**63
 
 @attrs.frozen(kw_only=True)
 class CrashLine:
-    """One crash, for the report."""
+    """One crash of an engine, for the report."""
 
     symbol: str
     time_ms: int
@@ -35,19 +35,19 @@ class CrashLine:
 
 @attrs.define(eq=False, kw_only=True)
 class EngineRun:
-    """Lives as long as the replay."""
+    """What a replay keeps of one engine, over all of its incarnations."""
 
     slot: EngineSlot
     warm_up: int
-    """Bars it still gets before its signals count."""
+    """Bars that are left until its signals count."""
     view: MarketView = attrs.field(init=False)
     engine: Engine | None = None
-    """None while it waits for its restart, or was given up."""
+    """None while it waits for its restart, or after it was given up."""
     on_trade: Handler | None = None
     on_quote: Handler | None = None
     on_bar: Handler | None = None
     wants_fills: bool = False
-    """Its strategy has `on_fill`."""
+    """Whether its strategy has `on_fill`."""
     incarnation: int = 0
     started_ms: int = 0
     restart_ms: int = NEVER
@@ -62,15 +62,16 @@ class EngineRun:
 
     @property
     def symbol(self) -> str:
+        """The engine's symbol."""
         return self.slot.config.symbol
 
     @property
     def has_failed(self) -> bool:
-        """It was given up."""
+        """Whether it was given up."""
         return self.engine is None and self.restart_ms == NEVER and self.incarnation > 0
 
     def take(self, engine: Engine, now_ms: int) -> None:
-        """A prepared engine begins."""
+        """Start a prepared engine: look up its handlers, note the time."""
         self.engine = engine
         handlers = engine.handlers
         self.on_trade, self.on_quote, self.on_bar = map(handlers.get, (Trade, Quote, Bar))
@@ -85,7 +86,14 @@ class EngineRun:
     def lose(
         self, error: BaseException, policy: RestartPolicy, *, now_ms: int, chance: float
     ) -> CrashLine:
-        """The engine crashed: note it, and when the next one is due."""
+        """Record a crash and when the next incarnation is due.
+
+        Args:
+            error: what left the strategy; not kept.
+            policy: decides whether and when the engine is restarted.
+            now_ms: market time, ms since 1970.
+            chance: a random number in [0, 1), for the jitter.
+        """
         crash: Crash = capture(error)
         ran = 0.0 if self.engine is None else (now_ms - self.started_ms) / 1000
         self.engine = self.on_trade = self.on_quote = self.on_bar = None

@@ -17,7 +17,7 @@ from levitrio.trading.orders import Fill
 from levitrio.trading.risk import Permission
 
 OnSignal = Callable[[str, int, Signal], None]
-"""Called with symbol, market time in ms and the signal, for each that is submitted."""
+"""Called with symbol, market time in ms and the signal, for each that an engine submits."""
 
 
 @attrs.define(eq=False)
@@ -91,12 +91,12 @@ class EngineRuns:
         return self.hooks.filled
 
     def launch_all(self) -> None:
-        """The first incarnation of each, before the first event."""
+        """Launch the first incarnation of each engine, before the first event."""
         for engine_run in self.engine_runs.values():
             self.launch(engine_run)
 
     def restart_due(self, now_ms: int) -> None:
-        """The next incarnation of those whose pause is over."""
+        """Launch the next incarnation of the engines whose backoff is over."""
         if now_ms < self.restart_ms:
             return
         for engine_run in self.engine_runs.values():
@@ -105,7 +105,7 @@ class EngineRuns:
         self.restart_ms = min(engine_run.restart_ms for engine_run in self.engine_runs.values())
 
     def launch(self, engine_run: EngineRun) -> None:
-        """A new incarnation, with the state the last one had saved."""
+        """Launch a new incarnation, with the state that the last one had saved."""
         engine_run.incarnation += 1
         engine_run.restart_ms = NEVER
         engine = self.assembly.launch(engine_run.symbol, engine_run.incarnation)
@@ -118,9 +118,10 @@ class EngineRuns:
         engine_run.take(engine, self.assembly.market_clock.now_ms())
 
     def crashed(self, engine_run: EngineRun, error: BaseException) -> None:
-        """Something left a method of the strategy: a crash, unless it is Ctrl-C.
+        """Handle what left a method of the strategy: a crash.
 
-        Raises the error again when it is meant for the replay as a whole.
+        Raises:
+            BaseException: The same again when it ends the replay: Ctrl-C, or cancellation.
         """
         if isinstance(error, KeyboardInterrupt | trio.Cancelled):
             raise error

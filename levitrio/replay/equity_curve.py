@@ -1,6 +1,6 @@
-"""The equity curve: sampled on a grid of market time that grows coarser, so that it stays small.
+"""The equity curve of a replay, sampled on a grid of market time, and its ratios.
 
-What follows from it, with R the simple returns of the grid's intervals, intervals without an
+The grid grows coarser with the length of the tape, so that the curve stays small. With R the simple returns of the grid's intervals, intervals without an
 event counting as 0, no risk-free rate, N intervals in a year of 365 days:
 
     Sharpe  = mean(R) / stdev(R) x sqrt(N)                  stdev with n - 1
@@ -19,7 +19,7 @@ GRID_MS = (1_000, 10_000, 60_000, 300_000, 900_000, 3_600_000, 14_400_000, 86_40
 """1 s to 1 d; each divides the next."""
 
 MOST_POINTS = 4_096
-"""Above this the grid becomes coarser: more than a screen is wide, and a page stays small."""
+"""Above this the grid becomes coarser: more points than a screen is wide."""
 
 YEAR_MS = 365 * 86_400_000
 
@@ -30,7 +30,7 @@ class Ratios:
 
     interval_ms: int
     returns: int
-    """How many."""
+    """Number of returns."""
     sharpe: float | None
     sortino: float | None
 
@@ -40,39 +40,39 @@ class EquityCurve:
     """Equity and exposure over market time."""
 
     cash: Decimal
-    """Equity before the first event."""
+    """Equity before the first event, in the quote asset."""
     interval_ms: int = GRID_MS[0]
     points: list[tuple[int, float, float]] = attrs.field(factory=list)
     """(grid time in ms since 1970, equity, gross exposure as a fraction of equity)."""
     max_drawdown: float = 0.0
-    """As a fraction of the peak, over every sample taken, also those that were thinned out."""
+    """As a fraction of the peak, over every sample, also those that left the curve since."""
     _peak: float = attrs.field(init=False)
     _start_ms: int = 0
     _exposed_ms: float = 0.0
-    """Exposure times the ms it lasted."""
+    """Sum of exposure times the ms it lasted."""
     _last: tuple[int, float] = (0, 0.0)
 
     def __attrs_post_init__(self) -> None:
         self._peak = float(self.cash)
 
     def start(self, time_ms: int) -> None:
-        """The first event is at that market time."""
+        """Begin at the first event's market time, in ms since 1970."""
         self._start_ms = time_ms // self.interval_ms * self.interval_ms
         self.points.append((self._start_ms, float(self.cash), 0.0))
         self._last = time_ms, 0.0
 
     def next_ms(self, now_ms: int) -> int:
-        """When the next sample is due, in market ms."""
+        """Return when the next sample is due, in market ms."""
         return (now_ms // self.interval_ms + 1) * self.interval_ms
 
     def sample(self, now_ms: int, equity: Decimal, gross: Decimal) -> None:
-        """Equity and gross notional as they are just before market time `now_ms`."""
+        """Add equity and gross notional as they are just before market time `now_ms`."""
         value = float(equity)
         exposure = float(gross) / value if value > 0 else 0.0
         self._peak = max(self._peak, value)
         self.max_drawdown = max(self.max_drawdown, 1.0 - value / self._peak)
         last_ms, _ = self._last
-        # What is held now was held since the last sample, as far as anybody looked.
+        # What is held now is taken as held since the last sample: nothing was looked at between.
         self._exposed_ms += exposure * (now_ms - last_ms)
         self._last = now_ms, exposure
         at = -(-now_ms // self.interval_ms) * self.interval_ms
@@ -107,7 +107,7 @@ class EquityCurve:
         return self._exposed_ms / span if span > 0 else 0.0
 
     def ratios(self) -> Ratios:
-        """Sharpe and Sortino of the curve as it is."""
+        """Return Sharpe and Sortino of the curve as it is."""
         returns: list[float] = []
         count = 0
         for (before, equity, _), (after, following, _) in zip(

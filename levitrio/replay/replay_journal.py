@@ -1,4 +1,4 @@
-"""What a replay remembers: the journal, and the orders and fills for the report."""
+"""The journal of a replay, which also keeps the orders and fills for the report."""
 
 import sqlite3
 from collections import Counter
@@ -14,7 +14,7 @@ from levitrio.trading.orders import Fill, OrderStatus
 
 
 def in_passing(_uri: str) -> sqlite3.Connection:
-    """A database that nobody else sees and that ends with its connection.
+    """Open a private database that ends with its connection.
 
     SQLite keeps it in memory as far as its cache goes and in an unnamed file beyond that, so a
     year of orders does not fill the memory.
@@ -51,19 +51,19 @@ class ReplayJournal:
     orders: dict[str, OrderLine] = attrs.field(factory=dict)
     """By client id, in the order of the decisions."""
     fills: list[Fill] = attrs.field(factory=list)
-    """In the order of the book."""
+    """In the order in which they were applied."""
     left_out: Counter[str] = attrs.field(factory=Counter)
-    """Members of ensembles that did not speak, in words: how often they fell silent."""
+    """Members of ensembles that gave no answer, as text: how often they stopped answering."""
     _unwritten: list[Entry] = attrs.field(factory=list)
 
     @property
     def token(self) -> int:
-        """The journal's: 0, so that the ids of the same replay are the same each time."""
+        """The journal's token: 0, so that a replay gives the same ids each time."""
         return self.journal.token
 
     @property
     def last_seq(self) -> int:
-        """The journal's."""
+        """The highest sequence number given out so far."""
         return self.journal.last_seq
 
     def see_event(self, event: Event) -> None:
@@ -72,11 +72,11 @@ class ReplayJournal:
             self.left_out[f"{event.engine}: {event.text}"] += 1
 
     def reserve(self) -> int:
-        """The journal's next sequence number."""
+        """Give out the journal's next sequence number."""
         return self.journal.reserve()
 
     async def append(self, *entries: Entry) -> Sequence[Fill]:
-        """Collect the entries; returns no fills, for none can come twice."""
+        """Collect the entries; return no fills, because none comes twice in a replay."""
         self._unwritten += entries
         for entry in entries:
             if type(entry) is IntentEntry:
@@ -96,7 +96,7 @@ class ReplayJournal:
         return ()
 
     def flush(self) -> None:
-        """Hand what was collected to the journal, as one transaction."""
+        """Pass the collected entries to the journal, as one transaction."""
         if self._unwritten:
             self.journal.append_nowait(*self._unwritten)
             self._unwritten.clear()

@@ -1,9 +1,9 @@
-"""Replay: the engines, gateway, risk and paper broker of a fleet over a tape, in its own time.
+"""Plays a tape through the engines, gateway, risk and paper broker of a fleet, in virtual time.
 
 One task plays the tape and calls the engines itself, in the order of the tape: a pass of the
 scheduler for each event would cost more than everything else together. Before an event is
 handled the clocks are set to it, never to the end of a batch; what is due before it (cycles, the
-loss brake, an order that has been on its way) happens first.
+loss limit, an order in flight) happens first.
 """
 
 import math
@@ -37,25 +37,25 @@ TICK = 1e-6
 """Seconds between two orders of the same moment, so that they arrive in the order of the sends."""
 
 SAVE_MS = 60_000
-"""Market time between two asks for a strategy's `state()`, in ms. A crash loses what is newer."""
+"""Market ms between two calls of a strategy's `state()`. A crash loses what is newer."""
 
 _PERIOD_MS = round(PERIOD * 1000)
 
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """What a replay may be told beside the fleet."""
+    """Options of a replay beside the fleet's file."""
 
     seed: int = 1
-    """Of the jitter before restarts."""
+    """Seed of the jitter before restarts."""
     on_signal: OnSignal | None = None
     on_progress: Callable[[float], None] | None = None
-    """Called now and then with the fraction that is done."""
+    """Called every few thousand events with the fraction that is done."""
 
 
 @attrs.define(eq=False)
 class Replay:
-    """One replay of one fleet. `run` it once, then read what came of it."""
+    """One replay of one fleet. `run` it once, then read the results from its attributes."""
 
     config: FleetConfig
     tape: Tape
@@ -68,15 +68,15 @@ class Replay:
     end_ms: int = attrs.field(default=0, init=False)
     """Market time of the last event, ms since 1970."""
     events: int = attrs.field(default=0, init=False)
-    """Trades, bars, and quotes that somebody wanted to be told."""
+    """Trades, bars, and quotes that a strategy handled."""
     _venue: trio.Nursery | None = attrs.field(default=None, init=False)
     _start_ns: int = attrs.field(default=0, init=False)
     _due_ms: int = attrs.field(default=0, init=False)
-    """Until then there is nothing but events."""
+    """Market ms until which nothing but events is due."""
     _next_look_ms: int = attrs.field(default=0, init=False)
     _next_save_ms: int = attrs.field(default=0, init=False)
     _is_late: bool = attrs.field(default=False, init=False)
-    """An order is on its way, or rests in the market."""
+    """An order is in flight, or rests in the market."""
     _may_wait: bool = attrs.field(init=False)
     """Orders take time, or entries rest."""
 
@@ -92,7 +92,9 @@ class Replay:
     def run(self) -> None:
         """Play the whole tape; blocks.
 
-        Raises UsageError when the tape cannot be read, KeyboardInterrupt at Ctrl-C.
+        Raises:
+            UsageError: The tape cannot be read.
+            KeyboardInterrupt: Ctrl-C.
         """
         history = self.replay_journal.journal.open()
         try:
@@ -194,7 +196,7 @@ class Replay:
             self.options.on_progress(self.tape.fraction())
 
     async def _warm(self, engine_run: EngineRun, bar: MarketEvent, handler: Handler | None) -> None:
-        """A bar before the engine's first signal: it is shown, and what is answered is void."""
+        """Pass the strategy a bar of its warm-up; its signal is dropped."""
         try:
             reply = None if handler is None else handler(bar)
             if reply is not None and not isinstance(reply, Signal):
@@ -205,7 +207,7 @@ class Replay:
         engine_run.warm_up -= 1
 
     async def _finish(self) -> None:
-        """Let what is on its way arrive, and mark everything at the last quotes."""
+        """Wait for the orders in flight, and mark all positions at the last quotes."""
         self.valuation.mark_all()
         while self._is_late:
             await self._settle()
@@ -242,7 +244,7 @@ class Replay:
         await self._settle()
 
     async def _settle(self) -> None:
-        """Let the gateway work off what was submitted, as far as it can at this moment."""
+        """Let the gateway handle the submitted signals, as far as it can at this moment."""
         gateway = self.assembly.gateway
         if not self._may_wait:
             while gateway.waiting:
@@ -258,7 +260,7 @@ class Replay:
             await self._hand_over()
 
     async def _hand_over(self) -> None:
-        """Fills to their engines, and what these make of it to the gateway."""
+        """Pass fills to their engines, and the signals that follow to the gateway."""
         filled = self.engines.filled
         while filled:
             engine_run = filled.popleft()
@@ -273,7 +275,7 @@ class Replay:
 
     def _crashed(self, engine_run: EngineRun, error: BaseException) -> None:
         self.engines.crashed(engine_run, error)
-        # Its next incarnation, born or waiting, has cycles and a restart of its own.
+        # Its next incarnation, launched or waiting, has cycles and a restart of its own.
         self._due_ms = 0
 
     # Time
@@ -282,7 +284,7 @@ class Replay:
         self.time.reach((self.tape.now_ns() - self._start_ns) / 1e9)
 
     async def _show(self, engine_run: EngineRun, event: MarketEvent) -> None:
-        """An event of the market to what rests in it, which may fill."""
+        """Let the paper broker see an event, which may fill resting orders."""
         assert engine_run.slot.also is not None
         engine_run.slot.also(event)
         if engine_run.slot.symbol_state.pending_reports:
@@ -291,12 +293,12 @@ class Replay:
             await self._hand_over()
 
     def _look_ahead(self) -> None:
-        """While an order is on its way or rests, every event looks what is due before it."""
+        """Check before each event what is due while an order is in flight or rests."""
         self._is_late = self.tape.eager = not math.isinf(until_next_deadline())
 
     async def _catch_up(self) -> None:
-        """Orders that arrive before the event at hand are filled before it, others expire."""
-        if self.assembly.gateway.waiting:  # a crash has called its entry back
+        """Let orders that arrive before the event at hand fill or expire before it."""
+        if self.assembly.gateway.waiting:  # a crash has cancelled its entry
             await self._settle()
         until = (self.tape.now_ns() - self._start_ns) / 1e9
         while (wait := until_next_deadline()) <= until - self.time.now:
@@ -309,7 +311,7 @@ class Replay:
         self._look_ahead()
 
     async def _keep_time(self, now_ms: int) -> None:
-        """Everything that is due before the event at market time `now_ms`."""
+        """Run what is due before the event at market time `now_ms`."""
         valuation = self.valuation
         if not valuation.start_ms:
             valuation.begin(now_ms)
@@ -337,7 +339,7 @@ class Replay:
         )
 
     async def _cycle(self, now_ms: int) -> int:
-        """Run the cycles that are due; returns when the next one is."""
+        """Run the cycles that are due; return when the next one is, in market ms."""
         next_ms = NEVER
         for engine_run in self.engine_runs.values():
             engine = engine_run.engine
@@ -364,7 +366,7 @@ class Replay:
 
 
 def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What nurseries have wrapped: Ctrl-C before all, else the one error there is."""
+    """Return the error that nurseries have wrapped: Ctrl-C first, else the only one."""
     if group.subgroup(KeyboardInterrupt) is not None:
         return KeyboardInterrupt()
     error: BaseException = group

@@ -1,4 +1,4 @@
-"""The same tape through many fleets: a grid of settings, spread over worker processes."""
+"""Replays one tape with a grid of settings, in worker processes."""
 
 import multiprocessing
 import sys
@@ -18,12 +18,12 @@ from levitrio.replay.report.report import document
 from levitrio.replay.run import Options, Replay
 
 MOST_POINTS = 10_000
-"""More is a typo; and whoever tries so many will find something that fits by chance."""
+"""More is a typo; and among so many some combination always fits by chance."""
 
 FIGURES = (
     "return", "pnl", "fees", "max_drawdown", "mean_exposure", "sharpe", "sortino", "orders",
 )  # fmt: skip
-"""What is kept of each report."""
+"""The figures that are kept of each report."""
 
 
 @attrs.frozen
@@ -36,10 +36,12 @@ class Point:
 
 
 def grid(sweeps: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Every combination of `KEY=a,b,c`, the last key changing fastest.
+    """Yield every combination of `KEY=a,b,c`, the last key changing fastest.
 
-    A value with a comma in it stands in brackets or quotes. Raises UsageError for a sweep without
-    values, and for a grid of more than 10,000 points.
+    A value with a comma in it stands in brackets or quotes.
+
+    Raises:
+        UsageError: A sweep has no values, or the grid more than 10,000 points.
     """
     axes = []
     size = 1
@@ -65,10 +67,17 @@ def sweep(
     workers: int,
     on_done: Callable[[int], None],
 ) -> list[dict[str, Any]]:
-    """Replay every point; returns its settings and figures, in the order of the points.
+    """Replay every point; return its settings and figures, in the order of the points.
 
-    `on_done(count)` is called in this process as points are done. Blocks; Ctrl-C ends the
-    workers. Raises what a replay raises.
+    Blocks; Ctrl-C ends the workers. Raises what a replay raises.
+
+    Args:
+        points: the combinations.
+        recordings: files of the tape.
+        options: of each replay.
+        spread: half of it stands on each side of a candle's close, as a fraction of the price.
+        workers: number of processes.
+        on_done: called in this process with the number of points that are done.
     """
     # Started anew rather than forked: a fork would copy threads' locks as they happen to be.
     context = multiprocessing.get_context("spawn")
@@ -107,7 +116,7 @@ def _figures(
 
 
 def _split(values: str) -> list[str]:
-    """At the commas outside of quotes and brackets."""
+    """Split at the commas outside of quotes and brackets."""
     found, part, depth, quote = [], "", 0, ""
     for character in values:
         if quote:

@@ -1,4 +1,4 @@
-"""What everything is worth while the tape runs: quotes when money is counted, and the curve."""
+"""Marks the positions of a replay and samples its equity curve."""
 
 import attrs
 
@@ -10,20 +10,20 @@ from levitrio.trading.market import Quote
 
 @attrs.define(eq=False)
 class Valuation:
-    """Reads quotes late, and samples equity on the curve's grid."""
+    """Parses quotes only when money is counted, and samples equity on the curve's grid."""
 
     assembly: Assembly
     tape: Tape
     curve: EquityCurve
     first: dict[str, Quote] = attrs.field(factory=dict, init=False)
-    """Symbol -> the first quote that was looked at: where holding would have begun."""
+    """By symbol, the first quote that was read: where buying and holding would have begun."""
     start_ms: int = attrs.field(default=0, init=False)
     """Market time of the first event, ms since 1970; 0 before it."""
     next_sample_ms: int = attrs.field(default=0, init=False)
-    """When equity is looked at next, in market ms."""
+    """When equity is sampled next, in market ms."""
 
     def begin(self, now_ms: int) -> None:
-        """The first event is at that market time."""
+        """Begin at the first event's market time, in ms since 1970."""
         self.start_ms = now_ms
         self.curve.start(now_ms)
         self.next_sample_ms = self.curve.next_ms(now_ms)
@@ -35,19 +35,19 @@ class Valuation:
         self.tape.mark(self.assembly.markets, {*held, *symbols})
 
     def mark_only(self, symbol: str) -> None:
-        """Bring the quote of this symbol up to date, of no other."""
+        """Bring the quote of this symbol alone up to date."""
         self.tape.mark(self.assembly.markets, (symbol,))
 
     def mark_unseen(self) -> None:
-        """`mark`, and look for the first quote of symbols that had none yet."""
+        """Call `mark`, and read the first quote of symbols that had none yet."""
         self.mark(*(self.assembly.slots.keys() - self.first))
 
     def mark_all(self) -> None:
-        """`mark` every symbol."""
+        """Bring the quotes of all symbols up to date."""
         self.mark(*self.assembly.slots)
 
     def sample(self, now_ms: int) -> None:
-        """One point of the curve, just before market time `now_ms`; `mark` first."""
+        """Add a point to the curve, just before market time `now_ms`; call `mark` first."""
         account = self.assembly.account
         for symbol in self.assembly.slots.keys() - self.first:
             if (quote := self.assembly.markets[symbol].quote) is not None:

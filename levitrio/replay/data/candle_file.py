@@ -85,7 +85,7 @@ class CandleFile:
             raise UsageError(
                 f"{self.path}: expected a column `symbol`, or --recording SYMBOL={self.path.name}"
             )
-        # Whatever is refused is told when the file is read for good.
+        # What is refused is reported when the file is read as a whole.
         tell, self.on_refused = self.on_refused, lambda _: None
         if "timeframe" not in self.columns:
             self.interval = self._infer_interval()
@@ -176,7 +176,7 @@ def _is_number(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A number without exponent; a price is text until somebody computes with it."""
+    """A number without exponent; a price stays text until it is used in a computation."""
     if "e" in text or "E" in text:
         text = format(Decimal(text), "f")
     if len(text) > 64 or not _is_number(text):

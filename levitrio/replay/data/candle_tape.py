@@ -1,6 +1,6 @@
 """Candle files as a tape.
 
-A row becomes a bar that is told when it closes, and a quote around its close, so that an order
+A row becomes a bar that is delivered when it closes, and a quote around its close, so that an order
 decided on the bar is filled near its close. A file in the order of time is streamed; one that
 goes symbol by symbol is sorted in memory.
 """

@@ -27,7 +27,7 @@ def open_tape(
         config: the fleet that will hear it.
         recordings: paths; `SYMBOL=PATH` for a candle file that does not say its symbol.
         spread: between bid and ask where the files have no quotes, a fraction of the price.
-        on_refused: told about the first lines that cannot be used.
+        on_refused: called with a text for each of the first lines that cannot be used.
 
     Raises UsageError when a file is missing, is neither, or has nothing of the fleet, and when
     entries are to rest in candles.

@@ -1,9 +1,9 @@
-"""What replay plays: market events in the order in which they are to be told.
+"""Tapes: market events in the order in which a replay plays them.
 
 Two kinds: `RecordingTape` for what the venue's streams sent, `CandleTape` for files of candles.
 
 Quotes are the most frequent event by far, and most are replaced before anybody looks. So a tape
-keeps the newest of each symbol unread, and reads it when somebody does look: `mark`.
+keeps the newest of each symbol unread, and parses it only when its price is needed: `mark`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ class Tape(Protocol):
         """How much of the tape was read, from 0 to 1."""
 
     def notes(self) -> list[str]:
-        """What whoever reads the report should know about the data, one line each."""
+        """Remarks on the data for the reader of the report, one line each."""
 
 
 def quote_around(symbol: str, price: Decimal, spread: Decimal) -> Quote:

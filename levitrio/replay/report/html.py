@@ -57,7 +57,7 @@ def page(report: Mapping[str, Any]) -> str:
         "Exposure: gross notional as a fraction of equity.",
         f"Buy and hold: {report['buy_and_hold']['rule']}.",
     ]
-    told = render({**report, "trade_list": []})
+    text = render({**report, "trade_list": []})
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -66,7 +66,7 @@ def page(report: Mapping[str, Any]) -> str:
         f"{_charts(report['curve'], report['quote_asset'])}"
         + "".join(f"<p>{html.escape(line)}</p>" for line in formulas)
         + f'<h2>Trades</h2><div class="scroll" tabindex="0">{_table(report["trade_list"])}</div>'
-        f'<h2>Report</h2><pre tabindex="0">{html.escape(told)}</pre></body></html>\n'
+        f'<h2>Report</h2><pre tabindex="0">{html.escape(text)}</pre></body></html>\n'
     )
 
 

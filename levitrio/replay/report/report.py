@@ -33,7 +33,7 @@ SORTINO = "mean(R) / sqrt(mean(min(R, 0)^2)) x sqrt(N)"
 def document(
     replay: Replay, *, recording: Sequence[str], overrides: Sequence[str]
 ) -> dict[str, Any]:
-    """The whole report. `recording` and `overrides` are told as they were typed."""
+    """Return the whole report; `recording` and `overrides` appear in it as they were typed."""
     account = replay.assembly.account
     config = replay.config
     fills = replay.replay_journal.fills
