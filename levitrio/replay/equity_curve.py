@@ -1,7 +1,8 @@
 """The equity curve of a replay, sampled on a grid of market time, and its ratios.
 
-The grid grows coarser with the length of the tape, so that the curve stays small. With R the simple returns of the grid's intervals, intervals without an
-event counting as 0, no risk-free rate, N intervals in a year of 365 days:
+The grid grows coarser with the length of the tape, so that the curve stays small. With R the
+simple returns of the grid's intervals, intervals without an event counting as 0, no risk-free
+rate, N intervals in a year of 365 days:
 
     Sharpe  = mean(R) / stdev(R) x sqrt(N)                  stdev with n - 1
     Sortino = mean(R) / sqrt(mean(min(R, 0)^2)) x sqrt(N)

@@ -11,6 +11,7 @@ from tests.compatibility.surface import ROOT, levi, load, without_prose
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_commands_and_their_options(home: Path) -> None:
     """What help lists, but for its prose: commands, arguments, options, defaults and limits."""
     now, recorded = of_commands(home), load("commands.json")

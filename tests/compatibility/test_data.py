@@ -10,10 +10,10 @@ from tests.compatibility import data
 from tests.compatibility.fleets import NAME
 from tests.compatibility.surface import RunningFleet, load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
-@pytest.mark.parametrize("kind", ["stopped", pytest.param("killed", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", ["stopped", "killed"])
 def test_a_data_folder(kind: str, home: Path, tmp_path: Path) -> None:
     """Positions, halt, failed and paused engines, incidents: as they were left.
 

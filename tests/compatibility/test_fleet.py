@@ -11,7 +11,7 @@ from tests.compatibility import documents
 from tests.compatibility.fleets import NAME, drive, free_port, write_fleet
 from tests.compatibility.surface import RunningFleet, difference, load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SHAPES = {"status", "risk", "history", "events_document", "registry"}
 SHAPES_BY_NAME = {"rest", "rpc"}
