@@ -2,11 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import attrs
-import msgspec
 
 from levitrio.errors import UsageError
 from levitrio.inference.features.bar_observation import BarObserver, Observation, spread_of
@@ -14,11 +12,9 @@ from levitrio.replay.data.candle_file import CandleFile
 from levitrio.replay.data.recording_tape import RecordingTape
 from levitrio.trading.candles import FIXED_INTERVALS
 from levitrio.trading.market import Bar, Quote, Trade
+from levitrio.venues.recordings.frames import is_recording, streams_in
 from levitrio.venues.recordings.line_file import LineFile
 from levitrio.venues.simulator.market.price_generator import SLOT_MS, SymbolGenerator
-
-_PROBED_LINES = 5_000
-"""Of a recording, to see which symbols it holds."""
 
 EPOCH_MS = 1_700_000_000_000 // 86_400_000 * 86_400_000
 """Midnight on which a generated past begins; any would do, but it must be the same each time."""
@@ -31,10 +27,6 @@ class Series:
     symbol: str
     interval: str
     bars: tuple[Observation, ...]
-
-
-class _Stream(msgspec.Struct):
-    stream: str | None = None
 
 
 def read_series(
@@ -50,8 +42,7 @@ def read_series(
 
     Raises UsageError when the file holds nothing of what is wanted.
     """
-    first = next(iter(islice(LineFile(path, on_refused).lines(), 1)), "")
-    if "{" in first:
+    if is_recording(LineFile(path, on_refused)):
         found = _of_recording(path, interval or "1m", symbols, on_refused)
     else:
         found = _of_candles(path, interval, symbols, on_refused)
@@ -96,7 +87,14 @@ def _of_candles(
 def _of_recording(
     path: Path, interval: str, symbols: Sequence[str], on_refused: Callable[[str], None]
 ) -> list[Series]:
-    wanted = sorted(symbols or _symbols_in(path, on_refused))
+    wanted = sorted(
+        symbols
+        or {
+            stream.removesuffix("@trade").upper()
+            for stream in streams_in(LineFile(path, on_refused))
+            if stream.endswith("@trade")
+        }
+    )
     observers = {symbol: BarObserver(interval_ms=FIXED_INTERVALS[interval]) for symbol in wanted}
     bars: dict[str, list[Observation]] = {symbol: [] for symbol in wanted}
     tape = RecordingTape(
@@ -119,20 +117,6 @@ def _of_recording(
         Series(symbol=symbol, interval=interval, bars=tuple(found))
         for symbol, found in bars.items()
     ]
-
-
-def _symbols_in(path: Path, on_refused: Callable[[str], None]) -> set[str]:
-    """Symbols with a trade stream in the first lines of a recording."""
-    found = set()
-    for line in islice(LineFile(path, on_refused).lines(), _PROBED_LINES):
-        try:
-            stream = msgspec.json.decode(line.partition(" ")[2], type=_Stream).stream or ""
-        except msgspec.MsgspecError:
-            continue
-        symbol, _, kind = stream.partition("@")
-        if kind == "trade":
-            found.add(symbol.upper())
-    return found
 
 
 def generated_series(

@@ -11,6 +11,7 @@ from levitrio.replay.data.candle_tape import CandleTape
 from levitrio.replay.data.recording_tape import RecordingTape
 from levitrio.replay.data.tape import SPREAD, Tape
 from levitrio.trading.market import normalize_symbol
+from levitrio.venues.recordings.frames import is_recording
 from levitrio.venues.recordings.line_file import LineFile
 
 
@@ -37,7 +38,7 @@ def open_tape(
     files = [_named(text, symbols) for text in recordings]
     if not files:
         raise UsageError("expected at least one --recording FILE")
-    kinds = {_is_recording(path) for path, _ in files}
+    kinds = {is_recording(LineFile(path, _ignore)) for path, _ in files}
     if kinds == {True}:
         return RecordingTape(
             [path for path, _ in files], symbols, intervals, spread=spread, on_refused=on_refused
@@ -74,8 +75,5 @@ def _named(text: str, symbols: Sequence[str]) -> tuple[Path, str]:
     return path, max(meant, key=len, default="")
 
 
-def _is_recording(path: Path) -> bool:
-    """Its first line is `<local ns> <JSON>`."""
-    first = next(LineFile(path, lambda _: None).lines(), "")
-    time, _, text = first.partition(" ")
-    return time.isdigit() and text.lstrip().startswith("{")
+def _ignore(_: str) -> None:
+    pass

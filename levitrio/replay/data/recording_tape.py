@@ -9,13 +9,13 @@ around the trades.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 import attrs
 
-from levitrio.errors import UsageError
 from levitrio.replay.data.tape import SPREAD, quote_around
 from levitrio.replay.data.trade_bars import LATE_MS, TradeBars
 from levitrio.replay.data.trade_blocks import TradeBlocks
@@ -28,14 +28,11 @@ from levitrio.venues.recordings.frames import (
     NAME_AT,
     TIME_DIGITS,
     blocks_of,
-    look_closer,
+    normalize_line,
     payload_at,
     streams_in,
 )
 from levitrio.venues.recordings.line_file import LineFile
-
-PROBED_LINES = 20_000
-"""Of each file: some minutes of a busy pair. A kline stream speaks every 2 s."""
 
 _NEVER = 2**63
 _KEPT_REFUSALS = 10
@@ -82,6 +79,7 @@ class RecordingTape:
     """Trades that came twice: a recording may hold an overlap of two connections."""
     _line: str = "0"
     """Of the newest event."""
+    _now_ns: int = 0
     _files: list[LineFile] = attrs.field(init=False)
     _routes: dict[str, _Route] = attrs.field(factory=dict, init=False)
     _decoder: FrameDecoder = attrs.field(factory=FrameDecoder, init=False)
@@ -98,12 +96,7 @@ class RecordingTape:
         self._files = [LineFile(path, self._refuse) for path in self.paths]
         found: set[str] = set()
         for file in self._files:
-            streams = streams_in(file, PROBED_LINES)
-            if not streams:
-                raise UsageError(
-                    f"{file.path}: expected lines of `<local ns> <JSON frame>`, found not one"
-                )
-            found |= streams
+            found |= streams_in(file)
         for symbol in self.symbols:
             name = symbol.lower()
             for stream in ("trade", "bookTicker", *(f"kline_{i}" for i in self.intervals)):
@@ -127,7 +120,10 @@ class RecordingTape:
         self._unquoted = frozenset(s for s in has_trades if f"{s.lower()}@bookTicker" not in found)
 
     def now_ns(self) -> int:
-        return int(self._line[:TIME_DIGITS])
+        # A damaged time before a sound frame: checking the time of each line would cost more.
+        with suppress(ValueError):
+            self._now_ns = int(self._line[:TIME_DIGITS])
+        return self._now_ns
 
     def fraction(self) -> float:
         whole = sum(file.size for file in self._files)
@@ -170,7 +166,7 @@ class RecordingTape:
             self.lines += len(block)
             found = [routes.get(line[NAME_AT : line.find('"', NAME_AT)]) for line in block]
             if None in found:
-                self._look_closer(block, found)
+                self._normalize(block, found)
             routed = cast(list[_Route], found)
             next_trade = self._trades(block, routed).__next__
             for line, route in zip(block, routed, strict=True):
@@ -215,7 +211,7 @@ class RecordingTape:
                 bars.shorten()
         yield from self._sweep(latest_ms)
 
-    def _look_closer(self, block: list[str], found: list[_Route | None]) -> None:
+    def _normalize(self, block: list[str], found: list[_Route | None]) -> None:
         """Find the routes of lines that do not begin as expected, and put the lines right.
 
         A stream that nobody wants is remembered as such: its lines are usual from then on.
@@ -223,10 +219,10 @@ class RecordingTape:
         for number, route in enumerate(found):
             if route is None:
                 found[number] = _NOWHERE
-                closer = look_closer(block[number], self._refuse)
-                if closer is not None:
-                    block[number] = closer[0]
-                    found[number] = self._routes.setdefault(closer[1], _NOWHERE)
+                normalized = normalize_line(block[number], self._refuse)
+                if normalized is not None:
+                    block[number] = normalized[0]
+                    found[number] = self._routes.setdefault(normalized[1], _NOWHERE)
 
     def _trades(self, block: Sequence[str], routes: Sequence[_Route]) -> Iterator[Trade | None]:
         """The trades of a block; None for one to refuse."""

@@ -1,7 +1,13 @@
-"""Files of lines, plain or gzip, read in blocks: a loop over blocks costs a fraction of one over
-lines of a file object."""
+"""Reads files of lines, plain or gzip, in blocks.
+
+A loop over blocks costs a fraction of a loop over the lines of a file object. A torn tail, a
+line without end and a failed read cost what they hide and nothing else: each goes to
+`on_refused`, and what was read before stays.
+"""
 
 import gzip
+import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
@@ -10,83 +16,117 @@ from pathlib import Path
 import attrs
 
 from levitrio.errors import UsageError
+from levitrio.regular_file import reason_of
 
 BLOCK = 1 << 18
 """Bytes: fits the processor's cache, and memory stays flat."""
 
 MAX_LINE = 4 * 1024 * 1024
-"""Bytes. A depth snapshot has 300 kB; a line without end must not fill the memory."""
+"""Bytes. A snapshot of 5,000 levels has 300 kB; a line without end must not fill the memory."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 @attrs.define(eq=False)
 class LineFile:
-    """One file; each iteration of `blocks` reads it from the start."""
+    """One file; each iteration of `blocks` reads it from the start.
+
+    Raises UsageError, at once or at the first read, when the file cannot be opened or is not a
+    regular file.
+    """
 
     path: Path
     on_refused: Callable[[str], None]
-    """Told what of the file could not be read."""
+    """Called with a text about each part of the file that cannot be read."""
     _raw: BufferedReader | None = None
     size: int = attrs.field(init=False)
     """Bytes on disk."""
 
     def __attrs_post_init__(self) -> None:
-        # A pipe or a device would block at the first read.
         if not self.path.is_file():
             raise UsageError(f"{self.path}: expected a recording or a candle file, found none")
         self.size = self.path.stat().st_size
 
     @property
     def position(self) -> int:
-        """Bytes of the file on disk that were read."""
+        """Bytes on disk read so far."""
         return 0 if self._raw is None or self._raw.closed else self._raw.tell()
 
     def lines(self) -> Iterator[str]:
-        """Line by line, for whoever is in no hurry."""
+        """Line by line; slower than `blocks`."""
         for block in self.blocks():
             yield from block.split("\n")
 
     def blocks(self) -> Iterator[str]:
-        """Whole lines, block by block, without the end of the last one.
+        """Whole lines, block by block, without the end of the last one. Raises UsageError."""
+        for block in self.byte_blocks():
+            yield block.decode("utf-8", "replace")
 
-        Raises UsageError when the file cannot be opened.
-        """
+    def byte_blocks(self) -> Iterator[bytes]:
+        """The blocks as they are on disk. Raises UsageError when the file cannot be opened."""
+        with self._open() as raw:
+            self._raw = raw
+            try:
+                is_gzip = raw.peek(2)[:2] == _GZIP_MAGIC
+            except OSError as error:
+                raise UsageError(
+                    f"{self.path}: expected a readable file, got: {reason_of(error)}"
+                ) from None
+            yield from self._split(gzip.GzipFile(fileobj=raw) if is_gzip else raw)
+
+    def _open(self) -> BufferedReader:
         try:
-            with self.path.open("rb") as raw:
-                self._raw = raw
-                is_gzip = raw.read(2) == _GZIP_MAGIC
-                raw.seek(0)
-                yield from self._split(gzip.GzipFile(fileobj=raw) if is_gzip else raw)
+            # Without NONBLOCK a pipe put in the file's place would block the first read forever.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            raise UsageError(f"{self.path}: expected a readable file, got: {error}") from None
+            raise UsageError(
+                f"{self.path}: expected a readable file, got: {reason_of(error)}"
+            ) from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise UsageError(f"{self.path}: expected a regular file, got something else")
+        return os.fdopen(descriptor, "rb")
 
-    def _split(self, file: gzip.GzipFile | BufferedReader) -> Iterator[str]:
+    def _split(self, file: gzip.GzipFile | BufferedReader) -> Iterator[bytes]:
         rest = b""
-        has_more = True
-        while True:
-            block = b""
-            while has_more and len(block) < BLOCK:
-                # Not `read`: what a torn file still has of its last block would be lost with it.
-                try:
-                    part = file.read1(BLOCK)
-                except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                    # What was read before is good; the rest of the file is lost, and said so.
-                    self.on_refused(f"{self.path}: expected more of the file, got: {error}")
-                    part = b""
-                has_more = bool(part)
-                block += part
-            if not block:
-                if rest:
-                    yield rest.decode("utf-8", "replace")
-                return
+        is_too_long = False
+        for block in self._chunks(file):
             end = block.rfind(b"\n")
+            if is_too_long:
+                # The rest of the line that was refused, up to the next line.
+                start = block.find(b"\n") + 1
+                if not start:
+                    continue
+                is_too_long = False
+                block, end = block[start:], end - start
             if end < 0:
                 rest += block
                 if len(rest) > MAX_LINE:
-                    self.on_refused(f"{self.path}: expected lines, got more than {MAX_LINE} bytes")
-                    return
+                    self._refuse(f"expected lines of at most {MAX_LINE} bytes, got a longer one")
+                    rest, is_too_long = b"", True
                 continue
             whole = rest + block[:end]
             rest = block[end + 1 :]
-            yield whole.decode("utf-8", "replace")
+            yield whole
+        if rest:
+            yield rest
+
+    def _chunks(self, file: gzip.GzipFile | BufferedReader) -> Iterator[bytes]:
+        """Pieces of `BLOCK` bytes or a little more, as far as the file can be read."""
+        has_more = True
+        while has_more:
+            chunk = b""
+            while has_more and len(chunk) < BLOCK:
+                try:
+                    # Not `read`, which loses what a torn file still has of its last block.
+                    part = file.read1(BLOCK)
+                except (OSError, EOFError, zlib.error) as error:
+                    self._refuse(f"expected more of the file, got: {error}")
+                    part = b""
+                has_more = bool(part)
+                chunk += part
+            if chunk:
+                yield chunk
+
+    def _refuse(self, problem: str) -> None:
+        self.on_refused(f"{self.path}: {problem}")

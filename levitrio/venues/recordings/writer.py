@@ -1,8 +1,8 @@
-"""Writes what a feed receives in the recording format, as it came.
+"""Writes what a feed receives into a recording, frame by frame as it came.
 
-A line is `<local ns> <frame>`; a snapshot of an order book is a line like any other. The feed
-must never wait for a disk, so frames go into a bounded buffer that one task empties, off the
-loop. A disk that cannot follow costs frames, and each of them is counted.
+A snapshot of an order book is a line like any other. The feed must never wait for a disk, so
+frames go into a bounded buffer that one task empties, off the loop. A disk that cannot follow
+costs frames, and each of them is counted.
 """
 
 import gzip
@@ -15,6 +15,8 @@ import attrs
 import trio
 
 from levitrio.errors import UsageError
+from levitrio.venues.recordings.frames import format_line
+from levitrio.venues.recordings.line_file import MAX_LINE
 
 MAX_BUFFERED = 64 << 20
 """Bytes: half a minute of a thousand busy symbols."""
@@ -27,26 +29,26 @@ Offload = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 async def in_a_thread(work: Callable[[], None]) -> None:
-    """The `Offload` of real runs; not abandoned when cancelled, so no write outlives the file."""
+    """The `Offload` of real runs; cancellation waits for it, so no write outlives the file."""
     await trio.to_thread.run_sync(work)
 
 
 @attrs.frozen(kw_only=True)
 class RecorderStatistics:
-    """What was written so far."""
+    """How much was written so far, and how much was lost."""
 
     frames: int
     bytes: int
     """Before compression."""
     dropped: int
-    """Frames there was no room for."""
+    """Frames that did not fit into the buffer, or are longer than a line may be."""
 
 
 class RecordingWriter:
-    """One recording; a context manager, because the file must be closed and what waits written.
+    """Writes one recording; a context manager that writes the buffer and closes the file.
 
-    Raises UsageError when the file exists already or cannot be made: a recording is not
-    repeatable, so none is ever overwritten.
+    Raises UsageError when the file exists already or cannot be created: a recording cannot be
+    made again, so none is ever overwritten.
     """
 
     def __init__(
@@ -59,8 +61,8 @@ class RecordingWriter:
         """A name that ends in `.gz` is compressed. `clock_ns` is local time, ns since 1970."""
         self._clock_ns = clock_ns
         self._offload = offload
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._buffer: list[bytes] = []
+        self._buffered_bytes = 0
         self._frames = self._bytes = self._dropped = 0
         try:
             self._file: IO[bytes] = path.open("xb")
@@ -84,18 +86,18 @@ class RecordingWriter:
         self.close()
 
     def take(self, frame: str | bytes) -> None:
-        """Keep a frame, with the time of now. Never blocks: the feed's `tap`."""
+        """Buffer a frame with the present time. Never blocks: it is the feed's `tap`."""
         text = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else bytes(frame)
-        # A line break inside a frame is white space to JSON, and the end of a line to us.
-        line = b"%d %b\n" % (self._clock_ns(), text.replace(b"\r", b" ").replace(b"\n", b" "))
-        if self._waiting_bytes + len(line) > MAX_BUFFERED:
+        line = format_line(self._clock_ns(), text)
+        # A longer line is refused by every reader.
+        if len(line) > MAX_LINE or self._buffered_bytes + len(line) > MAX_BUFFERED:
             self._dropped += 1
             return
-        self._waiting.append(line)
-        self._waiting_bytes += len(line)
+        self._buffer.append(line)
+        self._buffered_bytes += len(line)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write until cancelled; what still waits then is written by `close`. OSError ends it."""
+        """Write until cancelled; `close` writes the rest of the buffer. OSError ends it."""
         task_status.started()
         due = trio.current_time()
         while True:
@@ -103,10 +105,10 @@ class RecordingWriter:
             await trio.sleep_until(due)
             batch = self._take_batch()
             if batch:
-                await self._offload(lambda: self._write(batch))  # noqa: B023  awaited right here
+                await self._offload(lambda: self._write(batch))  # noqa: B023  awaited before the next batch
 
     def close(self) -> None:
-        """Write what waits, and close the file; idempotent. Blocks: call it after `run`."""
+        """Write the buffer and close the file; idempotent. Blocks: call it after `run`."""
         if self._file.closed:
             return
         try:
@@ -117,12 +119,12 @@ class RecordingWriter:
             self._file.close()
 
     def statistics(self) -> RecorderStatistics:
-        """A frozen view, cheap."""
+        """How much was written so far; cheap."""
         return RecorderStatistics(frames=self._frames, bytes=self._bytes, dropped=self._dropped)
 
     def _take_batch(self) -> list[bytes]:
-        batch, self._waiting = self._waiting, []
-        self._waiting_bytes = 0
+        batch, self._buffer = self._buffer, []
+        self._buffered_bytes = 0
         return batch
 
     def _write(self, batch: list[bytes]) -> None:

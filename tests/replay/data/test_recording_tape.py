@@ -177,3 +177,12 @@ def test_a_block_of_trades_is_checked_as_each_of_them_is(
     sound = [all(POSITIVE.fullmatch(text) for text in pair) for pair in amounts]
     found = blocks(payloads, ["BTCUSDT"] * len(trades), lambda: lines)
     assert [trade is not None for trade in found] == sound
+
+
+def test_a_damaged_time_before_a_sound_frame(tmp_path: Path) -> None:
+    """The frame is played at the time of the line before it."""
+    lines = [trade_line(100, at=n, number=n) for n in range(2)]
+    lines[1] = "x" * 19 + lines[1][19:]
+    tape = RecordingTape([write_lines(tmp_path / "r", lines)], ["BTCUSDT"], [])
+    times = [tape.now_ns() for _ in tape]
+    assert times == [START_MS * 1_000_000] * 2

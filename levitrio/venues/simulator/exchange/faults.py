@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from levitrio.errors import UsageError
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.exchange import errors
 from levitrio.venues.simulator.exchange.errors import ApiError
 from levitrio.venues.simulator.exchange.rate_limits import WEIGHT

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from levitrio.trading.candles import open_time
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.market.generated_depth import GeneratedDepth
 from levitrio.venues.simulator.market.kline_stream import KlineStream
 from levitrio.venues.simulator.market.price_generator import SLOT_MS, SymbolGenerator

@@ -14,7 +14,7 @@ import msgspec
 from levitrio.trading.candles import Candle, CandleBuilder
 from levitrio.trading.market import Quote, Trade
 from levitrio.trading.venue_orders import Depth
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.market.market import assets_of
 from levitrio.venues.simulator.market.price_generator import SimulatedMarket, market_of
 

@@ -8,22 +8,18 @@ streamed.
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 
 import attrs
 import msgspec
 
-from levitrio.errors import UsageError
 from levitrio.trading.market import Trade
-from levitrio.venues.recordings.reader import RecordingReader, TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
+from levitrio.venues.recordings.reader import RecordingReader
 from levitrio.venues.simulator.market.kline_stream import KlineStream
 from levitrio.venues.simulator.market.stream_payloads import agg_trade_payload
 from levitrio.venues.simulator.market.stream_protocol import parse_stream
 from levitrio.venues.simulator.market.tape import merge
-
-_PROBED_FRAMES = 20_000
-"""Of each file: some minutes of a busy pair. A kline stream speaks every 2 s."""
 
 _LATE_MS = 2_000
 """A candle of a symbol that fell silent waits this long for a last trade on its way."""
@@ -68,19 +64,9 @@ class RecordedTape:
     _has_ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        recorded: set[str] = set()
-        for path in self.paths:
-            # The probe says nothing of refused lines: the reading will.
-            probe = iter(RecordingReader(path, _ignore))
-            streams = {event.stream for event in islice(probe, _PROBED_FRAMES)}
-            probe.close()  # type: ignore[attr-defined]
-            if not streams:
-                raise UsageError(
-                    f"{path}: expected lines of `<local ns> <JSON frame>`, found not one"
-                )
-            recorded |= streams
-        self._recorded = frozenset(recorded)
-        self._frames = merge([RecordingReader(path, self._refuse) for path in self.paths])
+        readers = [RecordingReader(path, self._refuse) for path in self.paths]
+        self._recorded = frozenset().union(*(reader.streams() for reader in readers))
+        self._frames = merge(readers)
 
     @property
     def market_ms(self) -> int:
@@ -191,7 +177,3 @@ def _check_for_candles(trade: Trade) -> None:
     for value in (trade.price, trade.quantity):
         if not (value.is_finite() and 0 < value < _ABSURD):
             raise ValueError(f"{value} as a price or quantity")
-
-
-def _ignore(_: str) -> None:
-    pass

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import attrs
 import trio
 
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.exchange.faults import FaultPlan
 from levitrio.venues.simulator.market.stream_protocol import StreamSession
 from levitrio.venues.simulator.market.tape import SimulatorTape

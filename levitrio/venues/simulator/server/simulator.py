@@ -14,7 +14,7 @@ import trio
 
 from levitrio.errors import UsageError
 from levitrio.trading.market import Quote, Trade
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.api.api import ExchangeApi
 from levitrio.venues.simulator.exchange.accounts import ApiKey
 from levitrio.venues.simulator.exchange.faults import FaultPlan, Faults

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from levitrio.errors import UsageError
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.exchange.faults import FaultPlan, Faults
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from levitrio.trading.candles import FIXED_INTERVALS, open_time
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.market.generated_tape import GeneratedTape
 from levitrio.venues.simulator.market.price_generator import SLOT_MS, SymbolGenerator
 

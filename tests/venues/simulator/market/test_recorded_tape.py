@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from levitrio.errors import UsageError
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.market.recorded_tape import RecordedTape
 from tests.paths import SHARED
 from tests.venues.simulator.recordings import EXCHANGE_MS, LOCAL_NS, quote_line, trade_line, write

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.market.tape import forward_only, merge
 
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from levitrio.venues.recordings.reader import TapeEvent
+from levitrio.venues.recordings.frames import TapeEvent
 from levitrio.venues.simulator.server.player import Player
 from tests.venues.simulator.server.test_player import NOW, Reader, player
 
