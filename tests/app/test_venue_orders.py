@@ -115,7 +115,7 @@ async def test_a_strangers_order_stops_its_symbol(
         venue = fleet.simulator.venue
         manual = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
         venue.exchange.place(account_of(fleet), read_order(Parameters(manual)))
-        fleet.simulator._connections.tell_accounts()
+        fleet.simulator._connections.send_account_events()
         await trio.sleep(5)
         assert "foreign_order" in fleet.kinds("BTCUSDT")
         assert "foreign_order" not in fleet.kinds("ETHUSDT")

@@ -152,7 +152,7 @@ async def running_fleet(
                 done.set()
 
             nursery.start_soon(simulator.play)
-            nursery.start_soon(simulator.keep_moments)
+            nursery.start_soon(simulator.run_timers)
             nursery.start_soon(run_to_end)
             yield VirtualFleet(assembly, run, run.operations, simulator, wall)
             run.end(None)

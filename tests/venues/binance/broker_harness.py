@@ -165,7 +165,7 @@ async def broker_harness(
             lambda: harness.missed.append(trio.current_time()),
         )
         nursery.start_soon(simulator.play)
-        nursery.start_soon(simulator.keep_moments)
+        nursery.start_soon(simulator.run_timers)
         await nursery.start(broker.run)
         if connect:
             await harness.connected()

@@ -1,4 +1,4 @@
-"""The venue's methods about orders and accounts: each is signed. Pure."""
+"""The venue's API methods for orders and accounts, all of them signed. Pure."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,7 +22,7 @@ from levitrio.venues.simulator.market.market import DAY_MS
 _LOOKBACK = 500
 _MOST_ROWS = 1_000
 
-Row = TypeVar("Row")
+RowT = TypeVar("RowT")
 
 
 def _place(venue: ExchangeApi, request: ApiRequest) -> Json:
@@ -42,7 +42,7 @@ def _place(venue: ExchangeApi, request: ApiRequest) -> Json:
 
 
 def _accept(venue: ExchangeApi, account: VenueAccount, wanted: OrderRequest) -> VenueOrder:
-    # Counted first: what fills at once gives back at once.
+    # Counted before the fill: an order that fills at once gives its count back at once.
     quota = venue.orders(account)
     quota.add(1, venue.wall_ms())
     try:
@@ -55,7 +55,7 @@ def _accept(venue: ExchangeApi, account: VenueAccount, wanted: OrderRequest) -> 
 def _place_later(
     venue: ExchangeApi, account: VenueAccount, wanted: OrderRequest, expires_ms: int
 ) -> None:
-    """The order reaches the matching engine late; the engine looks at its time once more."""
+    """Let the order reach the matching engine late, unless its recvWindow is over by then."""
 
     def arrive() -> None:
         if venue.wall_ms() > expires_ms:
@@ -63,7 +63,7 @@ def _place_later(
         try:
             _accept(venue, account, wanted)
         except ApiError:
-            # Its sender was told "unknown" long ago, and will find no such order.
+            # The client already has the answer "unknown", and will find no such order.
             return
 
     venue.later(venue.faults.now.late_by, arrive)
@@ -169,7 +169,7 @@ def _within(parameters: Parameters) -> Callable[[int], bool]:
     return is_within
 
 
-def _cut(rows: list[Row], limit: int, is_from_start: bool) -> list[Row]:
+def _cut(rows: list[RowT], limit: int, is_from_start: bool) -> list[RowT]:
     return rows[:limit] if is_from_start else rows[-limit:]
 
 

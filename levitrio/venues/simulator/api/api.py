@@ -1,7 +1,7 @@
-"""The venue behind its two doors, REST and WS API: who may call what, and at what price. Pure.
+"""Calls of the venue's API, shared by REST and the WS API: weight and signature. Pure.
 
-A method is called the same way through both doors. In this order: a fault on demand, the weight,
-the signature, the parameters, the method itself.
+Each call is checked in this order: a demanded fault, the request weight, the signature, the
+parameters; then the method runs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,26 +34,26 @@ Later = Callable[[float, Callable[[], None]], None]
 
 @attrs.frozen(kw_only=True)
 class ApiCall:
-    """One request, whichever door it came through."""
+    """One request, by REST or by the WS API."""
 
     values: Mapping[str, str]
     """Its parameters without `apiKey` and `signature`."""
     api_key: str | None = None
     signature: str | None = None
     payload: str = ""
-    """What the signature must be of."""
+    """The text that must be signed."""
     session: VenueAccount | None = None
-    """Logged on, so that no signature is needed."""
+    """The account that has logged on; needs no signature."""
 
 
 @attrs.frozen(kw_only=True)
 class ApiRequest:
-    """A call that was let in."""
+    """A call that passed the checks."""
 
     parameters: Parameters
     account: VenueAccount | None
     expires_ms: int = 0
-    """Of a signed call: wall time after which the venue drops it, ms since 1970."""
+    """Wall time after which the venue drops a signed call, ms since 1970."""
 
     @property
     def caller(self) -> VenueAccount:
@@ -67,7 +67,7 @@ Handler = Callable[["ExchangeApi", ApiRequest], Json]
 
 @attrs.frozen(kw_only=True)
 class ApiMethod:
-    """One thing the venue can be asked."""
+    """One method of the venue's API."""
 
     handle: Handler
     weight: Callable[[Parameters], int]
@@ -75,12 +75,12 @@ class ApiMethod:
     """The parameters it reads."""
     is_signed: bool = False
     prepare: Callable[["ExchangeApi", Parameters], Iterator[None]] | None = None
-    """Work to do beforehand, in small pieces; never raises Refused."""
+    """Work to do beforehand, in small pieces; never raises ApiError."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class ExchangeApi:
-    """Everything the two doors share."""
+    """The state that REST and the WS API share."""
 
     market: VenueMarket
     wall_clock: Callable[[], float]
@@ -88,7 +88,7 @@ class ExchangeApi:
     later: Later
     keys: Sequence[ApiKey] = ()
     balances: Mapping[str, Decimal] = attrs.field(factory=dict)
-    """What each account starts with."""
+    """Balances of each account at the start, by asset."""
     fee: Decimal = Decimal("0.001")
     faults: FaultPlan = attrs.field(factory=FaultPlan)
     watch: Callable[[str, bool], None] = attrs.field(default=lambda _symbol, _is_wanted: None)
@@ -115,14 +115,14 @@ class ExchangeApi:
         return self._quotas.setdefault(account.uid, OrderQuota())
 
     def spend(self, weight: int) -> None:
-        """Count a request's weight; raises Refused when it is too much, or on demand."""
+        """Count a request's weight. Raises ApiError above the limit, or by a demanded fault."""
         refusal = self.faults.refusal(self.wall_ms())
         if refusal is not None:
             raise refusal
         self.weights.spend(weight, self.wall_ms())
 
     def call(self, method: ApiMethod, call: ApiCall) -> Json:
-        """Call a method; raises Refused, or `LostReply` for an answer that must not be sent."""
+        """Call a method. Raises ApiError, or `LostReply` for an answer that must not be sent."""
         parameters = Parameters(call.values)
         self.spend(method.weight(parameters))
         account, expires_ms = None, 0
@@ -135,7 +135,7 @@ class ExchangeApi:
         return method.handle(self, request)
 
     def authenticate(self, call: ApiCall) -> tuple[VenueAccount, int]:
-        """Who signed a call, and until when it is good, ms since 1970. Raises Refused."""
+        """The account that signed a call, and its expiry, ms since 1970. Raises ApiError."""
         parameters = Parameters(call.values)
         account = call.session
         if call.api_key is not None or account is None:
@@ -143,7 +143,7 @@ class ExchangeApi:
         return account, self._expiry(parameters)
 
     def signer(self, call: ApiCall) -> VenueAccount:
-        """Whose key signed a call, whenever that was. Raises Refused."""
+        """The account whose key signed a call; times are not checked. Raises ApiError."""
         if not call.api_key or len(call.api_key) not in _KEY_LENGTHS:
             raise errors.malformed_key()
         account = self._accounts.get(call.api_key)

@@ -1,4 +1,4 @@
-"""The venue's methods about the market: no signature needed. Pure."""
+"""The venue's API methods for market data; they need no signature. Pure."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _TRADES = 1_000
 _LEVELS = 5_000
 
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (_LEVELS, 250))
-"""Up to so many levels -> weight."""
+"""(most levels, request weight) pairs."""
 
 _LOOKBACK = 500
 """Rows when no limit is sent."""
@@ -36,7 +36,7 @@ def _depth_weight(parameters: Parameters) -> int:
 
 
 def listed(venue: ExchangeApi, parameters: Parameters) -> str:
-    """The symbol of a request, which the venue must have. Raises Refused."""
+    """The symbol of a request. Raises ApiError unless the venue lists it."""
     symbol = parameters.symbol_text()
     if venue.market.rules(symbol) is None:
         raise errors.invalid_symbol()
@@ -52,7 +52,11 @@ def _time(venue: ExchangeApi, request: ApiRequest) -> Json:  # noqa: ARG001
 
 
 def asked_symbols(venue: ExchangeApi, parameters: Parameters) -> tuple[str, ...] | None:
-    """`symbol` or `symbols`, all of them listed; None when neither was sent."""
+    """The symbols in `symbol` or `symbols`; None when neither was sent.
+
+    Raises:
+        ApiError: a symbol is not listed, or the parameters are malformed.
+    """
     if "symbol" in parameters.values:
         if "symbols" in parameters.values:
             raise errors.invalid_combination()
@@ -150,13 +154,13 @@ def _prepare_klines(venue: ExchangeApi, parameters: Parameters) -> Iterator[None
     symbol = parameters.values.get("symbol", "")
     if parameters.values.get("interval") == "1s" or venue.market.rules(symbol) is None:
         return
-    # A thousand minutes back at least; longer candles need all there is.
+    # A thousand minutes back at least; longer candles need the whole history.
     minutes = _KLINES if parameters.values.get("interval") == "1m" else 10**6
     yield from venue.market.prepare(symbol, venue.market.now_ms() - minutes * MINUTE_MS)
 
 
 SYMBOLS = frozenset({"symbol", "symbols", "symbolStatus"})
-"""What says which symbols are meant."""
+"""Parameters that name symbols."""
 _KLINE_PARAMETERS = frozenset({"symbol", "interval", "startTime", "endTime", "timeZone", "limit"})
 
 
@@ -190,4 +194,4 @@ MARKET_METHODS: dict[str, ApiMethod] = {
     "uiKlines": _KLINES_METHOD,
     "avgPrice": ApiMethod(handle=_average, weight=_flat(2), known=frozenset({"symbol"})),
 }
-"""By the WS API's name; REST has a path for each."""
+"""Name in the WS API -> method; REST has a path for each."""

@@ -1,4 +1,4 @@
-"""The shapes of the venue's answers: market data, orders, accounts. Pure."""
+"""Formats the venue's answers: market data, orders, accounts. Pure."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -14,7 +14,7 @@ from levitrio.venues.simulator.market.stream_payloads import fixed
 ZERO = Decimal(0)
 
 Json = Any
-"""What `json.dumps` takes."""
+"""A value that `json.dumps` accepts."""
 
 
 def kline(candle: Candle) -> list[Json]:
@@ -74,7 +74,7 @@ def book_ticker(quote: Quote) -> dict[str, Json]:
 
 
 def window_ticker(total: Candle) -> dict[str, Json]:
-    """One row of ticker: everything since a time, up to now."""
+    """One row of ticker: the time from the window's start up to now."""
     change = total.close - total.open
     return {
         "symbol": total.symbol,
@@ -123,12 +123,12 @@ _NOT_MINI = (
 
 
 def mini(ticker: dict[str, Json]) -> dict[str, Json]:
-    """The same row as `type=MINI` has it."""
+    """The row in the shape of `type=MINI`."""
     return {name: value for name, value in ticker.items() if name not in _NOT_MINI}
 
 
 def placed(order: VenueOrder) -> dict[str, Json]:
-    """The answer to a new order, as much of it as was asked for."""
+    """The answer to a new order, in the length that `newOrderRespType` asks for."""
     request = order.request
     answer: dict[str, Json] = {
         "symbol": request.symbol,
@@ -156,7 +156,7 @@ def placed(order: VenueOrder) -> dict[str, Json]:
 
 
 def queried(order: VenueOrder) -> dict[str, Json]:
-    """What is told of an order that somebody asks for."""
+    """One order in the answers of order, openOrders and allOrders."""
     request = order.request
     return {
         "symbol": request.symbol,
@@ -276,14 +276,16 @@ def commission(held: VenueAccount, symbol: str) -> dict[str, Json]:
 
 def test_commission(held: VenueAccount) -> dict[str, Json]:
     """The answer of order/test with `computeCommissionRates`."""
-    told = commission(held, "")
+    rates_of = commission(held, "")
     names = {
         "standardCommission": "standardCommissionForOrder",
         "specialCommission": "specialCommissionForOrder",
         "taxCommission": "taxCommissionForOrder",
     }
-    rates = {new: {way: told[old][way] for way in ("maker", "taker")} for old, new in names.items()}
-    return {**rates, "discount": told["discount"]}
+    rates = {
+        new: {way: rates_of[old][way] for way in ("maker", "taker")} for old, new in names.items()
+    }
+    return {**rates, "discount": rates_of["discount"]}
 
 
 def _rates(held: VenueAccount) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""The REST door: from one HTTP request to one HTTP response. Pure.
+"""The REST API: from one HTTP request to one HTTP response. Pure.
 
-What a signature must be of is the query string and the body exactly as they came, without the
-`signature` itself. A parameter in both counts as the query has it. A path nobody knows is
-answered as the venue's front does, without JSON.
+The signed text is the query string and the body exactly as they came, without the `signature`
+itself. Of a parameter in both, the query's value counts. An unknown path is answered as by the
+venue's front end, without JSON.
 """
 
 import json
@@ -56,8 +56,8 @@ ROUTES = {
 """Verb and path below `/api/v3/` -> method."""
 
 FAULTS_PATH = "/sim/faults"
-"""Not the venue's: GET tells the faults of now, POST takes a JSON object of changes, DELETE ends
-all of them."""
+"""Not of the real venue: GET returns the present faults, POST takes a JSON object of changes,
+DELETE ends all faults."""
 
 _PREFIX = "/api/v3/"
 
@@ -74,13 +74,13 @@ class HttpRequest:
     target: str
     """Path and query, as sent."""
     headers: Mapping[str, str]
-    """Names in lower case; of repeated ones the last."""
+    """Names in lower case; the last value of a repeated name."""
     body: bytes = b""
 
 
 @attrs.frozen(kw_only=True)
 class HttpResponse:
-    """What goes back."""
+    """The answer to one request."""
 
     status: int
     body: bytes
@@ -89,7 +89,7 @@ class HttpResponse:
 
 
 def prepare(venue: ExchangeApi, request: HttpRequest) -> Iterator[None]:
-    """The work that `handle` will need, in small pieces; nothing for most requests."""
+    """The work that `handle` will need, in small pieces; none for most requests."""
     method = _method(request)
     if method is not None and method.prepare is not None:
         query = request.target.partition("?")[2]
@@ -97,7 +97,7 @@ def prepare(venue: ExchangeApi, request: HttpRequest) -> Iterator[None]:
 
 
 def handle(venue: ExchangeApi, request: HttpRequest) -> HttpResponse:
-    """Answer a request; raises `LostReply` when its answer must not arrive."""
+    """Answer a request. Raises `LostReply` when its answer must not arrive."""
     path, _, query = request.target.partition("?")
     if path == FAULTS_PATH:
         return _faults(venue, request)
@@ -174,7 +174,7 @@ def _usage(venue: ExchangeApi) -> tuple[tuple[str, str], ...]:
 
 
 def _counts(venue: ExchangeApi, request: HttpRequest, call: ApiCall) -> tuple[tuple[str, str], ...]:
-    """The order counts, told with each new order."""
+    """The order counts, sent with each new order."""
     if request.verb != "POST" or not request.target.startswith(_PREFIX + "order"):
         return ()
     account = venue.signer(call)
@@ -224,5 +224,5 @@ def _dump(value: Json) -> bytes:
 
 
 def reason_of(status: int) -> str:
-    """The words of a status line."""
+    """The reason phrase of a status line."""
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""

@@ -1,4 +1,4 @@
-"""The venue's tickers: the last price, the touch, and what happened since a time. Pure."""
+"""The venue's ticker methods: last price, best bid and ask, rolling windows. Pure."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,13 +19,13 @@ _FOREVER_MS = 2**62
 
 _WINDOW = re.compile(r"([1-9][0-9]?)([mhd])")
 _UNITS = {"m": (MINUTE_MS, 59), "h": (60 * MINUTE_MS, 23), "d": (DAY_MS, 7)}
-"""Unit of `windowSize` -> its length in ms, and the most there may be of it."""
+"""Unit of `windowSize` -> its length in ms, and the largest number of them."""
 
 _WINDOW_WEIGHT, _MOST_WINDOW_WEIGHT = 4, 200
-"""Of the rolling window: for each symbol, and at most."""
+"""Request weight of the rolling window: per symbol, and at most."""
 
 Row = Callable[[ExchangeApi, str, Parameters], Json | None]
-"""What one symbol's row says; None while it has none."""
+"""Makes one symbol's row; None while it has no trades or quotes."""
 
 
 def _price(venue: ExchangeApi, symbol: str, _parameters: Parameters) -> Json | None:
@@ -72,7 +72,7 @@ def _is_mini(parameters: Parameters) -> bool:
 
 
 def _start_ms(venue: ExchangeApi, parameters: Parameters) -> int:
-    """Where the window begins, a day ago if nothing was sent: at a whole minute, as the venue's."""
+    """The window's start, at a whole minute as on the real venue; by default a day ago."""
     text = parameters.text("windowSize") or "1d"
     match = _WINDOW.fullmatch(text)
     length_ms, most = _UNITS[match[2]] if match else (0, 0)
@@ -82,7 +82,7 @@ def _start_ms(venue: ExchangeApi, parameters: Parameters) -> int:
 
 
 def _of_each(row: Row, *, all_at_once: bool = True) -> Callable[[ExchangeApi, ApiRequest], Json]:
-    """One object for `symbol`, a list for `symbols`, and for neither if that is allowed."""
+    """A handler: one object for `symbol`, a list for `symbols` or, if allowed, for neither."""
 
     def handle(venue: ExchangeApi, request: ApiRequest) -> Json:
         parameters = request.parameters
@@ -104,7 +104,7 @@ def _prepare(venue: ExchangeApi, parameters: Parameters) -> Iterator[None]:
         symbols = asked_symbols(venue, parameters) or venue.market.symbols()
         start_ms = _start_ms(venue, parameters)
     except errors.ApiError:
-        return  # `handle` will say so
+        return  # `handle` raises it again
     for symbol in symbols:
         yield from venue.market.prepare(symbol, start_ms)
 
@@ -131,4 +131,4 @@ TICKER_METHODS: dict[str, ApiMethod] = {
         handle=_of_each(_day), weight=_by_symbol(2, 80), known=SYMBOLS | {"type"}, prepare=_prepare
     ),
 }
-"""By the WS API's name; REST has a path for each."""
+"""Name in the WS API -> method; REST has a path for each."""

@@ -1,7 +1,7 @@
-"""The WS API door: one connection's requests, session and user-data subscriptions. Pure.
+"""The WS API: requests, session and user-data subscriptions of one connection. Pure.
 
-What a signature must be of is every parameter but itself, sorted by name. After `session.logon`,
-which takes Ed25519 keys only, requests need no key and no signature, but still a timestamp.
+The signed text is every parameter but the signature, sorted by name. After `session.logon`, which
+takes Ed25519 keys only, requests need no key and no signature, but still a timestamp.
 """
 
 import json
@@ -24,11 +24,11 @@ from levitrio.venues.simulator.exchange.parameters import Parameters
 PATH = "/ws-api/v3"
 
 CONNECTION_WEIGHT = 2
-"""What opening a connection costs."""
+"""Request weight of opening a connection."""
 
 _SESSION_WEIGHT = 2
 _MOST_SUBSCRIPTIONS = 65_535
-"""Over a connection's life."""
+"""In the lifetime of one connection."""
 
 _STRING_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
@@ -39,9 +39,9 @@ class WsApiSession:
 
     venue: ExchangeApi
     shows_limits: bool = True
-    """Each answer ends with the state of the rate limits."""
+    """Whether answers contain the state of the rate limits."""
     _account: VenueAccount | None = attrs.field(default=None, init=False)
-    """Logged on."""
+    """The account that has logged on."""
     _logged_on_ms: int = attrs.field(default=0, init=False)
     _connected_ms: int = attrs.field(init=False)
     _subscriptions: dict[int, VenueAccount] = attrs.field(factory=dict, init=False)
@@ -52,7 +52,7 @@ class WsApiSession:
 
     @classmethod
     def open(cls, venue: ExchangeApi, target: str) -> "WsApiSession | None":
-        """The session that a request target opens; None when it is not this door."""
+        """The session that a request target opens; None for a path other than the WS API's."""
         parts = urlsplit(target)
         if parts.path.rstrip("/") != PATH:
             return None
@@ -60,7 +60,7 @@ class WsApiSession:
         return cls(venue=venue, shows_limits=shows)
 
     def prepare(self, message: str | bytes) -> Iterator[None]:
-        """The work that `handle` will need, in small pieces; nothing for most requests."""
+        """The work that `handle` will need, in small pieces; none for most requests."""
         try:
             request = _parse(message)
             name, values, _ = _read(request)
@@ -71,7 +71,7 @@ class WsApiSession:
             yield from method.prepare(self.venue, Parameters(values))
 
     def handle(self, message: str | bytes) -> str:
-        """Answer one request; raises `LostReply` when its answer must not arrive."""
+        """Answer one request. Raises `LostReply` when its answer must not arrive."""
         request_id: object = None
         shows_limits = self.shows_limits
         try:
@@ -97,7 +97,7 @@ class WsApiSession:
         return _dump({"id": request_id, **answer})
 
     def event(self, account: VenueAccount, event: Json) -> str | None:
-        """A user-data event as this connection gets it; None when it has not subscribed."""
+        """The message of a user-data event; None when this connection has not subscribed."""
         for subscription, of in self._subscriptions.items():
             if of is account:
                 return _dump({"subscriptionId": subscription, "event": event})
@@ -203,7 +203,7 @@ _SESSION_METHODS = {
 
 def _parse(message: str | bytes) -> dict[str, Any]:
     try:
-        # Numbers that are no integers stay as they were written: they are part of a signature.
+        # Fractions stay texts as they were written: they are part of the signed text.
         request = json.loads(message, parse_float=str)
         message.encode() if isinstance(message, str) else message.decode()
     except (ValueError, RecursionError):
@@ -223,7 +223,7 @@ def _request_id(request: dict[str, Any]) -> object:
 
 
 def _read(request: dict[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """The method, its parameters as text, and as they were sent."""
+    """The method's name, its parameters as text, and as they were sent."""
     name = request.get("method")
     if not isinstance(name, str) or not name:
         raise ApiError(-1102, "Mandatory parameter 'method' was not sent.")
@@ -234,7 +234,7 @@ def _read(request: dict[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]
         raise ApiError(-1100, "Parameter 'params' must be an object.")
     values = {key: _text(value) for key, value in sent.items() if value is not None}
     if not all(key.isprintable() and value.isprintable() for key, value in values.items()):
-        # Lone surrogates and control characters: in no parameter of the venue.
+        # Lone surrogates and control characters are in no parameter of the venue.
         raise ApiError(-1100, "Illegal characters found in a parameter.")
     return name.removeprefix("v3/"), values, sent
 

@@ -1,7 +1,7 @@
-"""Accounts: balances free and locked, orders, trades. Pure.
+"""Accounts of the simulated exchange: balances free and locked, orders, trades. Pure.
 
-What an order could cost is locked when it is accepted and released as it fills or ends. A fee is
-taken from what is received: whoever buys 1 holds less than 1 afterwards.
+What an order could cost is locked when it is accepted and released as it fills or ends. The fee
+is taken from the received asset: after buying 1 an account holds less than 1.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ ZERO = Decimal(0)
 _EIGHT = Decimal("0.00000001")
 
 KEPT_ORDERS = 50_000
-"""Of an account, and trades of each of its symbols: a fleet that trades for weeks must not fill
+"""Orders kept per account, and trades per symbol: a fleet that trades for weeks must not fill
 the memory. About 100 MB."""
 
 OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
@@ -33,7 +33,7 @@ OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 @attrs.frozen(kw_only=True)
 class ApiKey:
-    """What a client signs with."""
+    """A client's API key and what verifies its signatures."""
 
     key: str
     verifier: Verifier = attrs.field(repr=False)
@@ -42,7 +42,8 @@ class ApiKey:
     def of(cls, key: str, secret: str) -> "ApiKey":
         """From an HMAC secret, or from the public half of an Ed25519 key as PEM.
 
-        Raises UsageError for PEM that is no Ed25519 public key.
+        Raises:
+            UsageError: the PEM is no Ed25519 public key.
         """
         if is_ed25519_pem(secret):
             return cls(key=key, verifier=Ed25519PublicKey(secret))
@@ -50,7 +51,7 @@ class ApiKey:
 
     @property
     def may_log_on(self) -> bool:
-        """`session.logon` takes Ed25519 keys only."""
+        """Whether `session.logon` takes the key: Ed25519 keys only."""
         return isinstance(self.verifier, Ed25519PublicKey)
 
 
@@ -60,12 +61,12 @@ class AssetBalance:
 
     free: Decimal = ZERO
     locked: Decimal = ZERO
-    """Promised to open orders."""
+    """Reserved for open orders."""
 
 
 @attrs.frozen(kw_only=True)
 class AccountTrade:
-    """One fill as the account's history keeps it."""
+    """One fill in the account's history."""
 
     trade_id: int
     order_id: int
@@ -80,7 +81,7 @@ class AccountTrade:
 
     @property
     def amount(self) -> Decimal:
-        """In the quote asset."""
+        """Price times quantity, in the quote asset."""
         return self.price * self.quantity
 
 
@@ -95,32 +96,34 @@ class VenueOrder:
     base: str
     quote: str
     time_ms: int
-    """When it was accepted."""
+    """Market time of its acceptance, ms since 1970."""
     update_ms: int
     working_ms: int = -1
-    """When it entered the book; -1 while it sleeps."""
+    """When it entered the order book; -1 while it waits for its stop price."""
     status: OrderStatus = OrderStatus.NEW
     expiry_reason: str = "NONE"
     locked: Decimal = ZERO
-    """Of the asset it pays with."""
+    """Locked amount of the asset it pays with."""
     trades: list[AccountTrade] = attrs.field(factory=list)
 
     @property
     def order_id(self) -> int:
+        """The venue's id of the order."""
         return self.resting.order_id
 
     @property
     def is_open(self) -> bool:
+        """Whether it can still fill."""
         return self.status in OPEN
 
     @property
     def pays(self) -> str:
-        """The asset it gives away."""
+        """The asset it pays with."""
         return self.quote if self.resting.side is Side.BUY else self.base
 
     @property
     def worst_cost(self) -> Decimal:
-        """What its remaining part may take of the asset it pays with."""
+        """The most that its remaining part may cost, in the asset it pays with."""
         resting = self.resting
         if not self.is_open:
             return ZERO
@@ -131,35 +134,35 @@ class VenueOrder:
 
 @attrs.define(eq=False, kw_only=True)
 class VenueAccount:
-    """Everything the venue keeps for one API key."""
+    """Balances, orders and trades of one API key."""
 
     api_key: ApiKey
     uid: int
     maker_fee: Decimal
-    """Of what is received."""
+    """Fraction of the received amount."""
     taker_fee: Decimal
     balances: dict[str, AssetBalance]
     update_ms: int = 0
-    """Of the last change of a balance."""
+    """Time of the last change of a balance, ms since 1970."""
     orders: dict[int, VenueOrder] = attrs.field(factory=dict)
     """By order id, oldest first."""
     trades: dict[str, deque[AccountTrade]] = attrs.field(factory=dict)
     """By symbol, oldest first."""
     _open: dict[tuple[str, str], VenueOrder] = attrs.field(factory=dict, init=False)
-    """By symbol and client id: unique among open orders, and only among them."""
+    """By symbol and client id, which is unique among open orders only."""
     _newest: dict[tuple[str, str], VenueOrder] = attrs.field(factory=dict, init=False)
-    """By symbol and client id, of all orders."""
+    """The newest order, open or not, by symbol and client id."""
 
     def balance(self, asset: str) -> AssetBalance:
-        """Of any asset; an empty one comes to be by asking."""
+        """The balance of an asset; created empty if there is none."""
         return self.balances.setdefault(asset, AssetBalance())
 
     def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
-        """Oldest first."""
+        """The open orders, of one symbol or of all, oldest first."""
         return [each for each in self._open.values() if symbol in {None, each.request.symbol}]
 
     def find(self, symbol: str, order_id: int | None, client_id: str | None) -> VenueOrder | None:
-        """By order id, else the newest with that client id."""
+        """The order with that order id, else the newest with that client id."""
         if order_id is not None:
             found = self.orders.get(order_id)
             is_same = client_id is None or found is None or found.client_id == client_id
@@ -171,7 +174,7 @@ class VenueAccount:
         return (symbol, client_id) in self._open
 
     def add(self, order: VenueOrder) -> None:
-        """Take an accepted order in and lock what it may cost."""
+        """Add an accepted order and lock what it may cost."""
         self.orders[order.order_id] = order
         name = (order.request.symbol, order.client_id)
         self._open[name] = self._newest[name] = order
@@ -179,7 +182,14 @@ class VenueAccount:
         self.settle(order, order.time_ms)
 
     def apply(self, order: VenueOrder, execution: Execution, trade_id: int, now_ms: int) -> None:
-        """Book one fill of an order: pay, receive less the fee, release what was locked for it."""
+        """Apply one fill of an order: pay, receive less the fee, release what was locked.
+
+        Args:
+            order: one of this account.
+            execution: price and quantity of the fill.
+            trade_id: its id.
+            now_ms: market time, ms since 1970.
+        """
         is_buy = order.resting.side is Side.BUY
         amount = execution.price * execution.quantity
         paid, received = (amount, execution.quantity) if is_buy else (execution.quantity, amount)
@@ -205,7 +215,7 @@ class VenueAccount:
         self.balance(asset).free += received - fee
 
     def settle(self, order: VenueOrder, now_ms: int) -> None:
-        """Lock exactly what the order may still cost; an order that is done is open no more."""
+        """Lock exactly what the order may still cost; a finished order leaves the open ones."""
         balance = self.balance(order.pays)
         released = order.locked - order.worst_cost
         balance.locked -= released
@@ -216,7 +226,7 @@ class VenueAccount:
             self._open.pop((order.request.symbol, order.client_id), None)
 
     def _archive(self) -> None:
-        """Forget the oldest order, once there are many and it is done."""
+        """Drop the oldest order above `KEPT_ORDERS`, unless it is open."""
         if len(self.orders) <= KEPT_ORDERS:
             return
         oldest = next(iter(self.orders.values()))
@@ -231,7 +241,14 @@ class VenueAccount:
 def open_account(
     api_key: ApiKey, uid: int, balances: Mapping[str, Decimal], fee: Decimal
 ) -> VenueAccount:
-    """A new account that holds those balances, all of them free."""
+    """A new account with free balances.
+
+    Args:
+        api_key: what its client signs with.
+        uid: the account's number.
+        balances: by asset.
+        fee: of makers and takers, a fraction of the received amount.
+    """
     return VenueAccount(
         api_key=api_key,
         uid=uid,

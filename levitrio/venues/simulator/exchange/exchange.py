@@ -1,10 +1,10 @@
-"""The exchange: orders of accounts, matched against the market of the tape. Pure.
+"""The exchange: matches the orders of accounts against the market of the tape. Pure.
 
-The market is not moved by anybody: a fill of ours appears in no stream of trades. Order, trade and
-execution ids are ours and grow with market time, so that a later start never repeats one.
+Orders do not move the market: their fills appear in no trade stream. Order, trade and execution
+ids grow with market time, so that a later start never repeats one.
 
-What happens to an account is told as user-data events, which wait until `take_events`: whoever
-shows an answer to a client decides whether events go before it or after it.
+Each change of an account makes a user-data event, kept until `take_events`: the server decides
+whether events go out before the answer or after it.
 """
 
 from collections.abc import Callable
@@ -30,28 +30,28 @@ from levitrio.venues.simulator.market.price_generator import SLOT_MS
 ZERO = Decimal(0)
 
 _IDS_PER_SLOT = 1_000
-"""Trade ids of ours in each half second: more than anybody fills."""
+"""Trade ids in each half second: more than all accounts fill."""
 
 _MATCHED_LEVELS = 100
 
 OnFill = Callable[[VenueAccount, bool, bool], None]
-"""Told the account, whether the fill was as maker, and whether it was the order's first."""
+"""Called with the account, whether it was the maker, and whether the fill was the order's first."""
 
 
 @attrs.define(eq=False)
 class _Listing:
-    """One symbol with orders."""
+    """Matching and open orders of one symbol."""
 
     matching: MatchingEngine
     filters: SymbolFilters
     orders: dict[int, VenueOrder] = attrs.field(factory=dict)
-    """The open ones of every account, by order id."""
+    """The open orders of all accounts, by order id."""
     is_watched: bool = False
 
 
 @attrs.define(eq=False, kw_only=True)
 class Exchange:
-    """Places, cancels and fills. Not for two tasks at once: nothing here waits."""
+    """Places, cancels and fills orders. Synchronous: no two calls interleave."""
 
     market: VenueMarket
     on_fill: OnFill
@@ -65,14 +65,15 @@ class Exchange:
     _last_execution_id: int = attrs.field(default=0, init=False)
 
     def take_events(self) -> list[tuple[VenueAccount, dict[str, Any]]]:
-        """User-data events that nobody has taken yet, oldest first."""
+        """The user-data events since the last call, oldest first."""
         events, self._events = self._events, []
         return events
 
     def check(self, account: VenueAccount, request: OrderRequest) -> None:
-        """Everything that can be wrong with an order but its price to the account.
+        """Check an order against everything but the account's balance.
 
-        Raises Refused with the venue's code.
+        Raises:
+            ApiError: the venue would refuse it, with its code.
         """
         filters = self._listing(request.symbol).filters
         if self.faults.now.market_status:
@@ -84,7 +85,7 @@ class Exchange:
         admit(self.market, filters, account, request)
 
     def place(self, account: VenueAccount, request: OrderRequest) -> VenueOrder:
-        """Accept an order and match it, or raise Refused and leave everything as it was."""
+        """Accept an order and match it, or raise ApiError and change nothing."""
         self.check(account, request)
         listing = self._listing(request.symbol)
         now_ms = self.market.now_ms()
@@ -104,12 +105,12 @@ class Exchange:
             listing.matching.sleep(order.resting)
         else:
             self._enter(listing, order, plan)
-        self._tell_balances(account, order)
-        self._tidy(request.symbol, listing)
+        self._report_balances(account, order)
+        self._update_watch(request.symbol, listing)
         return order
 
     def cancel(self, order: VenueOrder, cancel_id: str | None = None) -> str:
-        """End an open order; returns the client id of the cancel."""
+        """Cancel an open order; returns the client id of the cancel."""
         listing = self._listings[order.request.symbol]
         listing.matching.remove(order.resting)
         execution_id = self._execution_id()
@@ -123,19 +124,19 @@ class Exchange:
                 ),
             )
         )
-        self._tell_balances(order.account, order)
-        self._tidy(order.request.symbol, listing)
+        self._report_balances(order.account, order)
+        self._update_watch(order.request.symbol, listing)
         return cancel_id
 
     def see_quote(self, quote: Quote) -> None:
-        """The market's touch moved."""
+        """Match resting orders against a new best bid and ask."""
         listing = self._listings.get(quote.symbol)
         if listing is not None and listing.orders:
             self._apply(listing, listing.matching.moved(Depth.of(quote)))
-            self._tidy(quote.symbol, listing)
+            self._update_watch(quote.symbol, listing)
 
     def see_trade(self, trade: Trade) -> None:
-        """The market traded: it fills what rests at the price and wakes what waited for it."""
+        """Fill orders that rest at the trade's price and trigger those that waited for it."""
         listing = self._listings.get(trade.symbol)
         if listing is None or not listing.orders:
             return
@@ -149,8 +150,8 @@ class Exchange:
                 self._expire(listing, order, Ending.NO_LIQUIDITY)
             else:
                 self._enter(listing, order, plan)
-            self._tell_balances(order.account, order)
-        self._tidy(trade.symbol, listing)
+            self._report_balances(order.account, order)
+        self._update_watch(trade.symbol, listing)
 
     def _listing(self, symbol: str) -> _Listing:
         found = self._listings.get(symbol)
@@ -194,17 +195,17 @@ class Exchange:
 
     @staticmethod
     def _cost(order: VenueOrder, plan: Plan | None) -> Decimal:
-        """What the order may take of the asset it pays with."""
+        """The most the order may cost, in the asset it pays with."""
         if order.resting.type is OrderType.MARKET and plan is not None:
             return (
                 max(order.resting.quantity, plan.quantity)
                 if order.pays == order.base
-                else (plan.notional)
+                else plan.notional
             )
         return order.worst_cost
 
     def _enter(self, listing: _Listing, order: VenueOrder, plan: Plan) -> None:
-        """An awake order reaches the book."""
+        """Match an order that has no stop price or has reached it."""
         order.working_ms = self.market.now_ms()
         self._apply(listing, listing.matching.carry_out(order.resting, plan))
         if not order.is_open or plan.ending is Ending.RESTS:
@@ -235,16 +236,16 @@ class Exchange:
             if is_filled:
                 listing.orders.pop(order.order_id)
             if execution.is_maker:
-                self._tell_balances(order.account, order)
+                self._report_balances(order.account, order)
 
     def _report(self, order: VenueOrder, kind: str) -> None:
         report = user_data.execution_report(order, kind, execution_id=self._execution_id())
         self._events.append((order.account, report))
 
-    def _tell_balances(self, account: VenueAccount, order: VenueOrder) -> None:
+    def _report_balances(self, account: VenueAccount, order: VenueOrder) -> None:
         self._events.append((account, user_data.position(account, (order.base, order.quote))))
 
-    def _tidy(self, symbol: str, listing: _Listing) -> None:
+    def _update_watch(self, symbol: str, listing: _Listing) -> None:
         is_wanted = bool(listing.orders)
         if is_wanted is not listing.is_watched:
             listing.is_watched = is_wanted

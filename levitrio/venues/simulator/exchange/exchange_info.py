@@ -1,4 +1,4 @@
-"""What the venue says of itself and its symbols, and the filters it holds orders to. Pure."""
+"""Formats exchangeInfo: the venue's symbols, filters and rate limits. Pure."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from levitrio.venues.simulator.market.price_generator import SimulatedMarket
 from levitrio.venues.simulator.market.stream_payloads import fixed
 
 MIN_NOTIONAL = Decimal(5)
-"""In the quote asset; the venue's own number for most pairs."""
+"""In the quote asset; the real venue's number for most pairs."""
 
 _MOST_NOTIONAL = Decimal(9_000_000)
 
@@ -22,7 +22,7 @@ _MOST_TICKS = 10**9
 _MOST_STEPS = 9 * 10**9
 
 _MARKET_WORTH = 250_000
-"""What a MARKET order may be worth at the anchor, in the quote asset."""
+"""The most a MARKET order may be worth at the anchor price, in the quote asset."""
 
 AVERAGE_MINUTES = 5
 
@@ -73,7 +73,7 @@ def filters_json(market: SimulatedMarket) -> list[dict[str, Any]]:
 
 
 def filters_of(market: SimulatedMarket) -> SymbolFilters:
-    """The same filters, ready to judge an order."""
+    """The same filters, parsed to check orders against."""
     return parse_filters(filters_json(market))
 
 

@@ -1,7 +1,7 @@
-"""Faults on demand: everything a venue may do to its clients, as plain numbers. Pure.
+"""Faults on demand: what a venue may do to its clients, as plain numbers. Pure.
 
-`Faults` says what goes wrong from now on; `FaultPlan` counts, so that "every third" is exactly that
-and the same run has the same faults. 0, or an empty text, is no fault.
+`Faults` describes what goes wrong from now on; `FaultPlan` counts, so that "every third" is exact
+and the same run has the same faults. 0, or an empty text, means no fault.
 """
 
 import math
@@ -29,15 +29,15 @@ _REFUSALS = {
     503: -1008,
     504: -1007,
 }
-"""HTTP status that may be demanded -> the venue's code with it."""
+"""HTTP status that may be demanded -> the venue's error code."""
 
 
 class LostReply(Exception):
-    """The request was carried out, and its answer must not arrive: close the connection."""
+    """The request took effect, but its answer must not arrive: close the connection."""
 
 
 def _not_negative(_instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not 0 <= value < math.inf:  # nor NaN, which JSON may say here
+    if not 0 <= value < math.inf:  # NaN too, which JSON parsing lets through
         raise UsageError(f"faults: {attribute.name}: expected 0 or more, got {value!r}")
 
 
@@ -61,19 +61,19 @@ class Faults:
     """What goes wrong from now on."""
 
     disconnect_every: float = attrs.field(default=0.0, validator=_not_negative)
-    """Seconds of life of each connection, which is then cut without a closing handshake."""
+    """Seconds after which each connection is cut without a closing handshake."""
     cut_after: float = attrs.field(default=_LIFE_SECONDS, validator=_not_negative)
     """Seconds after which the venue closes a connection, as it does each day."""
     shutdown_notice: float = attrs.field(default=0.0, validator=_not_negative)
     """Seconds before that cut at which `serverShutdown` is sent."""
     stall: str = ""
-    """The name of a stream that falls silent, while pings are answered."""
+    """The name of a stream that sends no more events, while pings are answered."""
     gap_every: int = attrs.field(default=0, validator=_not_negative)
     """Every nth event of a stream is left out."""
     duplicate_every: int = attrs.field(default=0, validator=_not_negative)
     """Every nth event of a stream is sent twice."""
     garbage_every: int = attrs.field(default=0, validator=_not_negative)
-    """Before every nth event of a stream comes a frame that is no JSON."""
+    """Before every nth event of a stream a frame of invalid JSON is sent."""
     timeout_every: int = attrs.field(default=0, validator=_not_negative)
     """Every nth order is accepted and answered with -1007."""
     late_every: int = attrs.field(default=0, validator=_not_negative)
@@ -82,25 +82,26 @@ class Faults:
     late_by: float = attrs.field(default=2.0, validator=_not_negative)
     """Seconds."""
     lost_reply_every: int = attrs.field(default=0, validator=_not_negative)
-    """Every nth order is accepted and its connection cut instead of an answer."""
+    """Every nth order is accepted, and its connection cut instead of an answer."""
     events_first: bool = False
     """User-data events of an order go out before its answer."""
     coarser: int = attrs.field(default=0, validator=_not_negative)
-    """So many times their usual steps is what prices and quantities of orders move in."""
+    """Factor on tick and step size of all orders."""
     market_status: str = attrs.field(default="", validator=_market_status)
-    """What every symbol is said to be instead of TRADING; no order is taken, cancels are."""
+    """Status of every symbol instead of TRADING; orders are refused, cancels accepted."""
     clock_skew_ms: int = 0
     """Added to the server's time."""
     refuse: int = attrs.field(default=0, validator=_status)
-    """HTTP status that every request is refused with."""
+    """HTTP status with which every request is refused."""
     refuse_for: float = attrs.field(default=60.0, validator=_not_negative)
-    """Seconds that a refused client is told to stay away."""
+    """Seconds after which a refused client may retry."""
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, base: "Faults | None" = None) -> "Faults":
-        """From plain values, such as a TOML table or JSON; what is not named stays as in `base`.
+        """From plain values, such as a TOML table or JSON; others stay as in `base`.
 
-        Raises UsageError that names what is unknown or out of bounds.
+        Raises:
+            UsageError: names the fault that is unknown or out of bounds.
         """
         start = base if base is not None else cls()
         for name, value in values.items():
@@ -122,17 +123,17 @@ _NAMES = [field.name for field in attrs.fields(Faults)]
 
 @attrs.define(eq=False)
 class FaultPlan:
-    """The faults of now, and how far their counts have come."""
+    """The present faults and the counts behind every nth."""
 
     now: Faults = attrs.field(factory=Faults)
     on_replaced: Callable[[], None] | None = None
     """Called after the faults have changed."""
     _events: dict[str, int] = attrs.field(factory=dict, init=False)
-    """Events so far, by stream."""
+    """Events so far, by stream name."""
     _orders: int = attrs.field(default=0, init=False)
 
     def replace(self, faults: Faults) -> None:
-        """Other faults from now on; counting begins anew."""
+        """Apply other faults from now on; counts restart."""
         self.now = faults
         self._events.clear()
         self._orders = 0
@@ -140,7 +141,7 @@ class FaultPlan:
             self.on_replaced()
 
     def on_event(self, event: TapeEvent) -> list[TapeEvent]:
-        """What is sent instead of an event of the tape."""
+        """The events to send instead of an event of the tape."""
         now = self.now
         if event.stream == now.stall:
             return []
@@ -155,7 +156,7 @@ class FaultPlan:
         return sent
 
     def on_order(self) -> str:
-        """What happens to the next order: empty, `timeout`, `late` or `lost_reply`."""
+        """The fault of the next order: empty, `timeout`, `late` or `lost_reply`."""
         self._orders += 1
         for name in ("timeout", "late", "lost_reply"):
             if _is_due(self._orders, getattr(self.now, f"{name}_every")):
@@ -163,12 +164,12 @@ class FaultPlan:
         return ""
 
     def rules(self, market: SimulatedMarket) -> SimulatedMarket:
-        """The steps that orders are held to now."""
+        """The market with the tick and step size that orders must keep now."""
         times = self.now.coarser or 1
         return attrs.evolve(market, tick=market.tick * times, step=market.step * times)
 
     def refusal(self, wall_ms: int) -> ApiError | None:
-        """What every request is refused with, if so demanded."""
+        """The error with which every request is refused, if that is demanded."""
         status = self.now.refuse
         if not status:
             return None

@@ -1,4 +1,4 @@
-"""Whether the venue takes an order at all: everything that is asked before the book. Pure."""
+"""Checks a new order before it reaches the order book. Pure."""
 
 from decimal import Decimal
 
@@ -15,7 +15,17 @@ from levitrio.venues.simulator.market.market import VenueMarket
 def admit(
     market: VenueMarket, filters: SymbolFilters, account: VenueAccount, request: OrderRequest
 ) -> None:
-    """Raises Refused with the venue's code for an order that must not reach the book."""
+    """Check a new order against duplicates, filters and its stop price.
+
+    Args:
+        market: gives the last trade and the average price.
+        filters: of the symbol.
+        account: whose order it is.
+        request: the new order.
+
+    Raises:
+        ApiError: the order must not reach the order book; with the venue's code.
+    """
     now_ms = market.now_ms()
     newest = market.trades(request.symbol, from_id=None, start_ms=None, end_ms=now_ms, limit=1)
     if not newest:

@@ -1,4 +1,4 @@
-"""An order as a client asks for it: what each type wants, and what it refuses. Pure."""
+"""Parses a new order: which parameters each order type requires and allows. Pure."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,7 +14,7 @@ from levitrio.venues.simulator.exchange.parameters import Parameters
 
 
 class OrderKind(StrEnum):
-    """What `type` may say. The gateway sends the first three; foreign clients know them all."""
+    """Values of `type`. The gateway sends the first three; other clients may send any."""
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"
@@ -26,14 +26,14 @@ class OrderKind(StrEnum):
 
     @property
     def awake(self) -> OrderType:
-        """What the order is in the book, once nothing holds it back."""
+        """The order type once its stop price, if it has one, is reached."""
         if self is OrderKind.LIMIT_MAKER:
             return OrderType.LIMIT_MAKER
         return OrderType.LIMIT if "LIMIT" in self else OrderType.MARKET
 
     @property
     def is_conditional(self) -> bool:
-        """It sleeps until the market reaches its stop price."""
+        """Whether it waits until the market reaches its stop price."""
         return self.startswith(("STOP_LOSS", "TAKE_PROFIT"))
 
     def wakes_rising(self, side: Side) -> bool:
@@ -42,6 +42,8 @@ class OrderKind(StrEnum):
 
 
 class ResponseKind(StrEnum):
+    """Values of `newOrderRespType`."""
+
     ACK = "ACK"
     RESULT = "RESULT"
     FULL = "FULL"
@@ -55,7 +57,7 @@ class OrderRequest:
     side: Side
     kind: OrderKind
     client_id: str | None
-    """None: the venue makes one up."""
+    """None: the venue chooses one."""
     quantity: Decimal | None
     """In the base asset; None of a MARKET order by amount."""
     quote_quantity: Decimal | None
@@ -118,13 +120,14 @@ _OPTIONAL: Mapping[OrderKind, frozenset[str]] = {
 }
 
 _LEAST_STRATEGY_TYPE = 1_000_000
-"""The venue keeps the numbers below for itself."""
+"""The venue reserves the numbers below."""
 
 
 def read_order(parameters: Parameters) -> OrderRequest:
-    """The order a request asks for.
+    """The order that a request asks for.
 
-    Raises Refused for a parameter that is missing, malformed, or not for this type of order.
+    Raises:
+        ApiError: a parameter is missing, malformed, or not for this type of order.
     """
     symbol = parameters.symbol_text()
     parameters.required("side")

@@ -1,6 +1,6 @@
-"""Reading a request's parameters as the venue does, with its refusals. Pure.
+"""Reads a request's parameters as the venue does, with the venue's errors. Pure.
 
-Every value is text, whichever way it came: query, body or JSON.
+Every value is text, whether it came by query, body or JSON.
 """
 
 import re
@@ -18,10 +18,10 @@ _DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _INTEGER = r"^[0-9]{1,20}$"
 _CLIENT_ID = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
 _SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
-"""The venue prints the pattern into its refusal; clients show it to people."""
+"""The venue puts the pattern into its error text; clients show it to people."""
 
 _DECIMALS = 8
-"""Of every asset here."""
+"""Decimals of every asset."""
 
 _MICROSECONDS = 10**15
 """A timestamp above it is in microseconds: in milliseconds that would be the year 33658."""
@@ -31,25 +31,28 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 @attrs.frozen
 class Parameters:
-    """The parameters of one request, without `apiKey` and `signature`."""
+    """The parameters of one request, without `apiKey` and `signature`.
+
+    Every method raises ApiError, with the venue's code, for a value that it does not take.
+    """
 
     values: Mapping[str, str]
 
     def check_known(self, known: frozenset[str]) -> None:
-        """Refuse a request that carries something its method does not read."""
+        """Refuse a request with a parameter that its method does not read."""
         read = sum(1 for name in self.values if name in known)
         if read < len(self.values):
             raise errors.unread(read, len(self.values))
 
     def text(self, name: str) -> str | None:
-        """None when it was not sent; refused when it is empty."""
+        """A text; None when it was not sent, refused when it is empty."""
         value = self.values.get(name)
         if value == "":
             raise errors.empty(name)
         return value
 
     def required(self, name: str) -> str:
-        """Refused when it was not sent or is empty."""
+        """A text; refused when it was not sent or is empty."""
         value = self.values.get(name)
         if not value:
             raise errors.missing(name)
@@ -67,7 +70,7 @@ class Parameters:
         return Decimal(value)
 
     def positive(self, name: str) -> Decimal:
-        """A decimal that must be there and above 0."""
+        """A decimal above 0; refused when it was not sent."""
         self.required(name)
         value = self.decimal(name)
         if not value:
@@ -117,7 +120,7 @@ class Parameters:
         return value == "true"
 
     def symbol_text(self, name: str = "symbol") -> str:
-        """A symbol that must be there; whether the venue has it is not asked here."""
+        """A symbol, refused when it was not sent; it need not be listed."""
         value = self.required(name)
         if not re.fullmatch(_SYMBOL, value, re.ASCII):
             raise errors.illegal(name, _SYMBOL)

@@ -1,7 +1,7 @@
-"""Request weight and order counts, as the venue counts them. Pure.
+"""Counts request weight and orders against the venue's limits. Pure.
 
 Windows are aligned to the clock: a minute starts at :00, ten seconds at :00 and :10, a day at 00:00
-UTC. Whoever goes on asking after 429 is banned with 418, each time for longer.
+UTC. A client that goes on sending after 429 is banned with 418, each time for longer.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ class RateLimit:
     window_ms: int
 
     def describe(self) -> dict[str, Any]:
-        """As exchangeInfo has it."""
+        """The limit as in exchangeInfo."""
         return {
             "rateLimitType": self.kind,
             "interval": self.interval,
@@ -57,30 +57,30 @@ RATE_LIMITS = (WEIGHT, ORDERS_10S, ORDERS_DAY, RAW)
 
 @attrs.define(eq=False)
 class Window:
-    """What was used of one limit in the running window."""
+    """Usage of one limit in the current window."""
 
     rule: RateLimit
     _used: int = attrs.field(default=0, init=False)
     _window: int = attrs.field(default=-1, init=False)
 
     def used(self, now_ms: int) -> int:
-        """In the window that `now_ms` belongs to."""
+        """Usage in the window that `now_ms` belongs to."""
         window = now_ms // self.rule.window_ms
         if window != self._window:
             self._window, self._used = window, 0
         return self._used
 
     def add(self, amount: int, now_ms: int) -> int:
-        """Use more, or give some back; never below 0. Returns what is used now."""
+        """Use more, or give some back; never below 0. Returns the usage."""
         self._used = max(0, self.used(now_ms) + amount)
         return self._used
 
     def ends_ms(self, now_ms: int) -> int:
-        """When the window is over, ms since 1970."""
+        """End of the window, ms since 1970."""
         return (now_ms // self.rule.window_ms + 1) * self.rule.window_ms
 
     def report(self, now_ms: int) -> dict[str, Any]:
-        """As the WS API appends it to each answer."""
+        """Limit and usage as in each answer of the WS API."""
         return {**self.rule.describe(), "count": self.used(now_ms)}
 
 
@@ -94,7 +94,7 @@ class WeightQuota:
     _banned_until_ms: int = attrs.field(default=0, init=False)
 
     def spend(self, weight: int, now_ms: int) -> None:
-        """Count a request. Raises Refused with 429 above the limit, 418 while banned."""
+        """Count a request. Raises ApiError with 429 above the limit, 418 while banned."""
         if now_ms < self._banned_until_ms:
             raise errors.banned(self._banned_until_ms)
         if self.window.used(now_ms) == 0:
@@ -108,7 +108,7 @@ class WeightQuota:
         raise errors.too_much_weight(self.window.rule.limit, self.window.ends_ms(now_ms))
 
     def ban(self, now_ms: int, length_ms: int) -> None:
-        """Refuse everything for so long; each ban makes the next one longer."""
+        """Refuse all requests for `length_ms`; each ban makes the next one longer."""
         self._bans = min(self._bans + 1, 12)
         self._refused = 0
         self._banned_until_ms = now_ms + length_ms
@@ -116,7 +116,7 @@ class WeightQuota:
 
 @attrs.define(eq=False)
 class OrderQuota:
-    """Orders of one account that have not filled.
+    """Counts orders of one account that have not filled.
 
     An accepted order counts one; its first fill gives back one as a taker, five as a maker.
     """
@@ -126,7 +126,7 @@ class OrderQuota:
     )
 
     def check(self, now_ms: int) -> None:
-        """Raises Refused when a window is full."""
+        """Raise ApiError when a window is full."""
         for window in self.windows:
             rule = window.rule
             if window.used(now_ms) >= rule.limit:

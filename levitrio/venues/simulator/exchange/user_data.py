@@ -1,4 +1,4 @@
-"""User-data events: what the venue tells an account about its orders and balances. Pure."""
+"""Formats user-data events: reports of orders and balances for an account. Pure."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -13,7 +13,14 @@ ZERO = Decimal(0)
 def execution_report(
     order: VenueOrder, kind: str, *, execution_id: int, cancel_id: str = ""
 ) -> dict[str, Any]:
-    """`executionReport`; `kind` is the execution type. Of a TRADE the order's newest is told."""
+    """`executionReport`; a TRADE reports the order's newest trade.
+
+    Args:
+        order: after the change.
+        kind: the execution type.
+        execution_id: id of this report.
+        cancel_id: client id of a cancel.
+    """
     request, resting = order.request, order.resting
     trade = order.trades[-1] if kind == "TRADE" else None
     report: dict[str, Any] = {
@@ -80,10 +87,10 @@ def position(account: VenueAccount, assets: Iterable[str]) -> dict[str, Any]:
 
 
 def filled(order: VenueOrder) -> Decimal:
-    """Of the trades that were booked: the book itself may be ahead by the rest of a plan."""
+    """Quantity of the recorded trades: the resting order may be ahead by the rest of a plan."""
     return sum((trade.quantity for trade in order.trades), ZERO)
 
 
 def quote_filled(order: VenueOrder) -> Decimal:
-    """In the quote asset, of the trades that were booked."""
+    """Amount of the recorded trades, in the quote asset."""
     return sum((trade.amount for trade in order.trades), ZERO)

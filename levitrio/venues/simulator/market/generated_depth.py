@@ -1,9 +1,9 @@
-"""The made-up book behind the touch, from nothing but seed, symbol and slot. Pure.
+"""Generates the order book behind the quote, from seed, symbol and slot alone. Pure.
 
-The touch is the slot's quote. Behind it lie levels at fixed prices, a ten-thousandth of the anchor
-apart, so that the book of the next slot shares most of them; each changes its quantity every half
-minute, at its own moment. The book after the depth event that ends with update id `u` has the
-touch of the quote with id `u`.
+Best bid and ask are the slot's quote. Behind them lie levels at fixed prices, a ten-thousandth of
+the anchor apart, so that the next slot shares most of them; each level changes its quantity every
+half minute, at its own moment. The order book after the depth event that ends with update id `u`
+has the best bid and ask of the quote with id `u`.
 """
 
 from random import Random
@@ -13,13 +13,13 @@ import attrs
 from levitrio.venues.simulator.market.price_generator import UPDATES_PER_SLOT, SymbolGenerator
 
 LEVELS = 100
-"""On each side, the touch among them."""
+"""Levels on each side, the best among them."""
 
 _SPACINGS = 10_000
 """Levels lie 1/10,000 of the anchor apart, or a tick where that is more."""
 
 _STEADY_SLOTS = 64
-"""A level keeps its quantity for so long."""
+"""Slots for which a level keeps its quantity."""
 
 Levels = dict[int, int]
 """Price in ticks -> quantity in steps; the best first."""
@@ -27,7 +27,7 @@ Levels = dict[int, int]
 
 @attrs.define(eq=False)
 class GeneratedDepth:
-    """The book of one symbol at any slot."""
+    """The order book of one symbol at any slot."""
 
     generator: SymbolGenerator
     _spacing: int = attrs.field(init=False)
@@ -39,7 +39,7 @@ class GeneratedDepth:
         self._salt = Random(f"{generator.seed}:{generator.symbol}:depth").getrandbits(61)
 
     def at(self, slot: int) -> tuple[Levels, Levels]:
-        """Bids and asks once the quote of the slot has been told."""
+        """Bids and asks after the quote of the slot."""
         draw = self.generator.draw(slot)
         spacing = self._spacing
         bids = {draw.bid: draw.bid_quantity}
@@ -54,10 +54,10 @@ class GeneratedDepth:
         return bids, asks
 
     def change(self, slot: int, slots: int) -> tuple[Levels, Levels]:
-        """What makes the book of `slot` out of that of any of the `slots` before it.
+        """The levels to set so that the order book of any of the `slots` before becomes `slot`'s.
 
-        A quantity of 0 takes a level out. Any of them, because a client's snapshot may be from the
-        middle of what an event covers.
+        A quantity of 0 removes a level. It fits any of them, because a client's snapshot may be
+        from the middle of the slots that an event covers.
         """
         bids, asks = self.at(slot)
         bid_changes: Levels = {}
@@ -69,7 +69,7 @@ class GeneratedDepth:
         return bid_changes, ask_changes
 
     def payload(self, slot: int, slots: int) -> bytes:
-        """The depth event that ends at the quote of a slot, `slots` after the one before."""
+        """The `depthUpdate` event that ends at the quote of a slot and covers `slots` slots."""
         bids, asks = self.change(slot, slots)
         generator = self.generator
         last_id = slot * UPDATES_PER_SLOT
@@ -97,7 +97,7 @@ class GeneratedDepth:
         )
 
     def _steps(self, price: int, slot: int) -> int:
-        # A multiplicative hash: `Random` for each of two hundred levels would be milliseconds.
+        # A multiplicative hash: a `Random` for each of two hundred levels would take milliseconds.
         mixed = price * 0x9E3779B97F4A7C15 ^ (slot + price) // _STEADY_SLOTS * 0xC2B2AE3D27D4EB4F
         chance = ((mixed + self._salt) * 0xD6E8FEB86659FD93 >> 24 & 0xFFFF) / 0x10000
         return max(1, int(self.generator.usual_steps * (1.0 + 19.0 * chance)))

@@ -1,7 +1,7 @@
-"""The past of one generated symbol, added up: candles and averages. Pure.
+"""Sums up the past of one generated symbol: candles and averages. Pure.
 
-Minutes are the bricks: a minute is 120 slots, and once it is over its sum never changes, so it
-is kept. Everything is counted in whole ticks and steps, so that sums are exact in any order.
+Sums of whole minutes (120 slots) are cached, because a minute that is over never changes.
+Everything is counted in whole ticks and steps, so that sums are exact in any order.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from levitrio.venues.simulator.market.price_generator import SLOT_MS, SymbolGene
 MINUTE_MS = 60_000
 
 _KEPT_MINUTES = 6_000
-"""Four days of a symbol: about 1.5 MB."""
+"""Minutes cached per symbol: four days, about 1.5 MB."""
 
 _MINUTES_PER_TURN = 5
-"""About 3 ms of work; others get the thread in between."""
+"""About 3 ms of work between two checkpoints."""
 
 
 class Sum(msgspec.Struct, gc=False):
-    """What some time held: prices in ticks, quantities in steps, amounts in ticks x steps."""
+    """Trades of a period: prices in ticks, quantities in steps, amounts in ticks x steps."""
 
     open_ms: int
     close_ms: int
@@ -34,7 +34,7 @@ class Sum(msgspec.Struct, gc=False):
     quantity: int = 0
     amount: int = 0
     taker_quantity: int = 0
-    """What takers bought."""
+    """Bought by takers."""
     taker_amount: int = 0
     trades: int = 0
     first_id: int = 0
@@ -43,15 +43,22 @@ class Sum(msgspec.Struct, gc=False):
 
 @attrs.define(eq=False)
 class GeneratedHistory:
-    """Sums over the past of one symbol; before `listed_ms` there was no market."""
+    """Sums over the past of one symbol, which has no trades before `listed_ms`."""
 
     generator: SymbolGenerator
-    """One of its own: looking far back must not throw out the present of another."""
+    """Not shared: looking far back would evict the present from its cache."""
     listed_ms: int
     _minutes: dict[int, Sum] = attrs.field(factory=dict, init=False)
 
     def candles(self, interval: str, start_ms: int, end_ms: int, now_ms: int) -> list[Sum]:
-        """The candles that open within `[start_ms, end_ms]`, the open one as far as it is."""
+        """The candles that open within `[start_ms, end_ms]`, with the unfinished one up to now.
+
+        Args:
+            interval: such as `1m`.
+            start_ms: the first opening time, ms since 1970.
+            end_ms: the last opening time.
+            now_ms: market time; later trades are left out.
+        """
         found = []
         opens = open_time(interval, max(start_ms, self.listed_ms))
         if opens < start_ms:
@@ -79,9 +86,9 @@ class GeneratedHistory:
         return total
 
     def prepare(self, start_ms: int, end_ms: int) -> Iterator[None]:
-        """Add up what `sum` will need, a few ms at a time."""
+        """Fill the cache for `sum`, a few ms of work at a time."""
         first = max(start_ms, self.listed_ms) // MINUTE_MS
-        # More than is kept would be added up in vain.
+        # More minutes than the cache holds would be summed up in vain.
         first = max(first, end_ms // MINUTE_MS - _KEPT_MINUTES)
         for minute in range(first, end_ms // MINUTE_MS):
             if minute not in self._minutes:
@@ -128,7 +135,7 @@ def _joined(earlier: Sum | None, later: Sum | None) -> Sum | None:
     if later is None:
         return earlier
     if earlier is None:
-        # A copy: the caller may rename its times, and a minute is kept.
+        # A copy: the caller changes its times, and the minute stays in the cache.
         return msgspec.structs.replace(later)
     earlier.high = max(earlier.high, later.high)
     earlier.low = min(earlier.low, later.low)

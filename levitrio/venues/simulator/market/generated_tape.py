@@ -1,4 +1,4 @@
-"""The generated tape: the events of the made-up market that somebody listens to. Pure."""
+"""Generates the market events of the streams that clients listen to. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
@@ -22,12 +22,12 @@ _NS = 1_000_000
 
 _BACKFILL_SLOTS = 3_600_000 // SLOT_MS
 """An hour, 7,200 trades, about 50 ms of work: an open candle of up to an hour is whole from the
-first message on; a longer one begins an hour before somebody asked for it."""
+first message on; a longer one begins an hour before it was subscribed."""
 
 
 @attrs.frozen(kw_only=True)
 class _Wanted:
-    """Which streams of one symbol somebody listens to, by their names. Replaced, never changed."""
+    """The subscribed streams of one symbol, by name. Replaced, never changed."""
 
     trade: str = ""
     agg_trade: str = ""
@@ -40,37 +40,37 @@ class _Wanted:
 
 
 @attrs.define(eq=False)
-class _Listening:
-    """One symbol that somebody listens to."""
+class _Subscribed:
+    """One symbol with at least one subscribed stream."""
 
     generator: SymbolGenerator
     wanted: _Wanted = attrs.field(factory=_Wanted)
     depth_slots: dict[str, int] = attrs.field(factory=dict)
-    """By the name of a depth stream: the slot that its last event came up to."""
+    """Name of a depth stream -> the last slot that its events cover."""
     depth: GeneratedDepth | None = None
 
 
-_Make = Callable[[_Listening, _Wanted, int, int], Iterable[TapeEvent]]
-"""_Make(listening, wanted, slot, time_ms): what a symbol sends at a moment of a slot."""
+_Make = Callable[[_Subscribed, _Wanted, int, int], Iterable[TapeEvent]]
+"""_Make(subscribed, wanted, slot, time_ms): the events of a symbol at a moment of a slot."""
 
-_Moment = tuple[int, _Make, _Listening, _Wanted]
-"""When, ms since 1970, and what is made then."""
+_Moment = tuple[int, _Make, _Subscribed, _Wanted]
+"""A market time in ms since 1970, and the events to make then."""
 
 _BY_TIME = itemgetter(0)
 
 
 @attrs.define(eq=False)
 class GeneratedTape:
-    """A market without end. One step is one slot of every symbol that somebody listens to."""
+    """A market without end. One step is one slot of every subscribed symbol."""
 
     seed: int
     _next_slot: int = attrs.field(default=0, init=False)
-    _symbols: dict[str, _Listening] = attrs.field(factory=dict, init=False)
+    _symbols: dict[str, _Subscribed] = attrs.field(factory=dict, init=False)
     _market_ms: int = attrs.field(default=0, init=False)
 
     @property
     def market_ms(self) -> int:
-        """Where the last step ended, ms since 1970; 0 before the first."""
+        """Market time at the end of the last step, ms since 1970; 0 before the first."""
         return self._market_ms
 
     @property
@@ -81,35 +81,35 @@ class GeneratedTape:
     def start(self, time_ms: int) -> None:
         """Go on with the first slot that begins at or after `time_ms`; never goes back."""
         slot = max(self._next_slot, -(-time_ms // SLOT_MS))
-        for listening in self._symbols.values():
-            for kline in listening.wanted.klines.values():
+        for subscribed in self._symbols.values():
+            for kline in subscribed.wanted.klines.values():
                 skipped = range(max(self._next_slot, slot - _BACKFILL_SLOTS), slot)
-                self._absorb(listening.generator, kline, skipped)
-            for stream, last in listening.depth_slots.items():
-                listening.depth_slots[stream] = max(last, slot - 2)
+                self._absorb(subscribed.generator, kline, skipped)
+            for stream, last in subscribed.depth_slots.items():
+                subscribed.depth_slots[stream] = max(last, slot - 2)
         self._next_slot = slot
 
     def step(self) -> Iterable[TapeEvent]:
         """The events of the next slot, by time; equal times keep the order of subscribing.
 
-        What is sent is decided now, and made when it is asked for: a thousand symbols' payloads at
-        once are 40 ms, twice a second, in which nobody else would get a turn. To be read to its
-        end before the next step.
+        The step decides which events there are; each payload is made when it is iterated over: a
+        thousand symbols' payloads at once would block the loop for 40 ms, twice a second. To be
+        read to its end before the next step.
         """
         slot = self._next_slot
         self._next_slot = slot + 1
         start_ms = slot * SLOT_MS
         self._market_ms = start_ms + SLOT_MS - 1
         moments: list[_Moment] = []
-        for listening in self._symbols.values():
-            wanted, draw = listening.wanted, listening.generator.draw(slot)
+        for subscribed in self._symbols.values():
+            wanted, draw = subscribed.wanted, subscribed.generator.draw(slot)
             trade_ms = start_ms + draw.offset_ms
             if any(kline.is_over(start_ms) for kline in wanted.klines.values()):
-                moments.append((start_ms, _closed, listening, wanted))
+                moments.append((start_ms, _closed, subscribed, wanted))
             if wanted.quote or wanted.depths:
-                moments.append((trade_ms - draw.lead_ms, _quoted, listening, wanted))
+                moments.append((trade_ms - draw.lead_ms, _quoted, subscribed, wanted))
             if wanted.trade or wanted.agg_trade or wanted.klines:
-                moments.append((trade_ms, _traded, listening, wanted))
+                moments.append((trade_ms, _traded, subscribed, wanted))
         moments.sort(key=_BY_TIME)
         return _events(slot, moments) if moments else ()
 
@@ -118,13 +118,13 @@ class GeneratedTape:
         name = parse_stream(stream)
         if name is None:
             return
-        listening = self._symbols.get(name.symbol)
-        if listening is None:
-            listening = _Listening(SymbolGenerator(self.seed, name.symbol))
-            self._symbols[name.symbol] = listening
-            # Made now, so that a thousand symbols do not all wait for the first step.
-            listening.generator.tick(self._next_slot)
-        wanted = listening.wanted
+        subscribed = self._symbols.get(name.symbol)
+        if subscribed is None:
+            subscribed = _Subscribed(SymbolGenerator(self.seed, name.symbol))
+            self._symbols[name.symbol] = subscribed
+            # Drawn now, so that the first step does not compute a thousand symbols at once.
+            subscribed.generator.tick(self._next_slot)
+        wanted = subscribed.wanted
         match name.kind:
             case "trade":
                 wanted = attrs.evolve(wanted, trade=stream)
@@ -133,23 +133,23 @@ class GeneratedTape:
             case "bookTicker":
                 wanted = attrs.evolve(wanted, quote=stream)
             case "depth":
-                listening.depth = listening.depth or GeneratedDepth(listening.generator)
+                subscribed.depth = subscribed.depth or GeneratedDepth(subscribed.generator)
                 wanted = attrs.evolve(wanted, depths={**wanted.depths, stream: name})
-                # A slot may have been stepped whose quote nobody has heard: the first event goes
-                # back behind it, or a snapshot taken right now would not meet it.
-                listening.depth_slots[stream] = self._next_slot - 2
+                # The newest slot's quote may not have been sent yet: the first event covers it too,
+                # or a snapshot taken right now would not connect to it.
+                subscribed.depth_slots[stream] = self._next_slot - 2
             case _:
-                kline = self._kline(listening.generator, name)
+                kline = self._kline(subscribed.generator, name)
                 wanted = attrs.evolve(wanted, klines={**wanted.klines, stream: kline})
-        listening.wanted = wanted
+        subscribed.wanted = wanted
 
     def unsubscribe(self, stream: str) -> None:
-        """Stop making a stream; the symbol's market goes on unseen."""
+        """Stop making a stream; the symbol's prices go on without events."""
         name = parse_stream(stream)
         if name is None or name.symbol not in self._symbols:
             return
-        listening = self._symbols[name.symbol]
-        wanted = listening.wanted
+        subscribed = self._symbols[name.symbol]
+        wanted = subscribed.wanted
         match name.kind:
             case "trade":
                 wanted = attrs.evolve(wanted, trade="")
@@ -159,10 +159,10 @@ class GeneratedTape:
                 wanted = attrs.evolve(wanted, quote="")
             case "depth":
                 wanted = attrs.evolve(wanted, depths=_without(wanted.depths, stream))
-                listening.depth_slots.pop(stream, None)
+                subscribed.depth_slots.pop(stream, None)
             case _:
                 wanted = attrs.evolve(wanted, klines=_without(wanted.klines, stream))
-        listening.wanted = wanted
+        subscribed.wanted = wanted
         if wanted.is_empty():
             del self._symbols[name.symbol]
 
@@ -184,13 +184,13 @@ def _without(streams: Mapping[str, Any], stream: str) -> dict[str, Any]:
 
 
 def _events(slot: int, moments: Iterable[_Moment]) -> Iterator[TapeEvent]:
-    for time_ms, make, listening, wanted in moments:
-        yield from make(listening, wanted, slot, time_ms)
-        listening.generator.draw(slot + 1)  # so that the next step has it at hand
+    for time_ms, make, subscribed, wanted in moments:
+        yield from make(subscribed, wanted, slot, time_ms)
+        subscribed.generator.draw(slot + 1)  # cached for the next step
 
 
-def _closed(_: _Listening, wanted: _Wanted, __: int, start_ms: int) -> Iterable[TapeEvent]:
-    """A candle that is over is said to be at the first slot after it, ahead of its trade."""
+def _closed(_: _Subscribed, wanted: _Wanted, __: int, start_ms: int) -> Iterable[TapeEvent]:
+    """A finished candle is sent closed at the start of the next slot, before its trade."""
     return [
         TapeEvent(start_ms * _NS, stream, payload)
         for stream, kline in wanted.klines.items()
@@ -199,21 +199,21 @@ def _closed(_: _Listening, wanted: _Wanted, __: int, start_ms: int) -> Iterable[
 
 
 def _quoted(
-    listening: _Listening, wanted: _Wanted, slot: int, quote_ms: int
+    subscribed: _Subscribed, wanted: _Wanted, slot: int, quote_ms: int
 ) -> Iterable[TapeEvent]:
     if wanted.quote:
-        payload = quote_payload(listening.generator.tick(slot).quote)
+        payload = quote_payload(subscribed.generator.tick(slot).quote)
         yield TapeEvent(quote_ms * _NS, wanted.quote, payload)
     for stream, name in wanted.depths.items():
-        depth_payload = _depth_payload(listening, stream, name, slot)
+        depth_payload = _depth_payload(subscribed, stream, name, slot)
         if depth_payload:
             yield TapeEvent(quote_ms * _NS, stream, depth_payload)
 
 
 def _traded(
-    listening: _Listening, wanted: _Wanted, slot: int, trade_ms: int
+    subscribed: _Subscribed, wanted: _Wanted, slot: int, trade_ms: int
 ) -> Iterable[TapeEvent]:
-    trade, time_ns = listening.generator.tick(slot).trade, trade_ms * _NS
+    trade, time_ns = subscribed.generator.tick(slot).trade, trade_ms * _NS
     if wanted.trade:
         yield TapeEvent(time_ns, wanted.trade, trade_payload(trade))
     if wanted.agg_trade:
@@ -224,19 +224,19 @@ def _traded(
             yield TapeEvent(time_ns, stream, payload)
 
 
-def _depth_payload(listening: _Listening, stream: str, name: StreamName, slot: int) -> bytes:
-    """What a depth stream sends at the quote of a slot; empty when it is not its turn.
+def _depth_payload(subscribed: _Subscribed, stream: str, name: StreamName, slot: int) -> bytes:
+    """The payload of a depth stream at the quote of a slot; empty when none is due.
 
-    The fast ones speak in every slot, the others in every second one.
+    The fast streams send in every slot, the others in every second one.
     """
-    depth = listening.depth
+    depth = subscribed.depth
     assert depth is not None, "made with the first depth stream"
     if slot % 2 and not name.is_fast:
         return b""
     if name.levels:
         return depth.snapshot(slot, name.levels)
-    last = listening.depth_slots.get(stream)
+    last = subscribed.depth_slots.get(stream)
     if last is None:
-        return b""  # left since the slot was stepped
-    listening.depth_slots[stream] = slot
+        return b""  # unsubscribed since the slot was stepped
+    subscribed.depth_slots[stream] = slot
     return depth.payload(slot, slot - last)

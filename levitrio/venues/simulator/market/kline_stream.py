@@ -1,4 +1,4 @@
-"""When the venue speaks about a candle. Pure.
+"""When the venue sends a candle of a kline stream. Pure.
 
 While an interval trades, its candle is sent every 2 s of market time (every second for `1s`);
 once it is over it is sent one last time, closed, and before any trade of the next.
@@ -26,15 +26,15 @@ class KlineStream:
         self._every_ms = 1_000 if self.interval == "1s" else 2_000
 
     def absorb(self, trade: Trade) -> None:
-        """A trade from before anybody listened: it belongs to the candle, nothing is sent."""
+        """Add a trade from before the subscription to the candle; nothing is sent."""
         self._builder.add(trade)
 
     def is_over(self, market_ms: int) -> bool:
-        """The market's time is `market_ms`: whether `advance` would say so of a candle."""
+        """Whether `advance` would close a candle at that market time."""
         return market_ms >= self._builder.next_open_time_ms
 
     def advance(self, market_ms: int) -> list[bytes]:
-        """The market's time is `market_ms`: payloads of what is over, oldest first."""
+        """Close the candles that are over at that market time; their payloads, oldest first."""
         if not self.is_over(market_ms):
             return []
         return [
@@ -43,14 +43,14 @@ class KlineStream:
         ]
 
     def before(self, trade: Trade) -> list[bytes]:
-        """Take a trade in; returns what must be sent before it."""
+        """Add a trade; returns the payloads to send before it."""
         return [
             kline_payload(candle, event_ms=trade.time_ms, is_closed=True)
             for candle in self._builder.add(trade)
         ]
 
     def after(self, market_ms: int) -> list[bytes]:
-        """What to send after a trade at `market_ms`: the open candle, when its turn has come."""
+        """The payload of the open candle to send after a trade at `market_ms`, if one is due."""
         if market_ms < self._next_update_ms:
             return []
         candle = self._builder.current()

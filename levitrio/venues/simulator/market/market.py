@@ -1,7 +1,7 @@
-"""What the simulator's exchange knows of its market: the present and the past of each symbol. Pure.
+"""The market the simulator's exchange trades in: present and past of each symbol. Pure.
 
-`VenueMarket` is what the exchange asks. `GeneratedMarket` answers from nothing but the seed and the
-time; a recording's market answers from what it has heard (`recorded_market`).
+`VenueMarket` is what the exchange calls. `GeneratedMarket` computes everything from the seed and
+the time; a recording's market answers from what was played (`recorded_market`).
 """
 
 from collections.abc import Callable, Iterator
@@ -26,15 +26,15 @@ from levitrio.venues.simulator.market.price_generator import (
 DAY_MS = 24 * 3_600_000
 
 LISTED_DAYS = 2
-"""Whole days of history before the day of the start: an adding up of one takes half a second, so
-the venue opened not long ago, and says so."""
+"""Whole days of history before the day of the start: summing up one day takes half a second, so
+each symbol was listed not long ago, and the venue says so."""
 
 QUOTE_ASSETS = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "BNB", "EUR", "TRY")
-"""What a symbol may end with; the first that fits."""
+"""Endings of a symbol; the first that fits is its quote asset."""
 
 
 def assets_of(symbol: str) -> tuple[str, str] | None:
-    """Base and quote asset of a symbol; None for one that nobody could trade here."""
+    """Base and quote asset of a symbol; None for one that cannot be traded here."""
     if not SYMBOL.match(symbol) or not symbol.isalnum():
         return None
     for quote in QUOTE_ASSETS:
@@ -50,38 +50,54 @@ class VenueMarket(Protocol):
         """Market time, ms since 1970."""
 
     def symbols(self) -> tuple[str, ...]:
-        """What exchangeInfo lists: the usual ones, and what anybody has asked for."""
+        """What exchangeInfo lists: the usual symbols, and those that clients have asked for."""
 
     def rules(self, symbol: str) -> SimulatedMarket | None:
         """Tick, step and magnitude; None for a symbol the venue does not have."""
 
     def quote(self, symbol: str) -> Quote | None:
-        """The touch; None while there is none."""
+        """The best bid and ask; None while there are none."""
 
     def depth(self, symbol: str, levels: int) -> Depth | None:
-        """The book, up to so many levels on each side, the touch first."""
+        """The order book, up to so many levels on each side, the best first."""
 
     def trades(
         self, symbol: str, *, from_id: int | None, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Trade]:
-        """Trades by id, oldest first: from an id or a time on, else the newest up to `end_ms`."""
+        """Trades, oldest first: from an id or a time on, else the newest up to `end_ms`.
+
+        Args:
+            symbol: one of `symbols`.
+            from_id: the first trade id wanted.
+            start_ms: the first trade time wanted, ms since 1970.
+            end_ms: the last trade time wanted.
+            limit: at most so many.
+        """
 
     def candles(
         self, symbol: str, interval: str, *, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Candle]:
-        """Candles, oldest first: from a time on, else the newest up to `end_ms`."""
+        """Candles, oldest first: from a time on, else the newest up to `end_ms`.
+
+        Args:
+            symbol: one of `symbols`.
+            interval: such as `1m`.
+            start_ms: the first opening time wanted, ms since 1970.
+            end_ms: the last opening time wanted.
+            limit: at most so many.
+        """
 
     def total(self, symbol: str, start_ms: int) -> Candle | None:
-        """Everything from a time on as one candle; None when nothing traded."""
+        """One candle over everything since a time; None without a trade."""
 
     def prepare(self, symbol: str, start_ms: int) -> Iterator[None]:
-        """Do the work that asking for the time from `start_ms` on will need, in small pieces."""
+        """Compute in small pieces what a request about the time since `start_ms` needs."""
 
 
 @attrs.define(eq=False)
 class _Symbol:
-    """What is kept of one symbol. The present and the past have a generator each, because a
-    generator remembers only where it was asked last."""
+    """One symbol. Present and past have a generator each, because a generator caches only the
+    time it was asked about last."""
 
     present: SymbolGenerator
     depth: GeneratedDepth
@@ -90,13 +106,13 @@ class _Symbol:
 
 @attrs.define(eq=False, kw_only=True)
 class GeneratedMarket:
-    """The market that `GeneratedTape` of the same seed plays."""
+    """Implements `VenueMarket`: the market that `GeneratedTape` of the same seed plays."""
 
     seed: int
     clock: Callable[[], int]
     """Market time, ms since 1970."""
     listed_ms: int
-    """Before it there was no market."""
+    """Market time of the first trade, ms since 1970."""
     _symbols: dict[str, _Symbol] = attrs.field(factory=dict, init=False)
 
     def now_ms(self) -> int:
@@ -149,7 +165,7 @@ class GeneratedMarket:
         first_ms = start_ms
         length = FIXED_INTERVALS.get(interval, 28 * DAY_MS)
         if first_ms is None:
-            # Months differ: one that could be too early does no harm, the newest are taken below.
+            # Months differ in length: to begin too early does no harm, the newest are taken below.
             spare = 4 * DAY_MS * limit if interval == MONTH else 0
             first_ms = end_ms - (limit + 1) * length - spare
         else:

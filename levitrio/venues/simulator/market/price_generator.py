@@ -1,13 +1,13 @@
-"""A made-up market: what trades at which price, from nothing but a seed. Pure.
+"""Generates the prices, trades and quotes of a symbol from a seed. Pure.
 
 The market is a function of (seed, symbol, market time): time is cut into slots of half a second
 since 1970, and each slot holds exactly one trade per symbol, at a hashed moment inside it, with
 one quote right before it. The slot's number is the trade's id. So a later start goes on with
-higher ids, and any part of the past can be made again at any time.
+higher ids, and any part of the past can be computed again at any time.
 
 Prices: every five minutes a point within 0.6 % of the symbol's anchor, the points joined by a
-Brownian bridge, which is a random walk told where to arrive. Five minutes begin at a different
-moment for each symbol, so that the work of making them does not come all at once.
+Brownian bridge, a random walk with a given end. The five minutes begin at a different moment for
+each symbol, so that they are not all computed at once.
 """
 
 from collections.abc import Callable
@@ -34,8 +34,8 @@ _SLOT_DEVIATION = 0.001 / 120**0.5
 
 _MAX_QUOTE_LEAD_MS = 20
 UPDATES_PER_SLOT = 4
-"""Book update ids that a slot owns. The quote has the first; a depth event that brings the book
-to the quote ends with it and begins after the one before, so that ids have no hole."""
+"""Order book update ids per slot. The quote has the first; the depth event that leads to the quote
+ends with it and begins after the one before, so that ids have no gap."""
 
 _E8 = 10**8
 
@@ -58,12 +58,12 @@ _USUAL: dict[str, tuple[str, str, str]] = {
 }
 
 USUAL_SYMBOLS = tuple(_USUAL)
-"""What the venue lists before anybody has asked for more."""
+"""The symbols the venue lists before clients have asked for others."""
 
 
 @attrs.frozen(kw_only=True)
 class SimulatedMarket:
-    """How one symbol is traded on the simulator."""
+    """Price level and step sizes of one symbol on the simulator."""
 
     anchor: Decimal
     """What the price reverts to, in the quote asset."""
@@ -74,7 +74,7 @@ class SimulatedMarket:
 
 
 def market_of(symbol: str) -> SimulatedMarket:
-    """The market of any symbol: the usual ones near life, a hashed magnitude for every other."""
+    """The market of any symbol: realistic for the usual ones, a hashed magnitude for others."""
     if symbol in _USUAL:
         anchor, tick, step = map(Decimal, _USUAL[symbol])
         return SimulatedMarket(anchor=anchor, tick=tick, step=step)
@@ -90,7 +90,7 @@ def market_of(symbol: str) -> SimulatedMarket:
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
-    """One slot of one symbol."""
+    """Quote and trade of one slot of one symbol."""
 
     quote_ms: int
     """When the quote goes out, ms since 1970; before the trade, in the same slot."""
@@ -100,7 +100,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 
 
 class Draw(msgspec.Struct, frozen=True, gc=False):
-    """What was drawn for one slot, in ticks and steps: a tick without the text."""
+    """The random draw of one slot, in ticks and steps: a `Tick` without its texts."""
 
     offset_ms: int
     lead_ms: int
@@ -113,18 +113,18 @@ class Draw(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def price(self) -> int:
-        """Of the trade, in ticks."""
+        """The trade's price in ticks."""
         return self.bid if self.is_sale else self.bid + self.spread
 
 
 def _near_normal(random: Random) -> float:
-    """Mean 0, deviation 1; a sum of uniforms, because logarithms differ between C libraries."""
+    """Mean 0, deviation 1. A sum of uniforms, because logarithms differ between C libraries."""
     return 2.0 * (random.random() + random.random() + random.random()) - 3.0
 
 
 @attrs.define(eq=False)
 class SymbolGenerator:
-    """The market of one symbol. Holds nothing but a cache of what it can make again."""
+    """Generates the market of one symbol. Its only state is a cache."""
 
     seed: int
     symbol: str
@@ -135,7 +135,7 @@ class SymbolGenerator:
     anchor_ticks: int = attrs.field(init=False)
     usual_steps: int = attrs.field(init=False)
     """A trade of this many steps is worth about a thousand."""
-    # The newest two: a candle that looks back does not throw the present away.
+    # The newest two: a request for the last minutes does not evict the present.
     _segments: dict[int, "_Segment"] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -147,7 +147,7 @@ class SymbolGenerator:
         self.usual_steps = max(1, int(1000 / self.market.anchor / self.market.step))
 
     def draw(self, slot: int) -> Draw:
-        """What a slot holds, in ticks and steps; for whoever adds up thousands of them."""
+        """A slot in ticks and steps; cheaper than `tick`, for sums over thousands of slots."""
         number, index = divmod(slot + self._phase, _SEGMENT_SLOTS)
         segment = self._segments.get(number)
         if segment is None:
@@ -208,21 +208,22 @@ class SymbolGenerator:
 
 @attrs.define(eq=False)
 class _Segment:
-    """Five minutes of one symbol. Its slots are drawn in their order, when they are reached:
-    all of them at once are 3 ms in which nobody else gets a turn."""
+    """Five minutes of one symbol. Slots are drawn one by one as they are reached: all of them at
+    once would block the loop for 3 ms."""
 
     start: float
-    """Ticks where it begins, and by how many it is bent each slot to arrive."""
+    """Price at its begin, in ticks."""
     slope: float
+    """Ticks added per slot, so that the walk ends at the next point."""
     walk: list[float]
     usual_steps: int
     chance: Callable[[], float]
-    """The segment's own stream of numbers; each draw takes seven of it."""
+    """The segment's own random numbers; each draw takes seven."""
     draws: list[Draw] = attrs.field(factory=list, init=False)
-    """Of the slots so far."""
+    """The slots drawn so far."""
 
     def next_draw(self) -> Draw:
-        """What the first slot holds that is not in `draws` yet."""
+        """The first slot that is not in `draws` yet."""
         index, chance = len(self.draws), self.chance
         middle = int(self.start + self.walk[index] + self.slope * (index + 1))
         spread = 1 + int(chance() * 3)

@@ -1,7 +1,7 @@
-"""The market of a recording, as the exchange sees it: what was played so far. Pure.
+"""The exchange's market when a recording is played: what was played so far. Pure.
 
-A recording says nothing of tick and step, so those are the generated market's for the symbol. Its
-book is the touch alone.
+A recording holds no tick and step sizes, so those of the generated market are used. Its order
+book is the best bid and ask alone.
 """
 
 from collections import deque
@@ -19,15 +19,15 @@ from levitrio.venues.simulator.market.market import assets_of
 from levitrio.venues.simulator.market.price_generator import SimulatedMarket, market_of
 
 _KEPT_TRADES = 20_000
-"""Of each symbol: some minutes of a busy pair."""
+"""Trades kept per symbol: some minutes of a busy pair."""
 
 _decode_trade = msgspec.json.Decoder(Trade).decode
 _decode_quote = msgspec.json.Decoder(Quote).decode
 
 
 @attrs.define(eq=False)
-class _Heard:
-    """What was played of one symbol."""
+class _Played:
+    """The newest quote and trades of one symbol."""
 
     quote: Quote | None = None
     trades: deque[Trade] = attrs.field(factory=lambda: deque(maxlen=_KEPT_TRADES))
@@ -35,37 +35,37 @@ class _Heard:
 
 @attrs.define(eq=False)
 class RecordedMarket:
-    """Remembers what it hears; knows the symbols of the recording only."""
+    """Implements `VenueMarket` for the symbols of a recording, from the events played so far."""
 
     streams: Sequence[str]
     """The recording's trade and bookTicker streams."""
     clock: Callable[[], int]
     """Market time, ms since 1970."""
-    _heard: dict[str, _Heard] = attrs.field(init=False)
+    _played: dict[str, _Played] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         names = dict.fromkeys(stream.partition("@")[0].upper() for stream in self.streams)
-        self._heard = {name: _Heard() for name in names if assets_of(name) is not None}
+        self._played = {name: _Played() for name in names if assets_of(name) is not None}
 
-    def hear(self, event: TapeEvent) -> Trade | Quote | None:
-        """Take in one event of `streams`; None for one that is malformed or of nobody here."""
+    def see(self, event: TapeEvent) -> Trade | Quote | None:
+        """Take in one event of `streams`; None if it is malformed or of an unknown symbol."""
         symbol, _, kind = event.stream.partition("@")
-        heard = self._heard.get(symbol.upper())
-        if heard is None:
+        played = self._played.get(symbol.upper())
+        if played is None:
             return None
         try:
             if kind == "trade":
                 trade = _decode_trade(event.data)
                 if not _all_positive(trade.price, trade.quantity):
                     return None
-                heard.trades.append(trade)
+                played.trades.append(trade)
                 return trade
             quote = _decode_quote(event.data)
             if not _all_positive(quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity):
                 return None
-            heard.quote = quote
+            played.quote = quote
         except (ValueError, ArithmeticError):
-            # Played as it came; nothing can be matched against it.
+            # Clients get it as it came; the exchange cannot match against it.
             return None
         return quote
 
@@ -73,22 +73,22 @@ class RecordedMarket:
         return self.clock()
 
     def symbols(self) -> tuple[str, ...]:
-        return tuple(self._heard)
+        return tuple(self._played)
 
     def rules(self, symbol: str) -> SimulatedMarket | None:
-        return market_of(symbol) if symbol in self._heard else None
+        return market_of(symbol) if symbol in self._played else None
 
     def quote(self, symbol: str) -> Quote | None:
-        return self._heard[symbol].quote
+        return self._played[symbol].quote
 
     def depth(self, symbol: str, levels: int) -> Depth | None:
-        quote = self._heard[symbol].quote
+        quote = self._played[symbol].quote
         return None if quote is None or not levels else Depth.of(quote)
 
     def trades(
         self, symbol: str, *, from_id: int | None, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Trade]:
-        made = self._heard[symbol].trades
+        made = self._played[symbol].trades
         is_newest = limit == 1 and from_id is None and start_ms is None
         if is_newest and made and made[-1].time_ms <= end_ms:
             return [made[-1]]
@@ -105,7 +105,7 @@ class RecordedMarket:
         self, symbol: str, interval: str, *, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Candle]:
         builder = CandleBuilder(symbol, interval)
-        made = [candle for trade in self._heard[symbol].trades for candle in builder.add(trade)]
+        made = [candle for trade in self._played[symbol].trades for candle in builder.add(trade)]
         current = builder.current()
         if current is not None:
             made.append(current)
@@ -120,13 +120,13 @@ class RecordedMarket:
     def total(self, symbol: str, start_ms: int) -> Candle | None:
         # A month is longer than any window asked for; a recording rarely crosses one.
         builder = CandleBuilder(symbol, "1M")
-        for trade in self._heard[symbol].trades:
+        for trade in self._played[symbol].trades:
             if trade.time_ms >= start_ms:
                 builder.add(trade)
         return builder.current()
 
     def prepare(self, symbol: str, start_ms: int) -> Iterator[None]:
-        """Nothing to do: everything is in memory."""
+        """Do nothing: everything is in memory."""
         yield from ()
 
 

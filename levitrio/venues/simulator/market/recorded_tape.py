@@ -1,9 +1,8 @@
-"""The recorded tape: recordings played as the venue would have sent them. Pure but for reading.
+"""Plays recordings as the venue would have sent them. Pure but for reading the files.
 
-Several files are merged by their local time, which paces them; the exchange's trade time makes
-the candles. Streams that a recording lacks are made from its trades: klines of any interval and
-aggTrade. Whether it lacks them is decided on its first lines, so that a file of any size can be
-streamed.
+Several files are merged by their local time, which paces them; candles are made by the exchange's
+trade time. Streams that a recording lacks are made from its trades: klines of any interval and
+aggTrade. The first lines decide what it lacks, so that a file of any size can be streamed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from levitrio.venues.simulator.market.stream_protocol import parse_stream
 from levitrio.venues.simulator.market.tape import merge
 
 _LATE_MS = 2_000
-"""A candle of a symbol that fell silent waits this long for a last trade on its way."""
+"""How long the candle of a symbol that stopped trading stays open for a late last trade."""
 
 _KEPT_REFUSALS = 10
 
@@ -33,22 +32,22 @@ _ABSURD = Decimal(10) ** 15
 _TRADE = "@trade"
 
 _MADE = frozenset({"aggTrade", "kline"})
-"""What is made from trades where it was not recorded."""
+"""Kinds of streams made from trades where they were not recorded."""
 
 _decode_trade = msgspec.json.Decoder(Trade).decode
 
 
 @attrs.define(eq=False)
 class RecordedTape:
-    """Recordings, merged. One step is one recorded frame and what is made from it.
+    """Merged recordings. One step is one recorded frame and the events made from it.
 
-    Raises UsageError when a file is not there or holds no frame at all. Holds its files open
-    until the tape has ended, or until `close`.
+    Raises UsageError when a file is missing or its first lines hold no frame. Its files stay
+    open until the tape has ended, or until `close`.
     """
 
     paths: Sequence[Path]
     on_refused: Callable[[str], None]
-    """Told about each of the first refused lines."""
+    """Called with a text about each of the first refused lines."""
     refused: int = attrs.field(default=0, init=False)
     """Lines refused so far."""
     trades: int = attrs.field(default=0, init=False)
@@ -75,7 +74,7 @@ class RecordedTape:
 
     @property
     def horizon_ms(self) -> None:
-        """Nothing to reserve: a new start plays the recording again."""
+        """None: no market time is reserved, a new start plays the recording again."""
 
     @property
     def recorded_streams(self) -> frozenset[str]:
@@ -83,10 +82,10 @@ class RecordedTape:
         return self._recorded
 
     def start(self, time_ms: int) -> None:
-        """A recording has its own time, and it waited: nothing to do."""
+        """Do nothing: a recording has its own time, and waited meanwhile."""
 
     def step(self) -> Sequence[TapeEvent] | None:
-        """The next recorded frame, with what is made from it. None once all is played."""
+        """The next recorded frame and the events made from it. None at the end of the tape."""
         if self._has_ended:
             return None
         frame = next(self._frames, None)
@@ -96,7 +95,7 @@ class RecordedTape:
         self._local_ns = frame.time_ns
         stream = frame.stream
         if not stream.endswith(_TRADE):
-            # A stream that came too late for the probe is being made already: never both.
+            # A stream that first appears after the probed lines is being made already: never both.
             name = parse_stream(stream)
             is_made = name is not None and name.kind in _MADE and stream not in self._recorded
             return () if is_made else (frame,)
@@ -116,7 +115,7 @@ class RecordedTape:
             klines.setdefault(stream, KlineStream(name.symbol, name.interval))
 
     def unsubscribe(self, stream: str) -> None:
-        """Nobody listens: an aggTrade stream is no longer made; candles go on, to be whole."""
+        """Stop making an aggTrade stream; candles go on, so that they stay whole."""
         name = parse_stream(stream)
         if name is not None and name.kind == "aggTrade":
             self._agg_trades.pop(name.symbol.lower() + _TRADE, None)
@@ -134,7 +133,7 @@ class RecordedTape:
             if klines is not None:
                 _check_for_candles(trade)
         except (ValueError, ArithmeticError) as error:
-            # Played as it came: whoever listens has to cope with it, as on the venue.
+            # Played as it came: clients have to cope with it, as on the real venue.
             self._refuse(f"{frame.stream}: expected a trade to make candles of, got: {error}")
             return [frame]
         time_ns = frame.time_ns
@@ -157,7 +156,7 @@ class RecordedTape:
         return events
 
     def _closed_candles(self, market_ms: int) -> list[TapeEvent]:
-        """Close what is over for symbols that may not trade again, once a second at most."""
+        """Close the finished candles of all symbols; some may not trade again."""
         return [
             TapeEvent(self._local_ns, stream, payload)
             for klines in self._klines.values()

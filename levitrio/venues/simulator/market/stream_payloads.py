@@ -1,6 +1,6 @@
-"""What the venue's market streams send, as JSON bytes. Pure.
+"""The payloads of the venue's market streams, as JSON bytes. Pure.
 
-Written as text on purpose: the shape is fixed, and prices are text already.
+Formatted as text, not by an encoder: the shapes are fixed, and prices are text already.
 """
 
 from decimal import Decimal

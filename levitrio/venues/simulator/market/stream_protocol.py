@@ -2,8 +2,8 @@
 
 Paths: `/ws` and `/ws/<stream>[/<stream>...]` start raw, `/stream?streams=<stream>[/...]` starts
 combined. Clients open `/ws/0` and the like and subscribe afterwards: a name that is no stream
-is ignored there. Subscribing twice is one subscription. A name nobody knows is accepted and
-stays silent, as on the venue.
+is ignored there. Subscribing twice is one subscription. An unknown name is accepted and stays
+silent, as on the venue.
 """
 
 import json
@@ -33,13 +33,13 @@ class StreamName:
     interval: str = ""
     """Only of a kline."""
     levels: int = 0
-    """Only of a depth stream: how many it sends each time; 0 sends changes."""
+    """Only of a depth stream: levels in each event; 0 sends changes."""
     is_fast: bool = False
     """Only of a depth stream: `@100ms`."""
 
 
 def parse_stream(name: str) -> StreamName | None:
-    """What a stream's name means; None for one that we do not make."""
+    """Symbol and kind of a stream; None for one that the simulator does not make."""
     symbol, at, kind = name.partition("@")
     upper = symbol.upper()
     if not at or not symbol.isascii() or symbol != symbol.lower() or not SYMBOL.match(upper):
@@ -60,7 +60,7 @@ def parse_stream(name: str) -> StreamName | None:
 
 @attrs.frozen(kw_only=True)
 class ControlReply:
-    """What a control message led to: the answer goes out before the subscriptions take effect."""
+    """The answer to a control message; it goes out before the subscriptions take effect."""
 
     text: str
     added: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class ControlReply:
     removed: tuple[str, ...] = ()
 
 
-class _Refused(Exception):
+class _ControlError(Exception):
     """A control message the venue answers with an error."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -103,34 +103,34 @@ class StreamSession:
         return cls(combined=combined, subscriptions=streams)
 
     def handle(self, message: str | bytes) -> ControlReply:
-        """Answer one message of the client; never raises for what it may contain."""
+        """Answer one message of the client; no content of it raises."""
         request_id: object = None
         try:
             request = _parse(message)
             request_id = _request_id(request)
             return self._carry_out(request, request_id, message)
-        except _Refused as refused:
-            error: dict[str, object] = {"code": refused.code, "msg": refused.message}
+        except _ControlError as error:
+            body: dict[str, object] = {"code": error.code, "msg": error.message}
             if request_id is not None:
-                error["id"] = request_id
-            return ControlReply(text=_dump(error))
+                body["id"] = request_id
+            return ControlReply(text=_dump(body))
 
     def _carry_out(
         self, request: dict[str, Any], request_id: object, message: str | bytes
     ) -> ControlReply:
         method = request.get("method")
         if method is None:
-            raise _Refused(2, f"Invalid request: missing field `method` at {_end(message)}")
+            raise _ControlError(2, f"Invalid request: missing field `method` at {_end(message)}")
         if method not in _METHODS:
             known = ", ".join(f"`{name}`" for name in _METHODS)
-            raise _Refused(
+            raise _ControlError(
                 2,
                 f"Invalid request: unknown variant `{_word(method)}`, expected one of {known} "
                 f"at {_end(message)}",
             )
         params = request.get("params", [])
         if not isinstance(params, list):
-            raise _Refused(2, "Invalid request: expected a sequence of parameters")
+            raise _ControlError(2, "Invalid request: expected a sequence of parameters")
         if method == "LIST_SUBSCRIPTIONS":
             return _reply(request_id, list(self.subscriptions))
         if method == "GET_PROPERTY":
@@ -151,32 +151,32 @@ class StreamSession:
     def _set_property(self, request_id: object, params: list[Any]) -> ControlReply:
         self._check_property(params, count=2)
         if len(params) < 2 or not isinstance(params[1], bool):
-            raise _Refused(1, "Invalid value type: expected Boolean")
+            raise _ControlError(1, "Invalid value type: expected Boolean")
         self.combined = params[1]
         return _reply(request_id, None)
 
     @staticmethod
     def _check_property(params: list[Any], *, count: int) -> None:
         if len(params) > count:
-            raise _Refused(2, "Invalid request: too many parameters")
+            raise _ControlError(2, "Invalid request: too many parameters")
         if not params or not isinstance(params[0], str):
-            raise _Refused(2, "Invalid request: property name must be a string")
+            raise _ControlError(2, "Invalid request: property name must be a string")
         if params[0] != "combined":
-            raise _Refused(0, "Unknown property")
+            raise _ControlError(0, "Unknown property")
 
 
 def _parse(message: str | bytes) -> dict[str, Any]:
     try:
         request = json.loads(message)
     except json.JSONDecodeError as error:
-        raise _Refused(
+        raise _ControlError(
             3, f"Invalid JSON: expected value at line {error.lineno} column {error.colno}"
         ) from None
     except (ValueError, RecursionError):
-        # Bytes that are no text, a number of thousands of digits, brackets without end.
-        raise _Refused(3, "Invalid JSON: expected value at line 1 column 1") from None
+        # Bytes that are not UTF-8, a number of thousands of digits, endless brackets.
+        raise _ControlError(3, "Invalid JSON: expected value at line 1 column 1") from None
     if not isinstance(request, dict):
-        raise _Refused(2, f"Invalid request: missing field `method` at {_end(message)}")
+        raise _ControlError(2, f"Invalid request: missing field `method` at {_end(message)}")
     return request
 
 
@@ -188,14 +188,14 @@ def _request_id(request: dict[str, Any]) -> object:
     is_string = isinstance(value, str) and _STRING_ID.fullmatch(value) is not None
     if value is None or is_integer or is_string:
         return value
-    # The venue's own words, although it takes more than that.
-    raise _Refused(2, "Invalid request: request ID must be an unsigned integer")
+    # The venue's own text, although it accepts more than that.
+    raise _ControlError(2, "Invalid request: request ID must be an unsigned integer")
 
 
 def _stream_names(params: list[Any]) -> dict[str, None]:
     for name in params:
         if not isinstance(name, str):
-            raise _Refused(2, "Invalid request: stream name must be a string")
+            raise _ControlError(2, "Invalid request: stream name must be a string")
     return dict.fromkeys(params)
 
 
@@ -219,7 +219,7 @@ def _word(value: object) -> str:
 
 
 def _end(message: str | bytes) -> str:
-    """Where the venue's parser stands when a whole message was read, as it puts it."""
+    """The position of the venue's parser at the end of a message, in its own format."""
     text = message if isinstance(message, str) else message.decode("utf-8", "replace")
     last_line = text.rsplit("\n", 1)[-1]
     return f"line {text.count(chr(10)) + 1} column {len(last_line)}"

@@ -1,8 +1,8 @@
 """Tapes: sequences of market events, paced and sent by the player. Pure.
 
-A tape is asked step by step and tells, for each event, when it happens (`time_ns`), on which
-stream, and the payload as the venue would send it. Two kinds: `GeneratedTape` has no end and
-lives at the time the player gives it; `RecordedTape` ends, and waits while nobody listens.
+The player steps a tape; each event has its time (`time_ns`), its stream and the payload as the
+venue would send it. Two kinds: `GeneratedTape` has no end and runs at the time the player gives
+it; `RecordedTape` ends, and waits while no client listens.
 """
 
 import heapq
@@ -13,13 +13,13 @@ from levitrio.venues.recordings.frames import TapeEvent
 
 
 class SimulatorTape(Protocol):
-    """What the player asks of a tape."""
+    """What the player calls on a tape."""
 
     def start(self, time_ms: int) -> None:
-        """Nothing was played until market time `time_ms`: go on from there.
+        """Go on from market time `time_ms`; nothing before it is played.
 
-        Called before the first step and after a time in which nobody listened. A recording
-        ignores it: it has waited.
+        Called before the first step and after a time without listeners. A recording ignores it:
+        it has waited.
         """
 
     def step(self) -> Iterable[TapeEvent] | None:
@@ -29,10 +29,10 @@ class SimulatorTape(Protocol):
         """
 
     def subscribe(self, stream: str) -> None:
-        """Somebody listens to the stream from now on; unknown streams are ignored."""
+        """Make the stream's events from the next step on; unknown streams are ignored."""
 
     def unsubscribe(self, stream: str) -> None:
-        """Nobody listens to the stream any more."""
+        """Stop making the stream's events."""
 
     @property
     def market_ms(self) -> int:
@@ -42,7 +42,7 @@ class SimulatorTape(Protocol):
     def horizon_ms(self) -> int | None:
         """How far the next step may take the market's time, ms since 1970.
 
-        None: a recording, whose time was spent long ago and need not be reserved.
+        None: a recording, which reserves no market time.
         """
 
 

@@ -1,7 +1,7 @@
-"""Where connections are received: REST, market streams and the WS API on one port.
+"""Serves client connections: REST, market streams and the WS API on one port.
 
-A connection speaks REST until it asks for a WebSocket. Whatever goes wrong with one client
-ends that client only.
+A connection speaks REST until it asks for a WebSocket. An error of one client ends that client
+only.
 """
 
 import socket
@@ -31,13 +31,13 @@ from levitrio.venues.simulator.server.websocket import (
 )
 
 _HANDSHAKE_SECONDS = 10.0
-"""A peer that connects and says nothing is let go."""
+"""A client that connects and sends no request is disconnected."""
 
 _QUEUED_REQUESTS = 64
-"""Control messages of one client that wait; with fewer its pongs would wait behind them."""
+"""Queued control messages of one client; with fewer its pongs would wait behind them."""
 
 _SEND_BUFFER = 256 * 1024
-"""Bytes: the kernel would keep megabytes for a slow client, and pings would wait behind them."""
+"""Bytes: by default the kernel buffers megabytes for a slow client, ahead of the pings."""
 
 ServerSession = StreamSession | WsApiSession
 
@@ -49,10 +49,10 @@ class ConnectionHandler:
     venue: ExchangeApi
     player: Player
     on_event: Callable[[str, str], None]
-    """Told `client_failed` and `client_silent` with a text."""
+    """Called with `client_failed` or `client_silent` and a text."""
     _changes: ChangeNotifier = attrs.field(factory=ChangeNotifier, init=False)
     _accounts: dict[WsApiSession, SendQueue] = attrs.field(factory=dict, init=False)
-    """The WS API connections that are open."""
+    """The open WS API connections."""
 
     def __attrs_post_init__(self) -> None:
         self.venue.faults.on_replaced = self._changes.notify
@@ -65,7 +65,7 @@ class ConnectionHandler:
         try:
             await self._serve(SharedStream(stream))
         except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError, LostReply):
-            # The client went away, or a fault sent it away: nobody's failure.
+            # The client left, or a demanded fault cut the connection.
             pass
         except* Exception as failures:  # noqa: BLE001  one client must not end the venue
             for failure in _leaves(failures):
@@ -73,13 +73,13 @@ class ConnectionHandler:
         finally:
             await trio.aclose_forcefully(stream)
 
-    def tell_accounts(self) -> None:
-        """Send what happened to accounts to whoever has subscribed to them."""
+    def send_account_events(self) -> None:
+        """Send new user-data events to the connections subscribed to their accounts."""
         for account, event in self.venue.exchange.take_events():
-            for session, outbox in self._accounts.items():
+            for session, send_queue in self._accounts.items():
                 text = session.event(account, event)
                 if text is not None:
-                    outbox.put(text_frame(text.encode()))
+                    send_queue.put(text_frame(text.encode()))
 
     async def _serve(self, stream: SharedStream) -> None:
         connection = HttpConnection(stream)
@@ -93,20 +93,20 @@ class ConnectionHandler:
                     nursery, stream, message_queue_size=_QUEUED_REQUESTS
                 )
             if request is not None:
-                await self._welcome(request, stream)
+                await self._serve_websocket(request, stream)
             nursery.cancel_scope.cancel()
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
-        """Answer one REST request; the user-data events it led to are on their way."""
+        """Answer one REST request, after queueing the user-data events it led to."""
         for _ in rest.prepare(self.venue, request):
             await trio.lowlevel.checkpoint()
         try:
             return rest.handle(self.venue, request)
         finally:
-            self.tell_accounts()
+            self.send_account_events()
 
-    async def _welcome(self, request: WebSocketRequest, stream: SharedStream) -> None:
-        """Let a WebSocket in by the door it knocked at; returns when its connection is over."""
+    async def _serve_websocket(self, request: WebSocketRequest, stream: SharedStream) -> None:
+        """Serve a WebSocket as market streams or WS API, by its path, until it closes."""
         session: ServerSession | None = StreamSession.open(request.path)
         if session is None:
             session = WsApiSession.open(self.venue, request.path)
@@ -123,26 +123,26 @@ class ConnectionHandler:
             websocket = ClientWebSocket(
                 connection=connection,
                 stream=stream,
-                outbox=SendQueue(),
+                send_queue=SendQueue(),
                 scope=nursery.cancel_scope,
             )
             nursery.start_soon(websocket.write)
             nursery.start_soon(websocket.keep_alive, self._on_silence)
             nursery.start_soon(
-                websocket.grow_old,
+                websocket.close_when_due,
                 self.venue.faults,
                 self._changes,
                 partial(self._shutdown, session),
             )
             if isinstance(session, WsApiSession):
-                await self._converse(websocket, session)
+                await self._answer_requests(websocket, session)
             else:
                 await self._stream(websocket, session)
             nursery.cancel_scope.cancel()
 
     async def _stream(self, websocket: ClientWebSocket, session: StreamSession) -> None:
-        """Market streams: carry out what the client asks, in order, until it closes."""
-        listener = StreamSubscriber(session, websocket.outbox)
+        """Market streams: handle the client's messages in order until it closes."""
+        listener = StreamSubscriber(session, websocket.send_queue)
         try:
             await self._subscribe(listener, tuple(session.subscriptions))
             while True:
@@ -151,25 +151,25 @@ class ConnectionHandler:
                 except ConnectionClosed:
                     return
                 reply = session.handle(message)
-                websocket.outbox.put(text_frame(reply.text.encode()))
+                websocket.send_queue.put(text_frame(reply.text.encode()))
                 self.player.unsubscribe(listener, reply.removed)
                 await self._subscribe(listener, reply.added)
-                await websocket.outbox.wait_room()
+                await websocket.send_queue.wait_room()
         finally:
-            # No await before this: a listener that is gone must not hold up the tape.
-            websocket.outbox.close()
+            # No await before this: a closed connection with a full queue would hold up the tape.
+            websocket.send_queue.close()
             self.player.unsubscribe_all(listener)
 
     async def _subscribe(self, listener: StreamSubscriber, streams: Sequence[str]) -> None:
         for stream in streams:
             self.player.subscribe(listener, stream)
-            # A kline looks back over up to an hour of trades: others get a turn in between.
+            # A kline looks back over up to an hour of trades: let other tasks run in between.
             await trio.lowlevel.checkpoint()
         self.player.check_start()
 
-    async def _converse(self, websocket: ClientWebSocket, session: WsApiSession) -> None:
-        """WS API: answer what the client asks, in order, until it closes."""
-        self._accounts[session] = websocket.outbox
+    async def _answer_requests(self, websocket: ClientWebSocket, session: WsApiSession) -> None:
+        """WS API: answer the client's requests in order until it closes."""
+        self._accounts[session] = websocket.send_queue
         try:
             while True:
                 try:
@@ -180,15 +180,15 @@ class ConnectionHandler:
                     await trio.lowlevel.checkpoint()
                 answer = session.handle(message)
                 if self.venue.faults.now.events_first:
-                    self.tell_accounts()
-                websocket.outbox.put(text_frame(answer.encode()))
-                self.tell_accounts()
-                await websocket.outbox.wait_room()
+                    self.send_account_events()
+                websocket.send_queue.put(text_frame(answer.encode()))
+                self.send_account_events()
+                await websocket.send_queue.wait_room()
         finally:
-            websocket.outbox.close()
+            websocket.send_queue.close()
             del self._accounts[session]
-            # What a lost reply was about is still told on the account's other connections.
-            self.tell_accounts()
+            # The events of a lost reply still go to the account's other connections.
+            self.send_account_events()
 
     def _shutdown(self, session: ServerSession) -> dict[str, object]:
         event = {"e": "serverShutdown", "E": self.venue.wall_ms()}

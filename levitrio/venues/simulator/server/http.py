@@ -1,8 +1,8 @@
-"""HTTP/1.1 on one connection, as far as a venue needs it: h11 does the protocol.
+"""Serves HTTP/1.1 on one connection; h11 does the protocol.
 
-Requests are answered one after the other until either side closes, or until one wants a
-WebSocket: that one goes back, byte for byte, for the WebSocket library to read. It need not be the
-first, because clients keep a connection for both.
+Requests are answered one after the other until either side closes, or until one asks for a
+WebSocket: its bytes are handed back for the WebSocket library to read. It need not be the first,
+because clients keep a connection for both.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,13 @@ import trio
 from levitrio.venues.simulator.api.rest import HttpRequest, HttpResponse, reason_of
 
 MAX_BODY = 1024 * 1024
-"""Bytes: an order has some hundred."""
+"""Bytes: an order has a few hundred."""
 
 _HANDSHAKE_SECONDS = 10.0
-"""A peer that connects and says nothing is let go."""
+"""A client that connects and sends no request is disconnected."""
 
 _IDLE_SECONDS = 60.0
-"""A connection that asks nothing for so long is closed."""
+"""A connection without a request for so long is closed."""
 
 _READ = 16 * 1024
 
@@ -29,27 +29,27 @@ Handle = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 @attrs.define(eq=False)
 class HttpConnection:
-    """A connection before anybody knows what it is. Does not close the stream."""
+    """A connection that speaks HTTP so far. Does not close the stream."""
 
     stream: trio.abc.Stream
     _http: h11.Connection = attrs.field(init=False)
     _received: bytearray = attrs.field(factory=bytearray, init=False)
     _has_body: bool = attrs.field(default=True, init=False)
-    """Of the answer: one to HEAD has none."""
+    """Whether the answer has a body; one to HEAD has none."""
 
     def __attrs_post_init__(self) -> None:
         self._http = h11.Connection(h11.SERVER)
 
     @property
     def received(self) -> bytes:
-        """The newest request as it came, for another protocol to read again."""
+        """The bytes of the newest request, for another protocol to read again."""
         return bytes(self._received)
 
     async def serve(self, handle: Handle) -> bool:
-        """Answer requests until either side closes; True: a WebSocket is wanted, see `received`.
+        """Answer requests until either side closes; True when one asks for a WebSocket.
 
-        Cancellation, or an error of `handle`, leaves the connection in the middle of an answer:
-        close it.
+        The bytes of that request are in `received`. Cancellation, or an error of `handle`, leaves
+        the connection in the middle of an answer: close it.
         """
         patience = _HANDSHAKE_SECONDS
         while (head := await self._head(patience)) is not None:
@@ -72,7 +72,7 @@ class HttpConnection:
         return False
 
     async def _head(self, patience: float) -> h11.Request | None:
-        """The head of the next request; None when the peer leaves, or speaks no HTTP."""
+        """The head of the next request; None when the client leaves or sends no HTTP."""
         event: object = None
         with trio.move_on_after(patience):
             try:
@@ -82,7 +82,7 @@ class HttpConnection:
         return event if isinstance(event, h11.Request) else None
 
     async def _whole(self, head: h11.Request) -> HttpRequest | None:
-        """A request with its body; None when that is too long."""
+        """The request with its body; None when the body is too long."""
         if self._http.they_are_waiting_for_100_continue:
             going_on = h11.InformationalResponse(status_code=100, headers=[])
             await self.stream.send_all(self._http.send(going_on) or b"")
@@ -124,7 +124,7 @@ class HttpConnection:
         head = h11.Response(
             status_code=response.status, headers=headers, reason=reason_of(response.status)
         )
-        # One system call: a small answer in three pieces waits for the peer's acknowledgement.
+        # One system call: with Nagle's algorithm a second small piece waits for an acknowledgement.
         await self.stream.send_all(
             (self._http.send(head) or b"")
             + (self._http.send(h11.Data(data=response.body if self._has_body else b"")) or b"")
@@ -133,7 +133,7 @@ class HttpConnection:
 
 
 def _wants_websocket(request: h11.Request) -> bool:
-    """Whether a request asks for the other protocol."""
+    """Whether a request asks to upgrade to a WebSocket."""
     return any(
         name == b"upgrade" and value.strip().lower() == b"websocket"
         for name, value in request.headers

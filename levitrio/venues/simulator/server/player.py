@@ -1,8 +1,8 @@
-"""Plays a tape to the connections that listen, no faster than told, and never past a slow one.
+"""Plays a tape to the subscribed connections, at most at `speed`, and waits for slow ones.
 
-Knows no sockets: a listener is a session and an outbox. Three things can hold the tape: its own
-time (`speed`), the slowest listener's full outbox, and, for a generated one, the reservation of
-market time that makes sure a later start goes on after this one.
+Knows no sockets: a subscriber is a session and a send queue. Three things hold the tape: its own
+time (`speed`), the slowest subscriber's full send queue, and, for a generated one, the reservation
+of market time, by which a later start goes on after this one.
 """
 
 import math
@@ -21,7 +21,7 @@ Reserve = Callable[[int], Awaitable[None]]
 """Awaited with a market time, ms since 1970, before the tape may play up to it."""
 
 Tap = Callable[[TapeEvent], None]
-"""Hears a stream without being a connection. Must neither block nor raise."""
+"""Called with each event of a stream. Must neither block nor raise."""
 
 RESERVED_SECONDS = 20.0
 """Real seconds of market time reserved at once: three durable writes a minute, and a start
@@ -36,60 +36,60 @@ _EARLY_SECONDS = 0.001
 """Events this near are sent together: a sleep of its own costs more than it paces."""
 
 _LATE_SECONDS = 0.05
-"""Beyond it lost time stays lost: catching up would break the promise that `speed` is a bound."""
+"""A longer delay is not caught up: that would break the promise that `speed` is a bound."""
 
 _EVENTS_PER_TURN = 64
-"""Others get the thread after this many events, also when the tape is far behind its time."""
+"""Events between two checkpoints, also when the tape is far behind its time."""
 
 
 @attrs.frozen(eq=False)
 class StreamSubscriber:
-    """One connection as the player sees it."""
+    """One connection that receives market streams."""
 
     session: StreamSession
-    outbox: SendQueue
+    send_queue: SendQueue
 
 
 @attrs.define(eq=False, kw_only=True)
 class Player:
-    """The one task that steps the tape."""
+    """Steps the tape, in one task, and publishes its events."""
 
     tape: SimulatorTape
     speed: float
     """Market seconds per real second, an upper bound."""
     expected_streams: frozenset[str] | None
-    """The tape starts once all of these have a listener; None: once anybody listens."""
+    """The tape starts once all of these are subscribed; None: once any stream is."""
     wall_clock: Callable[[], float]
     """Seconds since 1970."""
     reserve: Reserve | None
     start_after_ms: int
     """Market time that an earlier run may have played, ms since 1970."""
     faults: FaultPlan = attrs.field(factory=FaultPlan)
-    """What is sent instead of an event; taps hear the event itself."""
+    """Changes the events that are sent; taps get the unchanged events."""
     started: trio.Event = attrs.field(factory=trio.Event, init=False)
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """The tape is over; never of a generated one."""
+    """Set at the end of the tape; a generated one has none."""
     _listeners: dict[str, list[StreamSubscriber]] = attrs.field(factory=dict, init=False)
     """By stream name; no empty lists."""
     _taps: dict[str, Tap] = attrs.field(factory=dict, init=False)
     """By stream name."""
     _holds: set[str] = attrs.field(factory=set, init=False)
-    _somebody_listens: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _has_listeners: trio.Event = attrs.field(factory=trio.Event, init=False)
     _reserved_ms: int = attrs.field(default=0, init=False)
     # The pair (market ns, real seconds) from which every event's moment is counted.
     _origin_ns: int | None = attrs.field(default=None, init=False)
     _origin_seconds: float = attrs.field(default=0.0, init=False)
-    # Between what was published last and what waits for its time lies the present.
+    # The present lies between the last published event and the one that waits for its time.
     _published_ns: int = attrs.field(default=0, init=False)
     _due_ns: int | None = attrs.field(default=None, init=False)
     _latest_ms: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        # So that whoever subscribes before the start is made ready at about the right time.
+        # So that streams subscribed before the start are prepared at about the right time.
         self.tape.start(self._first_ms())
 
     def subscribe(self, listener: StreamSubscriber, stream: str) -> None:
-        """The listener gets every event of the stream from now on, each once."""
+        """Send every event of the stream to the listener from now on, each once."""
         listeners = self._listeners.get(stream)
         if listeners is None:
             if stream not in self._taps:
@@ -99,7 +99,7 @@ class Player:
             listeners.append(listener)
 
     def unsubscribe(self, listener: StreamSubscriber, streams: Iterable[str]) -> None:
-        """The listener gets nothing more of these streams; unknown ones are ignored."""
+        """Stop sending these streams to the listener; unknown ones are ignored."""
         for stream in streams:
             listeners = self._listeners.get(stream)
             if listeners is None or listener not in listeners:
@@ -109,17 +109,17 @@ class Player:
                 del self._listeners[stream]
                 if stream not in self._taps:
                     self.tape.unsubscribe(stream)
-        self._check_silence()
+        self._check_listeners()
 
-    def tap(self, stream: str, hear: Tap) -> None:
-        """Call `hear` with every event of the stream before any listener gets it.
+    def tap(self, stream: str, tap: Tap) -> None:
+        """Call `tap` with every event of the stream before any listener gets it.
 
-        For the exchange beside the streams, whose orders must see the market that clients see.
-        A tap alone does not keep the tape playing.
+        The exchange matches orders against the market that clients see. A tap alone does not
+        keep the tape playing.
         """
         if stream not in self._taps and stream not in self._listeners:
             self.tape.subscribe(stream)
-        self._taps[stream] = hear
+        self._taps[stream] = tap
 
     def untap(self, stream: str) -> None:
         """End a tap; unknown ones are ignored."""
@@ -127,33 +127,33 @@ class Player:
             self.tape.unsubscribe(stream)
 
     def keep_playing(self, reason: str, is_wanted: bool) -> None:
-        """While any reason is wanted the tape plays, as if somebody listened."""
+        """Keep the tape playing without listeners while any reason is wanted."""
         if is_wanted:
             self._holds.add(reason)
             self.check_start()
         else:
             self._holds.discard(reason)
-            self._check_silence()
+            self._check_listeners()
 
     def unsubscribe_all(self, listener: StreamSubscriber) -> None:
-        """The listener is gone."""
+        """Stop sending anything to a listener whose connection has closed."""
         self.unsubscribe(
             listener, [name for name, who in self._listeners.items() if listener in who]
         )
 
     def check_start(self) -> None:
-        """Start the tape when it may; called when a client's request is wholly carried out."""
-        if self._is_heard:
-            self._somebody_listens.set()
+        """Start the tape if it may; called once all of a client's request is carried out."""
+        if self._is_wanted:
+            self._has_listeners.set()
         expected = self.expected_streams
-        if self._is_heard if expected is None else expected <= self._listeners.keys():
+        if self._is_wanted if expected is None else expected <= self._listeners.keys():
             self.started.set()
 
     def now_ms(self) -> int:
         """Market time at this moment, ms since 1970; never runs backwards.
 
-        Of a generated tape: as far as it may have come, so that what was published is the past
-        and what waits for its time is not. Of a recording: its newest trade, 0 before the first.
+        For a generated tape the time lies between the last published event and the next one. For
+        a recording it is that of the newest trade, 0 before the first.
         """
         self._latest_ms = max(self._latest_ms, self._present_ms())
         return self._latest_ms
@@ -164,7 +164,7 @@ class Player:
         if self._origin_ns is None:
             return self._first_ms()
         passed = (trio.current_time() - self._origin_seconds) * self.speed * 1000
-        if not self._is_heard and math.isfinite(passed):
+        if not self._is_wanted and math.isfinite(passed):
             return self._origin_ns // 1_000_000 + int(passed)
         published_ms = self._published_ns // 1_000_000
         latest_ms = self.tape.market_ms if self._due_ns is None else self._due_ns // 1_000_000
@@ -173,17 +173,17 @@ class Player:
         return max(published_ms, latest_ms)
 
     @property
-    def _is_heard(self) -> bool:
+    def _is_wanted(self) -> bool:
         return bool(self._listeners or self._holds)
 
-    def _check_silence(self) -> None:
-        if not self._is_heard and self._somebody_listens.is_set():
-            self._somebody_listens = trio.Event()
+    def _check_listeners(self) -> None:
+        if not self._is_wanted and self._has_listeners.is_set():
+            self._has_listeners = trio.Event()
 
     async def run(self) -> None:
         """Play to the end of the tape, then return; a generated one never ends.
 
-        Cancellation leaves frames in the outboxes that were already published. An error of
+        Cancellation leaves published frames in the send queues. An error of
         `reserve` ends the playing.
         """
         self.check_start()
@@ -192,7 +192,7 @@ class Player:
         is_recording = self.tape.horizon_ms is None
         turn = 0
         while True:
-            await self._wait_for_somebody()
+            await self._wait_for_listeners()
             await self._reserve()
             events = self.tape.step()
             if events is None:
@@ -207,9 +207,9 @@ class Player:
                     self._due_ns = event.time_ns
                     await trio.sleep(delay)
                     self._due_ns = None
-                if is_recording and not self._is_heard:
-                    # They left while this event waited for its time: whoever comes next gets it.
-                    await self._somebody_listens.wait()
+                if is_recording and not self._is_wanted:
+                    # All listeners left while this event waited for its time: the next one gets it.
+                    await self._has_listeners.wait()
                 self._published_ns = event.time_ns
                 for full in self._publish(event):
                     await full.wait_room()
@@ -218,7 +218,7 @@ class Player:
 
     @staticmethod
     async def _take_turn(turn: int) -> int:
-        """Give way to others after so many events, and begin to count anew.
+        """Checkpoint after `_EVENTS_PER_TURN` events and restart the count.
 
         Also within a step: at a full minute the candles of a thousand symbols close together.
         """
@@ -230,15 +230,15 @@ class Player:
     def _first_ms(self) -> int:
         return max(int(self.wall_clock() * 1000), self.start_after_ms)
 
-    async def _wait_for_somebody(self) -> None:
-        """A recording waits for its listeners; generated time goes on without them."""
-        if self._is_heard:
+    async def _wait_for_listeners(self) -> None:
+        """Wait for a listener; generated market time goes on meanwhile, a recording stops."""
+        if self._is_wanted:
             return
-        await self._somebody_listens.wait()
+        await self._has_listeners.wait()
         if self._origin_ns is not None:
             elapsed = (trio.current_time() - self._origin_seconds) * self.speed
             market_ms = self._origin_ns / 1_000_000
-            # At unbounded speed no time can be said to have passed: the tape goes on in place.
+            # At unbounded speed no elapsed market time is defined: the tape goes on in place.
             if math.isfinite(elapsed):
                 market_ms += elapsed * 1000
             self.tape.start(int(market_ms))
@@ -264,7 +264,7 @@ class Player:
         return max(0.0, due - now)
 
     def _publish(self, event: TapeEvent) -> list[SendQueue]:
-        """Put an event into the outbox of everybody who listens; returns the full ones."""
+        """Put an event into the send queues of its subscribers; returns the full ones."""
         tap = self._taps.get(event.stream)
         if tap is not None:
             tap(event)
@@ -283,7 +283,7 @@ class Player:
                 frame = combined = combined or text_frame(event.combined())
             else:
                 frame = raw = raw or text_frame(event.data)
-            listener.outbox.put(frame)
-            if listener.outbox.is_full:
-                full.append(listener.outbox)
+            listener.send_queue.put(frame)
+            if listener.send_queue.is_full:
+                full.append(listener.send_queue)
         return full

@@ -1,4 +1,4 @@
-"""Between the player and one connection: frames that wait to be sent. Nothing is ever dropped."""
+"""Queues frames between the player and one connection; none is ever dropped."""
 
 from collections import deque
 
@@ -6,10 +6,10 @@ import attrs
 import trio
 
 FULL_BYTES = 256 * 1024
-"""The player waits while a connection has this much waiting: about 1,500 frames."""
+"""The player waits while a connection has so much queued: about 1,500 frames."""
 
 _BATCH_BYTES = 64 * 1024
-"""One system call's worth: a call for each frame would cost more than the frame."""
+"""Sent with one system call: a call for each frame would cost more than the frame."""
 
 
 def close_frame(code: int, reason: str) -> bytes:
@@ -39,11 +39,11 @@ class SendQueue:
 
     @property
     def is_full(self) -> bool:
-        """Too much waits: whoever puts should wait for room first."""
+        """Whether so much is queued that the caller of `put` should wait for room first."""
         return self._bytes >= FULL_BYTES
 
     def put(self, frame: bytes) -> None:
-        """Append a frame; a closed outbox forgets it. Never blocks, never refuses."""
+        """Append a frame, unless the queue is closed. Never blocks, never refuses."""
         if self._is_closed:
             return
         self._frames.append(frame)
@@ -52,12 +52,12 @@ class SendQueue:
             self._changed.unpark_all()
 
     def put_last(self, frame: bytes) -> None:
-        """Append a frame behind everything that waits; whatever is put after it is forgotten."""
+        """Append a last frame; frames put after it are ignored."""
         self.put(frame)
         self._is_closed = True
 
     async def take(self) -> bytes:
-        """Wait for frames and take some of them, joined. Cancellation leaves all in place."""
+        """Wait for frames and take some of them, joined. Cancellation takes none."""
         while not self._frames:
             await self._changed.park()
         frames = self._frames
@@ -79,7 +79,7 @@ class SendQueue:
             await self._changed.park()
 
     def close(self) -> None:
-        """The connection is gone: frames are forgotten, whoever waits for room goes on."""
+        """Drop all frames and let waiting tasks go on: the connection has closed."""
         self._is_closed = True
         self._frames.clear()
         self._bytes = 0

@@ -1,7 +1,7 @@
 """The simulator: a venue on 127.0.0.1 whose one port serves REST, market streams and the WS API.
 
-Here its parts are put together: the tape and the player that plays it, the market as the exchange
-sees it, the venue behind its doors, and the reception that lets clients in.
+Assembles its parts: tape and player, the exchange and its market, the API, and the handler of
+connections.
 """
 
 import math
@@ -33,17 +33,18 @@ __all__ = ["HOST", "PING_SECONDS", "PONG_SECONDS", "OnSimulatorEvent", "Simulato
 HOST = "127.0.0.1"
 
 BALANCES = {"USDT": Decimal(100_000)}
-"""What each account starts with, unless told otherwise."""
+"""Balances of each account at the start, by default."""
 
 OnSimulatorEvent = Callable[[str, str], None]
-"""Told a kind and a text: `tape_ended`, `recording_refused`, `client_failed`, `client_silent`."""
+"""Called with a kind (`tape_ended`, `recording_refused`, `client_failed`, `client_silent`) and a
+text."""
 
 _decode_trade = msgspec.json.Decoder(Trade).decode
 _decode_quote = msgspec.json.Decoder(Quote).decode
 
 
-_HEARD = ("@bookTicker", "@trade")
-"""What moves resting orders; in this order, as the tape tells a quote before its trade."""
+_MATCHED = ("@bookTicker", "@trade")
+"""Streams that move resting orders; in this order, because a quote precedes its trade."""
 
 
 def _ignore(kind: str, text: str) -> None:
@@ -51,7 +52,7 @@ def _ignore(kind: str, text: str) -> None:
 
 
 class Simulator:
-    """A venue of our own. Nothing listens before `run`; everything is closed after it."""
+    """A simulated venue. Its port is open only during `run`."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Simulator:
         """Prepare a simulator; reads the first lines of recordings.
 
         Args:
-            seed: of the generated market; without meaning for recordings.
+            seed: of the generated market; ignored with recordings.
             speed: market seconds per real second, an upper bound; `inf` is allowed.
             recordings: played instead of the generated market, merged by local time.
             port: on 127.0.0.1; 0 lets the system choose.
@@ -81,13 +82,13 @@ class Simulator:
                 once all of them are subscribed. None: once the first request to subscribe was
                 carried out.
             wall_clock: seconds since 1970; where a generated market begins.
-            reserve: awaited with a market time (ms) before the generated tape passes the one
-                before, so that the next start can be told `start_after_ms`. Its error ends `run`.
+            reserve: awaited with a market time (ms) before the generated tape passes the last
+                reserved one; the next start passes it as `start_after_ms`. Its error ends `run`.
             start_after_ms: a generated market begins no earlier.
-            on_event: told a kind and a text; must neither block nor raise.
+            on_event: called with a kind and a text; must neither block nor raise.
             keys: one account each; without any, signed requests are refused.
-            balances: what each account starts with, by asset.
-            fee: of what a fill brings in, as a fraction.
+            balances: of each account at the start, by asset.
+            fee: fraction of the amount a fill brings in.
             faults: what goes wrong from the start; clients may change it at /sim/faults.
 
         Raises:
@@ -145,12 +146,12 @@ class Simulator:
 
     @property
     def started(self) -> trio.Event:
-        """The tape has begun."""
+        """Set when the tape begins."""
         return self._player.started
 
     @property
     def ended(self) -> trio.Event:
-        """The recording was played to its end; connections stay open, and silent."""
+        """Set at the end of the recording; connections stay open without events."""
         return self._player.ended
 
     @property
@@ -160,12 +161,12 @@ class Simulator:
 
     @property
     def venue(self) -> ExchangeApi:
-        """What the doors share; for tests that look behind them."""
+        """The state behind REST and WS API; for tests."""
         return self._venue
 
     @property
     def market_ms(self) -> int:
-        """How far the tape has come, ms since 1970; 0 before it began."""
+        """Market time of the tape, ms since 1970; 0 before it began."""
         return self._tape.market_ms
 
     async def run(self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
@@ -185,7 +186,7 @@ class Simulator:
                 await nursery.start(trio.serve_listeners, self.handle, listeners)
                 self._url = f"ws://{HOST}:{listeners[0].socket.getsockname()[1]}"
                 task_status.started(self._url)
-                nursery.start_soon(self.keep_moments)
+                nursery.start_soon(self.run_timers)
                 await self.play()
                 await trio.sleep_forever()
         finally:
@@ -201,39 +202,39 @@ class Simulator:
                 f"{self._recorded.trades} trades played, {self._recorded.refused} lines refused",
             )
 
-    async def keep_moments(self) -> None:
-        """Do what was put off, such as orders that arrive late; `run` does it."""
+    async def run_timers(self) -> None:
+        """Run delayed work, such as orders that arrive late; `run` does it."""
         await self._timers.run()
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one client until either side closes; `run` does it for each that connects.
 
-        Whatever goes wrong with one client ends that client only. The stream is closed.
+        An error of one client ends that client only. The stream is closed.
         """
         await self._connections.serve(stream)
 
     def _tapped_market(self, tape: RecordedTape) -> RecordedMarket:
-        streams = [each for each in tape.recorded_streams if each.endswith(_HEARD)]
+        streams = [each for each in tape.recorded_streams if each.endswith(_MATCHED)]
         for stream in streams:
-            self._player.tap(stream, self._hear)
+            self._player.tap(stream, self._see)
         return RecordedMarket(sorted(streams), self._player.now_ms)
 
     def _watch(self, symbol: str, is_wanted: bool) -> None:
-        """Orders of a symbol rest, or no longer do: they see the market, and keep it going."""
+        """Tap and keep playing a symbol's market while orders of the symbol rest."""
         if self._recorded is None:
-            for kind in _HEARD:
+            for kind in _MATCHED:
                 stream = symbol.lower() + kind
                 if is_wanted:
-                    self._player.tap(stream, self._hear)
+                    self._player.tap(stream, self._see)
                 else:
                     self._player.untap(stream)
         self._player.keep_playing(symbol, is_wanted)
 
-    def _hear(self, event: TapeEvent) -> None:
-        """One event of the market, on its way to the exchange."""
+    def _see(self, event: TapeEvent) -> None:
+        """Pass one market event to the exchange and send the account events it led to."""
         seen: Trade | Quote | None
         if self._recorded_market is not None:
-            seen = self._recorded_market.hear(event)
+            seen = self._recorded_market.see(event)
         elif event.stream.endswith("@trade"):
             seen = _decode_trade(event.data)
         else:
@@ -242,11 +243,11 @@ class Simulator:
             self._venue.exchange.see_trade(seen)
         elif seen is not None:
             self._venue.exchange.see_quote(seen)
-        self._connections.tell_accounts()
+        self._connections.send_account_events()
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        def act_and_tell() -> None:
+        def act_and_send() -> None:
             act()
-            self._connections.tell_accounts()
+            self._connections.send_account_events()
 
-        self._timers.later(seconds, act_and_tell)
+        self._timers.later(seconds, act_and_send)

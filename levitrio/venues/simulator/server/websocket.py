@@ -1,9 +1,9 @@
-"""What the two kinds of WebSocket connections share: frames, pings, and how they end.
+"""WebSocket connections of clients: sending, pings, and how they end.
 
-The handshake, pings, closing and what clients say go through trio-websocket. What the venue says
-does not: its frames are made once per event and written in batches beside it, on the same stream
-under one lock, because a library call and a system call for each frame of each client would be
-most of the cost.
+Handshake, pings, closing and received messages go through trio-websocket. Sent frames do not: each
+is made once per event and written in batches beside the library, on the same stream under one
+lock, because a library call and a system call for each frame of each client would be most of the
+cost.
 """
 
 import json
@@ -21,22 +21,22 @@ PING_SECONDS = 20.0
 """How often the venue pings."""
 
 PONG_SECONDS = 60.0
-"""The venue drops a peer that has not ponged by then."""
+"""The venue drops a client that has not ponged by then."""
 
 _CLOSING_SECONDS = 1.0
-"""For the closing handshake of a connection whose day is over."""
+"""Time for the closing handshake at the end of a connection's day."""
 
 
 @attrs.define(eq=False)
 class SharedStream(trio.abc.Stream):
-    """One stream, two writers: trio-websocket, and the writer of the venue's frames."""
+    """A stream with two writers: trio-websocket, and the writer of the venue's frames."""
 
     _stream: trio.abc.Stream
     _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _unread: bytes = attrs.field(default=b"", init=False)
 
     def unread(self, data: bytes) -> None:
-        """Let the next `receive_some` return what was read before."""
+        """Let the next `receive_some` return bytes that were read before."""
         self._unread = data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -65,7 +65,7 @@ class ChangeNotifier:
     _event: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def notify(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all waiting tasks."""
         self._event.set()
         self._event = trio.Event()
 
@@ -76,21 +76,21 @@ class ChangeNotifier:
 
 @attrs.frozen(kw_only=True)
 class ClientWebSocket:
-    """One open connection, whichever door it came through."""
+    """One open connection, of market streams or of the WS API."""
 
     connection: WebSocketConnection
     stream: SharedStream
-    outbox: SendQueue
+    send_queue: SendQueue
     scope: trio.CancelScope
     """Cancelling it cuts the connection without a closing handshake."""
 
     async def write(self) -> None:
-        """Send what waits, as fast as the client takes it. A cancelled send ends the connection."""
+        """Send queued frames as fast as the client reads. A cancelled send ends the connection."""
         while self.connection.closed is None:
-            await self.stream.send_all(await self.outbox.take())
+            await self.stream.send_all(await self.send_queue.take())
 
     async def keep_alive(self, on_silence: Callable[[], None]) -> None:
-        """Ping until the client no longer answers, then cut the connection."""
+        """Ping the client; when it no longer answers, cut the connection."""
         next_ping = trio.current_time()
         while True:
             next_ping += PING_SECONDS
@@ -102,33 +102,33 @@ class ClientWebSocket:
                 self.scope.cancel()
                 return
 
-    async def grow_old(
+    async def close_when_due(
         self, faults: FaultPlan, changes: ChangeNotifier, shutdown: Callable[[], dict[str, object]]
     ) -> None:
-        """Warn and close when the connection's time is over, by the faults of now.
+        """Warn and close when the connection's time is over, by the present faults.
 
-        `shutdown` gives the `serverShutdown` event as this connection sends it.
+        `shutdown` makes the `serverShutdown` event in this connection's shape.
         """
         opened = trio.current_time()
         is_warned = False
         while True:
-            # Compared as moments that are slept until: an age, rounded, may stay below for ever.
+            # Compared as absolute times: a rounded age may stay below the limit for ever.
             now, at = faults.now, trio.current_time()
             cut_at = opened + (now.disconnect_every or math.inf)
             closes_at = opened + now.cut_after
             if at >= cut_at:
                 break
             if at >= closes_at:
-                # Behind what waits, and by hand: the library would close before that is sent. The
-                # client's answer ends the connection; the scope ends one that does not answer.
-                self.outbox.put_last(close_frame(1001, "the connection is a day old"))
+                # Queued behind the other frames: the library would close before those are sent.
+                # The client's answer ends the connection; the scope ends one that does not answer.
+                self.send_queue.put_last(close_frame(1001, "the connection is a day old"))
                 await trio.sleep(_CLOSING_SECONDS)
                 break
             warns_at = closes_at - now.shutdown_notice if now.shutdown_notice else math.inf
             if not is_warned and at >= warns_at:
                 is_warned = True
                 text = json.dumps(shutdown(), separators=(",", ":"))
-                self.outbox.put(text_frame(text.encode()))
+                self.send_queue.put(text_frame(text.encode()))
             with trio.move_on_at(min(cut_at, closes_at, math.inf if is_warned else warns_at)):
                 await changes.wait()
         self.scope.cancel()

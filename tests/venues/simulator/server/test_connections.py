@@ -85,7 +85,7 @@ async def harness(**arguments: Any) -> AsyncIterator[Harness]:
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(simulator.play)
-        nursery.start_soon(simulator.keep_moments)
+        nursery.start_soon(simulator.run_timers)
         yield Harness(simulator, nursery, start)
         nursery.cancel_scope.cancel()
 

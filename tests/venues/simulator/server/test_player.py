@@ -59,7 +59,7 @@ class Reader:
 
     async def run(self) -> None:
         while True:
-            batch = await self.listener.outbox.take()
+            batch = await self.listener.send_queue.take()
             now = trio.current_time()
             while batch:
                 # Frames of these tests are shorter than 64 KiB, so there are two forms.
@@ -159,7 +159,7 @@ async def test_a_listener_that_leaves_lets_the_tape_go(
     nursery.start_soon(playing.run)
     await trio.sleep(10)
     assert len(reader.read) < 6_000
-    stalled.listener.outbox.close()
+    stalled.listener.send_queue.close()
     playing.unsubscribe_all(stalled.listener)
     await playing.ended.wait()
     await wait_all_tasks_blocked()
@@ -299,7 +299,7 @@ async def test_an_idle_market_at_unbounded_speed_stands_still(
     first = Reader(playing)
     nursery.start_soon(playing.run)
     await trio.sleep(1)
-    first.listener.outbox.close()
+    first.listener.send_queue.close()
     playing.unsubscribe_all(first.listener)
     await trio.sleep(100)
     stood_at = playing.tape.market_ms

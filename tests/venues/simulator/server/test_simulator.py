@@ -229,7 +229,7 @@ def test_a_speed_that_is_none_is_refused(speed: float) -> None:
 
 def test_a_recording_that_is_missing_is_refused(tmp_path: Path) -> None:
     """Before anything listens."""
-    with pytest.raises(UsageError, match="expected a recording file"):
+    with pytest.raises(UsageError, match="expected a recording"):
         simulator(recordings=[tmp_path / "missing"])
 
 
