@@ -1,4 +1,7 @@
-"""What levitrio asks of a venue. Implementations: `paper`, `binance`, `simulator`."""
+"""Protocols of a venue: `Feed` for market data, `Broker` for orders.
+
+Implementations: `paper`, `binance`, `simulator`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -12,12 +15,12 @@ from levitrio.trading.market import Bar, MarketEvent
 from levitrio.trading.orders import Fill, Order, OrderStatus
 
 Deliver = Callable[[MarketEvent], None]
-"""Where a symbol's events go. Called on the feed's task: must not block and must not raise."""
+"""Receives a symbol's events. Called on the feed's task: must not block and must not raise."""
 
 
 @attrs.frozen(kw_only=True)
 class FeedStatistics:
-    """What the feed did so far."""
+    """Counts of a feed since it was made."""
 
     connections: int
     """Open now."""
@@ -43,105 +46,114 @@ class Feed(Protocol):
         """Unsubscribe a symbol; its `deliver` is not called again."""
 
     def statistics(self) -> FeedStatistics:
-        """A frozen view, cheap."""
+        """Counts so far; cheap."""
 
 
 class PastBars(Protocol):
-    """A venue's own candles of the past. An engine that warms up is the caller."""
+    """A venue's past candles. Called by an engine that warms up."""
 
     async def bars(
         self, symbol: str, interval: str, *, first_open_ms: int, last_open_ms: int
     ) -> list[Bar]:
         """Closed bars that opened in between, both included, ascending; at most 1,000.
 
-        Fewer where the venue has no more. Raises VenueError when it does not tell.
+        Fewer where the venue has no more.
+
+        Args:
+            symbol: such as `BTCUSDT`.
+            interval: such as `1m`.
+            first_open_ms: the first opening time, ms since 1970.
+            last_open_ms: the last opening time.
+
+        Raises:
+            VenueError: the venue does not answer.
         """
 
 
 _WOULD_TAKE = "would immediately match"
-"""In the venue's words for a LIMIT_MAKER that would not have been a maker: its -2010 has many
-other reasons."""
+"""Part of the venue's text for a LIMIT_MAKER that would not have rested: its -2010 has many other
+reasons."""
 
 
 @attrs.frozen(kw_only=True)
 class OrderReport:
-    """What a venue says about one order: its status, and fills, also such as were told before."""
+    """A venue's report of one order: its status and fills, which may repeat earlier ones."""
 
     client_id: str
     status: OrderStatus
-    """`UNKNOWN`: the venue could not be asked, or its answer proves nothing."""
+    """`UNKNOWN`: the venue could not be reached, or its answer proves nothing."""
     fills: Sequence[Fill] = ()
-    """Those of a venue carry its trade id, by which the journal tells what it has already."""
+    """Fills of a venue carry its trade id, by which the journal applies each once."""
     reason: str = ""
-    """The venue's words when it refused."""
+    """The venue's text when it rejected."""
 
     @property
     def would_take(self) -> bool:
-        """Refused because it would not have rested: what was asked for, and nobody's error."""
+        """Whether a LIMIT_MAKER was rejected because it would not have rested; not an error."""
         return self.status is OrderStatus.REJECTED and _WOULD_TAKE in self.reason.lower()
 
 
 @attrs.frozen(kw_only=True)
 class MassStatus:
-    """What a venue holds of ours in one symbol."""
+    """Open orders and trades of the account in one symbol."""
 
     open_orders: tuple[OrderReport, ...] = ()
-    """Everything that rests, also what is not ours."""
+    """Every resting order, including those levitrio did not place."""
     trades: tuple[Fill, ...] = ()
-    """Every trade of the account after the asked id, oldest first.
+    """Every trade of the account with a higher id than asked for, oldest first.
 
-    `client_id` is empty where the venue does not say which order of ours it was.
+    `client_id` is empty where the venue does not name the order.
     """
 
 
 @attrs.frozen(kw_only=True)
 class AccountBalances:
-    """What a venue keeps for us."""
+    """The balances of the account."""
 
     account: str
-    """Which account it is: `VENUE:NUMBER`, or the venue alone where it does not say."""
+    """`VENUE:NUMBER`, or the venue alone where it does not name the account."""
     balances: Mapping[str, Decimal]
-    """By asset, locked or not; what is not named is zero."""
+    """By asset, free and locked together; other assets are zero."""
 
 
 class BrokerUnavailable(LevitrioError):
-    """The venue could not be asked. Says nothing about what it holds."""
+    """The venue could not be reached, so its orders and balances are not known."""
 
 
 class Broker(Protocol):
     """Speaks to a venue about orders. The gateway is its only caller."""
 
     venue: str
-    """Names the account's venue in fills."""
+    """Name of the venue in fills."""
     proof_after: float
     """Seconds after a send from which "no such order" proves that it never will be one."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep whatever connections it needs until cancelled; reconnects by itself.
+        """Keep the connections to the venue until cancelled; reconnects by itself.
 
         `started()` is called at once: a venue that cannot be reached makes answers `UNKNOWN`.
         """
 
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        """Before `run`: `take(symbol, report)` gets what the venue tells unasked, in order.
+        """Before `run`: `take(symbol, report)` gets the reports the venue pushes, in order.
 
-        `lost()` is called when something may have been missed: after each reconnect.
+        `lost()` is called after each reconnect, when reports may have been missed.
         """
 
     async def place(self, order: Order) -> OrderReport:
         """Send an order whose intent is durable. A lost answer is `UNKNOWN`, never an exception."""
 
     async def cancel(self, order: Order) -> OrderReport:
-        """Cancel a resting order; an order that is done already reports what became of it."""
+        """Cancel a resting order; a finished order reports its final status."""
 
     async def query(self, order: Order) -> OrderReport | None:
-        """What the venue knows of the order; None: it does not exist there (now)."""
+        """The venue's report of the order; None: it does not exist there now."""
 
     async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
         """Open orders, and trades with an id above `since`. Raises BrokerUnavailable."""
 
     async def balances(self) -> AccountBalances | None:
-        """What the account holds. Raises BrokerUnavailable.
+        """The account's balances. Raises BrokerUnavailable.
 
-        None: there is no account but the fleet's own cash.
+        None: the venue has no account, only the fleet's own cash counts.
         """

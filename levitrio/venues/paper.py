@@ -1,7 +1,8 @@
-"""The paper broker: a venue that is only a matching book over real prices.
+"""The paper broker: matches orders in this process against real prices.
 
-The same filters, statuses and words as a venue, so that what works here is not refused there.
-The market does not move because of us; what we took of a level is gone until it is told anew.
+It has the filters, statuses and texts of the venue, so that an order accepted here is not refused
+there. Orders do not move the market; a level that an order has taken is gone until the market
+updates it.
 """
 
 from collections import OrderedDict
@@ -26,10 +27,10 @@ VENUE = "paper"
 ONE = Decimal(1)
 
 LEVELS = 1_000
-"""Of the local book, for a market order."""
+"""Levels of the local order book that a market order may take."""
 
 REMEMBERED = 1_000
-"""Ended orders that can still be asked about."""
+"""Ended orders that can still be queried."""
 
 _ENDED = {
     Ending.NOTHING_LEFT: OrderStatus.FILLED,
@@ -41,13 +42,13 @@ _ENDED = {
 
 
 class Rulebook(Protocol):
-    """Where the venue's rules come from."""
+    """Fetches the venue's filters for the paper broker."""
 
     async def learn(self, symbol: str) -> None:
-        """Return once the symbol's rules were told, or cannot be had for now."""
+        """Return once the symbol's filters are known, or cannot be fetched for now."""
 
     async def keep_fresh(self) -> None:
-        """Go on asking until cancelled."""
+        """Fetch filters again from time to time until cancelled."""
 
 
 @attrs.define(eq=False)
@@ -58,28 +59,28 @@ class _Resting:
 
 @attrs.define(eq=False, kw_only=True)
 class PaperBroker:
-    """Fills market orders at the touch, and keeps limit orders until the market comes to them.
+    """Implements `Broker`: fills market orders at once, limit orders when the market reaches them.
 
     A market order takes the local order book where there is one, level by level, and else all of
-    it at the touch. The fee is paid in the quote asset, so that what was bought can be sold
-    again whole. Nothing outlives the process: a restart finds no resting order.
+    it at the best bid or ask. The fee is paid in the quote asset, so that a bought quantity can be
+    sold again whole. Nothing outlives the process: a restart finds no resting order.
     """
 
     markets: Mapping[str, MarketView]
     quote_asset: str
     market_ms: Callable[[], int]
     fee: Decimal = Decimal("0.001")
-    """Of the notional."""
+    """Fraction of the notional."""
     slippage: Decimal = Decimal("0.0005")
-    """Of the price, against us; market orders only."""
+    """Fraction by which the price of a market order is worse."""
     latency: float = 0.0
-    """Seconds from our send to the fill. Cancelled while it passes, the order never arrived."""
+    """Seconds from sending to matching. An order cancelled meanwhile never arrives."""
     filters: dict[str, SymbolFilters] = attrs.field(factory=dict)
-    """The venue's, where they are known."""
+    """The venue's filters by symbol, where they are known."""
     closed: set[str] = attrs.field(factory=set)
-    """Symbols that the venue takes no orders of."""
+    """Symbols that are not traded now."""
     rulebook: Rulebook | None = None
-    """Asked before a symbol's first order; None: `filters` are all there is to know."""
+    """Fetches a symbol's filters before its first order; None: only `filters` count."""
     venue: str = VENUE
     proof_after: float = 0.0
     _matching: dict[str, MatchingEngine] = attrs.field(factory=dict)
@@ -87,26 +88,26 @@ class PaperBroker:
     """By client id."""
     _ended: OrderedDict[str, OrderStatus] = attrs.field(factory=OrderedDict)
     _ids: "count[int]" = attrs.field(factory=lambda: count(1))
-    _tell: Callable[[str, OrderReport], None] | None = None
+    _take: Callable[[str, OrderReport], None] | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """There is no connection to keep, only the venue's rules to follow."""
+        """Keep the venue's filters up to date until cancelled; there is no connection."""
         task_status.started()
         if self.rulebook is not None:
             await self.rulebook.keep_fresh()
         await trio.sleep_forever()
 
     def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        """`take` gets the fills of resting orders, each once; nothing is ever lost."""
-        self._tell = take
+        """`take` gets the fills of resting orders, each once; `lost` is never called."""
+        self._take = take
 
     def learn(self, symbol: str, filters: SymbolFilters, *, is_open: bool) -> None:
-        """The venue's filters of a symbol, and whether it is traded there."""
+        """Set the venue's filters of a symbol, and whether it is traded there."""
         self.filters[symbol] = filters
         (self.closed.discard if is_open else self.closed.add)(symbol)
 
     async def place(self, order: Order) -> OrderReport:
-        """Match at the market of the moment the order arrives; what is left of a limit rests."""
+        """Match against the market at arrival; the rest of a limit order stays resting."""
         if self.latency:
             await trio.sleep(self.latency)
         market = self.markets[order.symbol]
@@ -124,7 +125,7 @@ class PaperBroker:
         return self._match(order, _depth_of(market, quote))
 
     async def cancel(self, order: Order) -> OrderReport:
-        """Take a resting order out; one that is done already reports that it is gone."""
+        """Cancel a resting order; a finished order reports its final status."""
         await trio.lowlevel.checkpoint()
         if (resting := self._resting.pop(order.client_id, None)) is not None:
             self._matching[order.symbol].remove(resting.entry)
@@ -133,7 +134,7 @@ class PaperBroker:
         return OrderReport(client_id=order.client_id, status=status)
 
     async def query(self, order: Order) -> OrderReport | None:
-        """Its status, without fills: those were told when they came."""
+        """The order's status, without fills: those were reported when they happened."""
         await trio.lowlevel.checkpoint()
         if (resting := self._resting.get(order.client_id)) is not None:
             return _status_of(resting)
@@ -141,10 +142,10 @@ class PaperBroker:
         return None if status is None else OrderReport(client_id=order.client_id, status=status)
 
     async def balances(self) -> None:
-        """See `Broker.holdings`: there is no account but the fleet's own cash."""
+        """None: there is no account, only the fleet's own cash."""
 
     async def mass_status(self, symbol: str, since: int | None) -> MassStatus:
-        """What rests of ours; no fill is missed, this broker and the journal are one process."""
+        """The resting orders. No trades: broker and journal share a process and miss no fill."""
         await trio.lowlevel.checkpoint()
         if self.rulebook is not None:
             await self.rulebook.learn(symbol)
@@ -152,7 +153,7 @@ class PaperBroker:
         return MassStatus(open_orders=tuple(map(_status_of, ours)))
 
     def see(self, event: MarketEvent) -> None:
-        """A trade or quote of the market: fill what it comes to. Called on the feed's task."""
+        """Fill resting orders that a trade or quote reaches. Called on the feed's task."""
         matching = self._matching.get(event.symbol)
         if matching is None or not len(matching):
             return
@@ -163,7 +164,7 @@ class PaperBroker:
         elif type(event) is Quote:
             executions = matching.moved(Depth.of(event))
         for execution in executions:
-            self._tell_fill(event.symbol, execution)
+            self._report_fill(event.symbol, execution)
 
     def _failed_filters(self, order: Order, market: MarketView, quote: Quote) -> tuple[str, ...]:
         filters = self.filters.get(order.symbol)
@@ -202,7 +203,7 @@ class PaperBroker:
         ]
         for execution in executions:
             if execution.order is not entry:
-                self._tell_fill(order.symbol, execution)
+                self._report_fill(order.symbol, execution)
         if plan.ending is Ending.RESTS:
             self._resting[order.client_id] = _Resting(order, entry)
             status = OrderStatus.PARTIALLY_FILLED if fills else OrderStatus.NEW
@@ -210,7 +211,7 @@ class PaperBroker:
             status = _ENDED[plan.ending]
         return OrderReport(client_id=order.client_id, status=status, fills=fills)
 
-    def _tell_fill(self, symbol: str, execution: Execution) -> None:
+    def _report_fill(self, symbol: str, execution: Execution) -> None:
         for client_id, resting in list(self._resting.items()):
             if resting.entry is not execution.order:
                 continue
@@ -219,8 +220,8 @@ class PaperBroker:
             if not resting.entry.remaining:
                 del self._resting[client_id]
                 self._remember(client_id, OrderStatus.FILLED)
-            if self._tell is not None:
-                self._tell(symbol, report)
+            if self._take is not None:
+                self._take(symbol, report)
 
     def _remember(self, client_id: str, status: OrderStatus) -> None:
         self._ended[client_id] = status
