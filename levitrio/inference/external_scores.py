@@ -1,8 +1,8 @@
-"""Scores that somebody else computes and leaves in a file: sentiment, somebody's opinion.
+"""Reads external scores, such as sentiment, from files that another program writes.
 
-The file is JSON, an object of symbol -> probability of a rise from 0 to 1. Its age is that of
-its last change. It is read off the loop, again only when it changed; whoever writes it should
-write beside it and rename.
+The file is JSON, an object of symbol -> probability of a rise from 0 to 1. Its age counts from its
+last change. It is read off the loop, again only when it has changed; the program that writes it
+should write to a temporary file and rename.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from levitrio.inference.interface import Missing
 from levitrio.regular_file import read_plain, reason_of
 
 PERIOD = 1.0
-"""Seconds between two looks."""
+"""Seconds between two checks for changes."""
 
 MAX_BYTES = 1024 * 1024
 
@@ -25,24 +25,24 @@ _decode = msgspec.json.Decoder(dict[str, float]).decode
 
 @attrs.frozen(kw_only=True)
 class Scores:
-    """One file as it was read last."""
+    """Content of one file as last read."""
 
     changed_at: float = 0.0
     """Seconds since 1970."""
     by_symbol: dict[str, float] = attrs.field(factory=dict)
     trouble: str = "it was not read yet"
-    """Why there is nothing in it; empty when there is."""
+    """Why there are no scores; empty when there are."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class ScoreFiles:
-    """All score files of a fleet; answers from memory."""
+    """All score files of a fleet; look-ups are from memory."""
 
     folder: Path
-    """What their paths are relative to."""
+    """Folder that their paths are relative to."""
     wall_clock: Callable[[], float]
     in_replay: bool = False
-    """A file says what is known today, so in the past nothing is known."""
+    """A file holds today's scores, so a replay has none."""
     _files: dict[str, Scores] = attrs.field(factory=dict)
     _wanted: trio.Event = attrs.field(factory=trio.Event)
 
@@ -70,7 +70,7 @@ class ScoreFiles:
         return value
 
     async def run(self) -> None:
-        """Read what changed, once a second, until cancelled. Without a file it rests."""
+        """Read changed files, once a second, until cancelled. Sleeps until a file is added."""
         await self._wanted.wait()
         while True:
             for path, scores in list(self._files.items()):
@@ -81,7 +81,7 @@ class ScoreFiles:
 
 
 def read_scores(path: Path, known: Scores) -> Scores:
-    """The file as it is now; `known` when it has not changed. Never raises for the file's sake."""
+    """Read a file; returns `known` when it has not changed. Problems go into `trouble`."""
     try:
         content, changed_at = read_plain(path, MAX_BYTES)
     except OSError as exc:

@@ -1,4 +1,4 @@
-"""What models are trained on: the closed bars of symbols, from files or from the generator."""
+"""Reads the closed bars that models are trained on, from files or the generator."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from levitrio.venues.recordings.line_file import LineFile
 from levitrio.venues.simulator.market.price_generator import SLOT_MS, SymbolGenerator
 
 EPOCH_MS = 1_700_000_000_000 // 86_400_000 * 86_400_000
-"""Midnight on which a generated past begins; any would do, but it must be the same each time."""
+"""Midnight on which a generated past begins; arbitrary, but the same each time."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,15 +32,16 @@ class Series:
 def read_series(
     path: Path, *, interval: str, symbols: Sequence[str], on_refused: Callable[[str], None]
 ) -> list[Series]:
-    """The series of a candle file or of a recording, by symbol in the order of the alphabet.
+    """The series of a candle file or of a recording, in alphabetical order of symbols.
 
     Args:
         path: a CSV of candles or a recording, plain or gzip.
-        interval: the bars wanted; of a candle file empty takes what it holds.
+        interval: of the bars; empty takes the one that a candle file holds.
         symbols: the only ones wanted; empty takes all.
-        on_refused: told about each line that is none.
+        on_refused: called with a text about each refused line.
 
-    Raises UsageError when the file holds nothing of what is wanted.
+    Raises:
+        UsageError: the file holds none of the wanted bars.
     """
     if is_recording(LineFile(path, on_refused)):
         found = _of_recording(path, interval or "1m", symbols, on_refused)
@@ -128,7 +129,7 @@ def generated_series(
         symbol: any.
         seed: of the market, as in `[simulator] seed`.
         days: how much of it.
-        progress: told the share that is done, 0 to 1.
+        progress: called with the share that is done, 0 to 1.
     """
     generator = SymbolGenerator(seed, symbol)
     minutes = max(1, round(days * 1440))
@@ -168,7 +169,7 @@ def _generated_bar(generator: SymbolGenerator, open_ms: int) -> Observation:
 
 
 def pieces(series: Series, begins_anew: Callable[[int, int, int], bool]) -> Iterator[Series]:
-    """The series cut at its long holes: nothing reaches over them, features do not either."""
+    """The series cut at its long gaps, so that no feature reaches across one."""
     length = FIXED_INTERVALS[series.interval]
     start = 0
     for index in range(1, len(series.bars) + 1):

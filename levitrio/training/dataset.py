@@ -1,7 +1,7 @@
-"""From series to rows: what was known at a bar's close, and what came after it.
+"""Turns series into rows of features, labels and returns.
 
-A row's features come from bars up to its own, its label and returns from later ones. That is
-the only line between past and future, and it is drawn here.
+A row's features come from bars up to its own, its label and returns from later ones. Only this
+module separates past from future.
 """
 
 from collections.abc import Sequence
@@ -38,13 +38,14 @@ class Dataset:
     labels: Array
     """1 when the close `horizon` bars on is higher, else 0."""
     next_return: Array
-    """Of the next bar's close, as a fraction of the row's."""
+    """Return of the next bar, as a fraction of the row's close."""
 
     def __len__(self) -> int:
         return len(self.times)
 
     @property
     def horizon_ms(self) -> int:
+        """The horizon in ms."""
         return self.horizon * FIXED_INTERVALS[self.interval]
 
     def rows(self, which: npt.NDArray[np.bool_]) -> "Dataset":
@@ -69,7 +70,11 @@ def schema_for(series: Sequence[Series]) -> FeatureSchema:
 
 
 def make_dataset(series: Sequence[Series], *, schema: FeatureSchema, horizon: int) -> Dataset:
-    """The rows of all series. Raises UsageError when they are too short for any."""
+    """The rows of all series.
+
+    Raises:
+        UsageError: the series are too short for a single row.
+    """
     symbols = tuple(sorted({each.symbol for each in series}))
     parts = []
     for each in series:

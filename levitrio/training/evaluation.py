@@ -1,4 +1,4 @@
-"""How good a model is, on rows it has never seen, and whether it pays for its own orders."""
+"""Evaluates a model on unseen rows: ranking, calibration, and profit after costs."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from levitrio.training.dataset import Array, Dataset
 
 BINS = 10
 RESAMPLES = 200
-"""Of the bootstrap: enough for two digits of an interval."""
+"""Bootstrap samples: enough for two digits of an interval."""
 
 _BLOCKS = 50
-"""Stretches of time that are drawn together: neighbours in time are no independent rows."""
+"""Blocks of time drawn together, because neighbouring rows are not independent."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,10 +31,10 @@ class Costs:
 
 @attrs.frozen(kw_only=True)
 class Trading:
-    """What came of following somebody, per symbol, not compounded."""
+    """Result of following a rule, mean per symbol, not compounded."""
 
     gross: float
-    """Sum of the bars' returns while it held something, as a fraction."""
+    """Sum of the bars' returns while in a position, as a fraction."""
     net: float
     """The same after fee and slippage."""
     changes: float
@@ -74,7 +74,7 @@ def brier(labels: Array, probabilities: Array) -> float:
 
 
 def reliability(labels: Array, probabilities: Array) -> list[dict[str, float]]:
-    """How often it rose, by what was said, in ten bins of equal size."""
+    """Share of rises by predicted probability, in ten bins of equal size."""
     order = np.argsort(probabilities, kind="stable")
     return [
         {
@@ -88,7 +88,7 @@ def reliability(labels: Array, probabilities: Array) -> list[dict[str, float]]:
 
 
 def follow(rows: Dataset, decide: Callable[[int, Side], Side], costs: Costs) -> Trading:
-    """Hold what `decide(row, held)` says until the next bar, for each symbol on its own.
+    """Hold the side `decide(row, held)` until the next bar, for each symbol on its own.
 
     Figures are means over the symbols, so that ten symbols do not earn ten times as much.
     """
@@ -117,7 +117,15 @@ def follow(rows: Dataset, decide: Callable[[int, Side], Side], costs: Costs) -> 
 def follow_model(
     rows: Dataset, probabilities: Array, costs: Costs, *, long_above: float, short_below: float
 ) -> Trading:
-    """As the ensemble would with this model alone, long or flat."""
+    """Follow the ensemble's rule with this model alone, long or flat.
+
+    Args:
+        rows: in time order.
+        probabilities: of a rise, for each row.
+        costs: of an order.
+        long_above: buy from this probability on.
+        short_below: sell at this probability and below.
+    """
     said = probabilities.tolist()
 
     def decide(row: int, held: Side) -> Side:
@@ -127,7 +135,7 @@ def follow_model(
 
 
 def baselines(rows: Dataset, costs: Costs) -> dict[str, Trading]:
-    """What anybody could do without a model."""
+    """Results of simple rules without a model."""
     last = rows.features[:, rows.schema.names.index("return_1")].tolist()
     return {
         "nothing": Trading(gross=0.0, net=0.0, changes=0.0, exposure=0.0),

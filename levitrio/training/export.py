@@ -1,7 +1,7 @@
-"""From a fitted model to a file that carries its schema: ONNX, or LightGBM's own text.
+"""Exports a fitted model with its schema: ONNX, or LightGBM's own text.
 
-The calibration is part of the graph, so that what comes out is a probability. Bytes depend on
-the model alone: no time, no path, no version of ours.
+The calibration is part of the graph, so that the output is a probability. The bytes depend on the
+model alone: no time, no path, no version of levitrio.
 """
 
 import json
@@ -18,13 +18,20 @@ from levitrio.training.fitting import Boosted, Calibration, Fitted, Logistic
 _OPSET = 13
 _ML_OPSET = 1
 _IR_VERSION = 8
-"""All old enough for any onnxruntime of the last years."""
+"""All three are old enough for any onnxruntime of the last years."""
 
 
 def to_onnx(
     fitted: Fitted, calibration: Calibration, schema: FeatureSchema, interval: str
 ) -> bytes:
-    """A model with one input `features` [rows, width] and one output `prob_up` [rows, 1]."""
+    """A model with one input `features` [rows, width] and one output `prob_up` [rows, 1].
+
+    Args:
+        fitted: the model.
+        calibration: applied to its scores.
+        schema: of its features.
+        interval: of the bars it was trained on.
+    """
     if isinstance(fitted, Logistic):
         nodes, constants = _logistic(fitted, calibration)
     else:
@@ -100,7 +107,7 @@ def _trees(fitted: Boosted, calibration: Calibration) -> tuple[list[Any], list[A
 
 
 def _add_tree(columns: dict[str, list[Any]], number: int, root: dict[str, Any]) -> None:
-    """Number the nodes of one tree in the order they are met, and write them down."""
+    """Append the nodes of one tree, numbered in the order of the walk."""
     waiting = [(root, 0)]
     count = 1
     while waiting:
@@ -134,7 +141,7 @@ def _rounded_down(threshold: float) -> float:
 
 
 def to_lightgbm(fitted: Boosted, schema: FeatureSchema, interval: str) -> bytes:
-    """LightGBM's text with our two lines at its end; uncalibrated, for it has no room."""
+    """LightGBM's text with two lines appended; uncalibrated, the format has no place for it."""
     notes = {SCHEMA_NOTE: schema.hash, INTERVAL_NOTE: interval}
     lines = "".join(f"{name}:{value}\n" for name, value in notes.items())
     return f"{fitted.text.rstrip()}\n\n{lines}".encode()

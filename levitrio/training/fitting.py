@@ -1,6 +1,6 @@
-"""Two kinds of model: a logistic regression, and gradient-boosted trees. And their calibration.
+"""Fits models: logistic regression and gradient-boosted trees, and their calibration.
 
-Same rows and seed, same model, to the last bit: one thread, no early stopping by the clock.
+The same rows and seed give the same model bit for bit: one thread, no early stopping by time.
 """
 
 from typing import Literal, Protocol
@@ -32,7 +32,7 @@ _TREES = {
     "num_threads": 1,
     "verbosity": -1,
 }
-"""Shallow and slow: prices tell little, and deep trees learn the noise."""
+"""Shallow trees, slow learning: prices hold little signal, and deep trees learn the noise."""
 
 ROUNDS = 80
 
@@ -52,6 +52,7 @@ class Logistic:
     bias: float
 
     def scores(self, features: Array) -> Array:
+        """A log-odds for each row."""
         found: Array = features @ self.weights + self.bias
         return found
 
@@ -63,6 +64,7 @@ class Boosted:
     text: str
 
     def scores(self, features: Array) -> Array:
+        """A log-odds for each row."""
         import lightgbm
 
         model = lightgbm.Booster(model_str=self.text)
@@ -78,11 +80,19 @@ class Calibration:
     offset: float
 
     def probabilities(self, scores: Array) -> Array:
+        """A probability for each score."""
         return sigmoid(self.slope * scores + self.offset)
 
 
 def fit(kind: Kind, features: Array, labels: Array, seed: int) -> Fitted:
-    """A model of the rows; only the trees use the seed."""
+    """Fit a model.
+
+    Args:
+        kind: of model.
+        features: one row each.
+        labels: 0 or 1, one each row.
+        seed: used by the trees only.
+    """
     return (
         _fit_trees(features, labels, seed) if kind == "boosted" else fit_logistic(features, labels)
     )
@@ -119,8 +129,8 @@ def _fit_trees(features: Array, labels: Array, seed: int) -> Boosted:
 def calibrate(scores: Array, labels: Array) -> Calibration:
     """Fit the two numbers on rows the model has not seen.
 
-    A slope below zero would turn the model round on what can only be chance, so it becomes zero:
-    then the model says how often prices rose, and nothing else.
+    A negative slope would invert the model on what can only be chance, so it becomes zero: then the
+    probability is the share of rises, whatever the features.
     """
     found = fit_logistic(scores[:, None], labels)
     slope = float(found.weights[0])

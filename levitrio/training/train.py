@@ -1,4 +1,4 @@
-"""`levi train` without the terminal: from series to a model, its card, and an honest verdict."""
+"""Trains a model: the work of `levi train` without the terminal."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ class Recipe:
 
     kind: Kind = "logistic"
     horizon: int = 1
-    """Bars ahead that the label looks."""
+    """Bars from a row to the close of its label."""
     folds: int = 5
     seed: int = 1
     costs: Costs = attrs.field(factory=Costs)
@@ -48,7 +48,7 @@ class Recipe:
 
 @attrs.frozen(kw_only=True)
 class Trained:
-    """A model and all that is to be said about it."""
+    """A model and its card."""
 
     content: bytes = attrs.field(repr=False)
     card: Mapping[str, Any]
@@ -62,15 +62,16 @@ def train(
     sources: Sequence[Mapping[str, Any]],
     progress: Callable[[str, float], None],
 ) -> Trained:
-    """Walk forward for the judgement, then train on everything for the file.
+    """Evaluate by walk-forward, then train on all rows for the file.
 
     Args:
         series: of one interval.
-        recipe: how.
-        sources: what the card says the data is.
-        progress: told the step and the share of it that is done, 0 to 1.
+        recipe: kind of model, horizon, costs and thresholds.
+        sources: descriptions of the data for the card.
+        progress: called with the step and its share that is done, 0 to 1.
 
-    Raises UsageError when the data is too short.
+    Raises:
+        UsageError: the data is too short.
     """
     progress("features", 0.0)
     schema = schema_for(series)
@@ -120,7 +121,7 @@ def train(
 
 
 def judge(judged: Judged, recipe: Recipe) -> dict[str, Any]:
-    """Metrics, baselines and the verdict, of rows the models had not seen."""
+    """Metrics, baselines and the verdict, on rows the models had not seen."""
     rows, said = judged.rows, judged.probabilities
     low, high = auc_interval(rows, said, recipe.seed)
     model = follow_model(
@@ -157,7 +158,7 @@ def judge(judged: Judged, recipe: Recipe) -> dict[str, Any]:
 
 
 def verdict(auc_low: float, model: Trading, others: Mapping[str, Trading]) -> dict[str, Any]:
-    """Whether it is worth anything, in words that do not flatter."""
+    """Whether the model beats chance and the best baseline after fees."""
     best = max(others, key=lambda name: others[name].net)
     earns_more = model.net > others[best].net
     ranks = auc_low > 0.5

@@ -1,7 +1,7 @@
-"""Walking forward: train on the past, judge on what came next, move on.
+"""Walk-forward evaluation: train on the past, predict the next stretch, move on.
 
-Between two stretches as many bars are left out as a label looks ahead: a label that was known
-only in the next stretch would tell the model about it.
+Between two stretches as many bars are left out as a label looks ahead: a label known only in the
+next stretch would leak it to the model.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,20 +15,20 @@ from levitrio.training.dataset import Array, Dataset
 from levitrio.training.fitting import Calibration, Fitted, Kind, calibrate, fit
 
 CALIBRATED_ON = 0.2
-"""Share of the rows, the newest, that the model does not see and the calibration does."""
+"""Share of the rows, the newest, used for the calibration and not for the model."""
 
 MIN_ROWS = 100
-"""In the first stretch; fewer rows teach nothing."""
+"""Rows needed in the first stretch; fewer are not enough to fit."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Judged:
-    """What was said of rows that were not known when it was said."""
+    """Predictions for rows that the models had not seen."""
 
     rows: Dataset
     probabilities: Array
     base_rate: Array
-    """What somebody says who only counts rises in the past."""
+    """The share of rises in each row's past, as a prediction."""
 
 
 def train_once(rows: Dataset, kind: Kind, seed: int) -> tuple[Fitted, Calibration]:
@@ -43,9 +43,17 @@ def train_once(rows: Dataset, kind: Kind, seed: int) -> tuple[Fitted, Calibratio
 def walk(
     rows: Dataset, *, kind: Kind, folds: int, seed: int, progress: Callable[[float], None]
 ) -> Judged:
-    """Judge each of `folds` stretches by a model of everything before it.
+    """Predict each of `folds` stretches by a model of everything before it.
 
-    Raises UsageError when there are too few rows.
+    Args:
+        rows: all of them.
+        kind: of model.
+        folds: number of stretches.
+        seed: of the fits.
+        progress: called with the share that is done, 0 to 1.
+
+    Raises:
+        UsageError: there are too few rows.
     """
     judged, said, rates = [], [], []
     for number, (past, future) in enumerate(splits(rows, folds)):
@@ -63,7 +71,7 @@ def walk(
 
 
 def splits(rows: Dataset, folds: int) -> Iterator[tuple[Dataset, Dataset]]:
-    """(past, future) for each stretch; they share no moment, and no label reaches across."""
+    """(past, future) for each stretch; they share no time, and no label reaches across."""
     moments = np.unique(rows.times)
     borders = [int(len(moments) * k / (folds + 1)) for k in range(1, folds + 2)]
     for start, end in pairwise(borders):

@@ -1,4 +1,4 @@
-"""The members of an ensemble, as fleet.toml names them, and the voice of each."""
+"""Parses an ensemble's members from fleet.toml, and asks rules and hooks for their votes."""
 
 import importlib
 import inspect
@@ -29,7 +29,7 @@ Hook = Callable[[str], float | None]
 
 @attrs.frozen(kw_only=True)
 class Member:
-    """One voice, before it has said anything."""
+    """One member as fleet.toml describes it."""
 
     kind: str
     what: str
@@ -40,11 +40,12 @@ class Member:
 
     @property
     def label(self) -> str:
+        """Kind and name, for texts."""
         return f"{self.kind} {self.what}"
 
     @property
     def reference(self) -> ModelReference:
-        """Of a model."""
+        """The model of a `model` member."""
         return ModelReference(model=self.what, sha256=self.settings.get("sha256", ""))
 
 
@@ -123,7 +124,8 @@ def _is_number(value: object) -> bool:
 def load_hook(name: str) -> Hook:
     """The function behind `package.module:function`: symbol in, probability or None out.
 
-    Raises ValueError when there is none.
+    Raises:
+        ValueError: there is no such function.
     """
     module_name, separator, function_name = name.partition(":")
     if not separator or not all(part.isidentifier() for part in module_name.split(".")):
@@ -139,7 +141,7 @@ def load_hook(name: str) -> Hook:
 
 
 def ask_hook(hook: Hook, symbol: str) -> float | Missing:
-    """What a hook says now; None means that it has nothing to say. What it raises is a crash."""
+    """Call a hook. None means no vote; an exception crashes the engine."""
     value: Any = hook(symbol)
     if value is None:
         return SILENT
@@ -151,7 +153,7 @@ def ask_hook(hook: Hook, symbol: str) -> float | Missing:
 
 @attrs.define(eq=False)
 class Rule:
-    """A strategy as a member: its last word counts until it says another."""
+    """A strategy as a member: its last signal counts until the next."""
 
     strategy: Strategy
     vote: float
@@ -160,16 +162,16 @@ class Rule:
 
     @classmethod
     def of(cls, member: Member, symbol: str) -> "Rule":
-        """A new one, that has seen nothing."""
+        """A rule with a new strategy."""
         params = member.settings.get("params", {})
         return cls(catalog.resolve(member.what)(symbol, **params), member.settings.get("vote", 0.6))
 
-    def hears(self, method: str) -> bool:
+    def handles(self, method: str) -> bool:
         """Whether the strategy has this method of its own."""
         return getattr(type(self.strategy), method) is not getattr(Strategy, method)
 
-    def hear(self, method: str, event: Any) -> None:
-        """Hand an event over and keep what is said. What it raises is a crash of this engine."""
+    def handle(self, method: str, event: Any) -> None:
+        """Pass an event on and keep the signal's vote. An exception crashes the engine."""
         reply = getattr(self.strategy, method)(event)
         if isinstance(reply, Signal):
             if reply.prob_up is not None:

@@ -1,4 +1,4 @@
-"""The ensemble: models, rules and outside scores, weighed into one signal at each bar's close."""
+"""The ensemble strategy: weighs models, rules and external scores into one signal per bar."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ from levitrio.trading.market import Bar, Quote, Trade
 from levitrio.trading.orders import Fill
 
 DEFAULT_MEMBERS: tuple[Mapping[str, Any], ...] = ({"rule": "ema_cross"}, {"rule": "breakout"})
-"""Two rules on trades; which model fits a market is nothing to be guessed."""
+"""Two rules on trades; no model fits every market."""
 
 _NO_FLEET = Missing(code="no_fleet", reason="models are only there in a fleet")
 
@@ -31,8 +31,8 @@ _NO_FLEET = Missing(code="no_fleet", reason="models are only there in a fleet")
 class Ensemble(ModelUser, Strategy):
     """Weighs models, rules and outside scores; long, short or flat by thresholds.
 
-    Each closed bar of `interval` every member is asked for the probability of a rise. Who has
-    nothing to say is left out of the mean and reported once; the confidence falls with it.
+    At each closed bar of `interval` every member gives the probability of a rise. A member without
+    one is left out of the mean and reported once; the confidence falls with its weight.
     """
 
     def __init__(
@@ -66,27 +66,30 @@ class Ensemble(ModelUser, Strategy):
                 self._keys[index] = member.reference.key
         self._vectors = FeatureVectors(FIXED_INTERVALS[interval])
         self._listeners = {
-            method: [rule for rule in self._rules.values() if rule.hears(method)]
+            method: [rule for rule in self._rules.values() if rule.handles(method)]
             for method in ("on_trade", "on_quote", "on_bar", "on_cycle", "on_fill")
         }
         self._is_live = False
-        """It has seen a trade or a quote: what came before was the past, for warming up."""
+        """Whether a trade or quote has come: earlier bars are the past, for warming up."""
         self._absent: dict[int, str] = {}
-        """Members that are missing and were reported, with the code of the reason."""
+        """Reported missing members, with the code of the reason."""
         self._side: Side = "flat"
 
     @classmethod
     def references(cls, params: Mapping[str, Any]) -> Sequence[ModelReference]:
+        """The models among the members."""
         members = parse_members(params.get("members", DEFAULT_MEMBERS))
         return [member.reference for member in members if member.kind == "model"]
 
     @classmethod
     def score_files(cls, params: Mapping[str, Any]) -> Sequence[str]:
+        """The score files among the members."""
         members = parse_members(params.get("members", DEFAULT_MEMBERS))
         return [member.what for member in members if member.kind == "score"]
 
     @classmethod
     def check_models(cls, params: Mapping[str, Any], files: Mapping[str, ModelFile]) -> None:
+        """Raise ValueError when a model was trained on bars of another interval."""
         interval = params.get("interval", "1m")
         for file in files.values():
             if file.interval and file.interval != interval:
@@ -96,27 +99,32 @@ class Ensemble(ModelUser, Strategy):
                 )
 
     def on_trade(self, trade: Trade) -> None:
+        """Add the trade to the bar's features; pass it to the rules."""
         self._is_live = True
         if self._keys:
             self._vectors.see_trade(trade)
-        self._tell_rules("on_trade", trade)
+        self._update_rules("on_trade", trade)
 
     def on_quote(self, quote: Quote) -> None:
+        """Add the quote to the bar's features; pass it to the rules."""
         self._is_live = True
         if self._keys:
             self._vectors.see_quote(quote)
-        self._tell_rules("on_quote", quote)
+        self._update_rules("on_quote", quote)
 
     def on_cycle(self, now: datetime) -> None:
-        self._tell_rules("on_cycle", now)
+        """Pass the time to the rules."""
+        self._update_rules("on_cycle", now)
 
     def on_fill(self, fill: Fill) -> None:
-        self._tell_rules("on_fill", fill)
+        """Pass the fill to the rules."""
+        self._update_rules("on_fill", fill)
 
     async def on_bar(self, bar: Bar) -> Signal | None:
-        self._tell_rules("on_bar", bar)
+        """Ask all members and return the weighed signal."""
+        self._update_rules("on_bar", bar)
         if bar.interval != self._interval or not bar.trades:
-            return None  # the price of a filler is nobody's: a quiet interval tells nothing
+            return None  # a bar without trades only repeats the last price
         values = await self._ask_all(bar)
         self._report(values)
         verdict = combine(self._weights, values)
@@ -129,10 +137,11 @@ class Ensemble(ModelUser, Strategy):
             short_below=self._short_below,
             shorts=self._shorts,
         )
-        # At each bar, also without news: what was denied or was only warm-up is asked for again.
+        # At each bar, even unchanged: a target that was denied or ignored is sent again.
         return Signal(side=self._side, prob_up=verdict.prob_up, confidence=verdict.confidence)
 
     def state(self) -> dict[str, Any]:
+        """Side, bars and the rules' states."""
         return {
             "side": self._side,
             "bars": self._vectors.state(),
@@ -146,6 +155,7 @@ class Ensemble(ModelUser, Strategy):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned; members that have changed start anew."""
         if state.get("side") in ("long", "short", "flat"):
             self._side = cast("Side", state["side"])
         self._vectors.restore(state.get("bars", ()))
@@ -153,7 +163,7 @@ class Ensemble(ModelUser, Strategy):
         for index, rule in self._rules.items():
             saved = saved_rules.get(self._name(index))
             if saved is None:
-                continue  # fleet.toml named other members then
+                continue  # the state was saved with other members
             if saved["state"] is not None:
                 rule.strategy.restore(saved["state"])
             if saved["stance"] is not None:
@@ -162,12 +172,12 @@ class Ensemble(ModelUser, Strategy):
     def _name(self, index: int) -> str:
         return f"{index} {self._members[index].label}"
 
-    def _tell_rules(self, method: str, event: Any) -> None:
+    def _update_rules(self, method: str, event: Any) -> None:
         for rule in self._listeners[method]:
-            rule.hear(method, event)
+            rule.handle(method, event)
 
     async def _ask_all(self, bar: Bar) -> list[float | Missing]:
-        """What each member says, in the order of the file."""
+        """The vote of each member, in the order of fleet.toml."""
         values: list[float | Missing] = [SILENT] * len(self._members)
         for index, value in (await self._ask_models(bar)).items():
             values[index] = value
@@ -207,7 +217,7 @@ class Ensemble(ModelUser, Strategy):
         return found
 
     def _report(self, values: Sequence[float | Missing]) -> None:
-        """Say who is missing, once for each reason, and who is back."""
+        """Report members that are missing, once for each reason, and those that are back."""
         if self.models is None or not self._is_live:
             return
         for index, value in enumerate(values):

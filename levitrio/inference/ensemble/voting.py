@@ -1,7 +1,7 @@
-"""From the members' numbers to one decision. Pure.
+"""Combines the members' probabilities into one decision. Pure.
 
-A member that has nothing to say has no part in the mean: its weight goes to the others in their
-proportions, and the confidence says how much was missing. Nobody's silence counts as 0.5.
+A member without a vote has no part in the mean, and does not count as 0.5: its weight goes to the
+others in their proportions, and the confidence falls by it.
 """
 
 import math
@@ -17,40 +17,40 @@ Side = Literal["long", "short", "flat"]
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What the members that spoke say together."""
+    """The weighted result of the members that voted."""
 
     prob_up: float
     """Weighted mean, 0 to 1."""
     confidence: float
-    """Share of the weight that spoke, times how much it agreed; 0 to 1."""
+    """Share of the weight that voted, times its agreement; 0 to 1."""
 
 
 def combine(weights: Sequence[float], values: Sequence[float | Missing]) -> Verdict | None:
-    """The verdict of the members that spoke; None when nobody did.
+    """The verdict of the members that voted; None without a vote.
 
     Agreement is 1 - 2 x the weighted mean distance of the members from their mean: 1 when all
-    say the same, 0 when one half says 0 and the other 1.
+    votes are equal, 0 when one half votes 0 and the other 1.
     """
-    spoke = [
+    voted = [
         (weight, value)
         for weight, value in zip(weights, values, strict=True)
         if not isinstance(value, Missing)
     ]
-    total = math.fsum(weight for weight, _ in spoke)
-    if not spoke:
+    total = math.fsum(weight for weight, _ in voted)
+    if not voted:
         return None
-    mean = math.fsum(weight * value for weight, value in spoke) / total
-    distance = math.fsum(weight * abs(value - mean) for weight, value in spoke) / total
-    presence = total / math.fsum(weights)
+    mean = math.fsum(weight * value for weight, value in voted) / total
+    distance = math.fsum(weight * abs(value - mean) for weight, value in voted) / total
+    share = total / math.fsum(weights)
     return Verdict(
-        prob_up=_within_one(mean), confidence=_within_one(presence * (1.0 - 2.0 * distance))
+        prob_up=_within_one(mean), confidence=_within_one(share * (1.0 - 2.0 * distance))
     )
 
 
 def choose(
     prob_up: float, held: Side, *, long_above: float, short_below: float, shorts: bool
 ) -> Side:
-    """The side to hold.
+    """The side to hold, by thresholds.
 
     A side is taken beyond its threshold and kept until the probability is past one half, so
     that a probability that wavers around a threshold does not pay a fee each time.

@@ -1,4 +1,4 @@
-"""What is known of one bar once it is closed: the candle, and what trades and quotes added. Pure.
+"""Observations of closed bars: the candle, order flow and spread. Pure.
 
 Trades of the next bar may arrive before the bar's own closing message, so they are counted by
 their own time and not by their arrival.
@@ -10,12 +10,12 @@ import msgspec
 from levitrio.trading.market import Bar, Quote, Trade
 
 FLOW_COVERAGE = 0.95
-"""Share of a bar's trades that must have been seen. Less is no order flow but a part of it: the
-engine started in the middle of the bar, or its inbox dropped some. The last trades of a bar may
-come a moment after its closing message, which is why it is not 1."""
+"""Share of a bar's trades that must have been seen. With less the order flow is not known: the
+engine started in the middle of the bar, or its inbox dropped some. Not 1, because the last trades
+of a bar may come a moment after its closing message."""
 
 _OPEN_BARS = 3
-"""The bar that closes, the one that began, and room for a message that is late."""
+"""The closing bar, the new one, and one for a late message."""
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -65,11 +65,11 @@ class BarObserver:
             flow.bought += float(trade.raw_quantity)
 
     def see_quote(self, quote: Quote) -> None:
-        """Remember the newest touch."""
+        """Remember the newest quote."""
         self._quote = quote
 
     def close(self, bar: Bar) -> Observation:
-        """The bar as an observation; what is only partly known is None."""
+        """The bar as an observation; partly known values are None."""
         flow = self._flows.pop(bar.open_time_ms, None)
         for start in [start for start in self._flows if start < bar.open_time_ms]:
             del self._flows[start]

@@ -1,4 +1,4 @@
-"""The feature vectors of one engine: from its trades, quotes and bars to what its models take.
+"""Computes the feature vectors of one engine from its trades, quotes and bars.
 
 Imports TA-Lib only when a vector is wanted, so that an ensemble of rules runs without it.
 """
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from levitrio.inference.features.features import FeatureStream
 
 KEPT_BARS = 160
-"""Bars kept in the snapshot: what an average of 26 still knows beyond them is below 1e-5 of it."""
+"""Bars kept in the snapshot: older ones weigh below 1e-5 in an average of 26."""
 
 
 @attrs.define(eq=False)
 class FeatureVectors:
-    """Gathers what happens; `close` gives the vectors of each closed bar."""
+    """Collects trades and quotes; `close` gives the vectors of each closed bar."""
 
     interval_ms: int
     _bar_observer: BarObserver = attrs.field(init=False)
@@ -35,15 +35,17 @@ class FeatureVectors:
         self._bar_observer = BarObserver(interval_ms=self.interval_ms)
 
     def see_trade(self, trade: Trade) -> None:
+        """Count a trade to its bar."""
         self._bar_observer.see_trade(trade)
 
     def see_quote(self, quote: Quote) -> None:
+        """Remember the newest quote."""
         self._bar_observer.see_quote(quote)
 
     def close(
         self, bar: Bar, schemas: Collection[FeatureSchema]
     ) -> dict[str, tuple[float, ...] | Missing]:
-        """The vector of each schema, by its name, or what keeps it from being."""
+        """The vector of each schema, by its name, or why there is none."""
         observation = self._bar_observer.close(bar)
         found: dict[str, tuple[float, ...] | Missing] = {}
         for schema in schemas:
@@ -53,11 +55,11 @@ class FeatureVectors:
         return found
 
     def state(self) -> list[list[float]]:
-        """The candles that the next start needs to go on without a new warm-up."""
+        """The candles that a restart needs to skip the warm-up."""
         return [[b.open_ms, b.open, b.high, b.low, b.close, b.volume] for b in self._past]
 
     def restore(self, state: Any) -> None:
-        """Take back what `state` gave; trades and quotes of the past are gone, candles are not."""
+        """Restore the candles that `state` returned; order flow and spread are not kept."""
         for open_ms, *prices in state:
             first, high, low, close, volume = map(float, prices)
             self._past.append(

@@ -1,4 +1,4 @@
-"""The feature vector of each closed bar, incrementally or of a whole series at once.
+"""Computes the feature vector of each closed bar, incrementally or for a whole series.
 
 Both ways give the same bits: TA-Lib's handles equal its batch functions, and everything around
 them is the same IEEE operation on the same numbers. Logarithms go through `math.log` in both,
@@ -28,7 +28,7 @@ RETURN_SCALE = 2.0**13
 """Log returns are scaled for the same reason as prices; about a basis point is one."""
 
 MAX_HOLE = 30
-"""Missing bars after which the past is no past any more: the averages begin anew."""
+"""Missing bars after which the averages start anew."""
 
 
 class FeatureStream:
@@ -41,7 +41,7 @@ class FeatureStream:
         self._reset()
 
     def push(self, bar: Observation) -> tuple[float, ...] | Missing:
-        """The vector as of this bar's close, in the schema's order; what keeps it from being.
+        """The vector at this bar's close, in the schema's order, or why there is none.
 
         A bar that is not newer than the last is refused, one with impossible numbers is left out.
         """
@@ -58,7 +58,7 @@ class FeatureStream:
         self._count += 1
         self._take(bar)
         if self._count < WARM_UP:
-            return Missing(code="warming_up", reason=f"needs {WARM_UP} bars before it can speak")
+            return Missing(code="warming_up", reason=f"needs {WARM_UP} bars before its first value")
         vector = []
         for name in self._schema.names:
             value = self._value(name, bar)
@@ -134,14 +134,14 @@ def scale_of(value: float) -> float:
 
 
 def begins_anew(last_ms: int, open_ms: int, interval_ms: int) -> bool:
-    """Whether the hole between two bars is too long for one series. -1: there is no last."""
+    """Whether the gap between two bars is too long for one series. -1: no last bar."""
     return last_ms >= 0 and open_ms - last_ms > MAX_HOLE * interval_ms
 
 
 def feature_matrix(bars: Sequence[Observation], schema: FeatureSchema) -> Array:
-    """The vectors of a series without long holes, one row a bar; NaN where there is none.
+    """The vectors of a series without long gaps, one row a bar; NaN where there is none.
 
-    Rows before the warm-up are NaN in every column, as the stream has nothing to say either.
+    Rows before the warm-up are NaN in every column, as `FeatureStream` has no vector either.
     """
     columns = _Columns(bars)
     matrix = np.empty((len(bars), len(schema.names)))
@@ -228,7 +228,7 @@ def _ratio(above: float, below: float) -> float:
 
 
 def _ratios(above: Array, below: Array) -> Array:
-    """As `_ratio`; where nothing is known yet, NaN stays."""
+    """`_ratio` of each row; NaN stays where a value is not known yet."""
     found = np.zeros_like(above)
     np.divide(above, below, out=found, where=below > 0.0)
     found[np.isnan(below)] = np.nan

@@ -1,7 +1,7 @@
-"""TA-Lib's indicators, one closed bar at a time: constant work for each, whatever the past.
+"""TA-Lib indicators, updated one closed bar at a time in constant time.
 
 A handle of TA-Lib is opened over the first bars that suffice and takes one bar from there on.
-Each value equals, bit for bit, what the batch function says for that bar.
+Each value equals that of the batch function bit for bit.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 import talib
 from talib import stream
 
-_TOO_SHORT: type[Exception] = vars(talib)["InsufficientHistory"]  # its types leave it out
+_TOO_SHORT: type[Exception] = vars(talib)["InsufficientHistory"]  # missing in its type stubs
 _Open = Callable[..., Any]
 
 

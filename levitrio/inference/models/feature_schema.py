@@ -1,8 +1,7 @@
-"""What a model is told about the market: names, order and units, and a hash of all of it. Pure.
+"""Feature schemas: names, order and units of a model's inputs, and a hash of them. Pure.
 
-A model is numbers in, a number out; it cannot know that somebody changed the meaning of the
-third one. So each model carries the hash of the schema it was trained with, and one that was
-trained with another schema is refused before it is asked anything.
+A model cannot notice that the meaning of an input has changed. So each model carries the hash of
+the schema it was trained with, and a model of another schema is refused before it is loaded.
 """
 
 import hashlib
@@ -36,6 +35,7 @@ class FeatureSchema:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
         return tuple(feature.name for feature in self.features)
 
     @cached_property
@@ -84,10 +84,10 @@ _OF_TRADES = (
 )
 
 CANDLES = FeatureSchema(name="candles", features=_OF_CANDLES)
-"""What any candle file can tell."""
+"""Features that any candle file provides."""
 
 MARKET = FeatureSchema(name="market", features=(*_OF_CANDLES, *_OF_TRADES))
-"""What a recording, the simulator and a live market can tell."""
+"""Features that a recording, the simulator and a live market provide."""
 
 SCHEMAS = {schema.name: schema for schema in (CANDLES, MARKET)}
 BY_HASH = {schema.hash: schema for schema in SCHEMAS.values()}

@@ -1,8 +1,7 @@
-"""Models as files: named with their hash, read once, and refused before anything is run.
+"""Reads model files: checks hash, format and schema before any of it is run.
 
-What is loaded is what was hashed: the file is opened once, the bytes that were read are hashed,
-and these bytes go to the workers. Formats that can run code (pickle, joblib, and whatever wraps
-them) are refused by name and by their first bytes.
+The file is opened once, and the very bytes that were hashed go to the workers. Formats that can
+run code (pickle, joblib, and formats that wrap them) are refused by name and by their first bytes.
 """
 
 import hashlib
@@ -30,13 +29,13 @@ MAX_BYTES = 256 * 1024 * 1024
 """A model is read into memory, and once more in each worker."""
 
 SCHEMA_NOTE = "levitrio.schema"
-"""Where a model says the hash of its schema: a note of an ONNX file, a line of a LightGBM text."""
+"""Key of the schema's hash: metadata of an ONNX file, a line of a LightGBM text."""
 INTERVAL_NOTE = "levitrio.interval"
-"""Where it says which bars it was trained on, such as `1m`."""
+"""Key of the interval of the bars it was trained on, such as `1m`."""
 
 
 class ModelRefused(UsageError):
-    """A model is not what fleet.toml says, or cannot be trusted. Nothing of it was run."""
+    """A model differs from fleet.toml or is not safe to load. None of it was run."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,20 +49,22 @@ class ModelReference:
 
     @property
     def is_shipped(self) -> bool:
+        """Whether it ships with the package."""
         return "." not in self.model and "/" not in self.model
 
     @property
     def key(self) -> str:
-        """What the model is called between us and its workers: the hash of its bytes.
+        """The hash of the model's bytes, by which it is known to its workers.
 
-        Raises ModelRefused for a shipped model that does not exist.
+        Raises:
+            ModelRefused: there is no such shipped model.
         """
         return shipped_card(self.model).sha256 if self.is_shipped else self.sha256.lower()
 
 
 @attrs.frozen(kw_only=True)
 class ModelFile:
-    """A model that was read and may be loaded."""
+    """A model that was read and passed the checks."""
 
     name: str
     """As fleet.toml names it."""
@@ -77,7 +78,7 @@ class ModelFile:
 
 
 class ShippedCard(msgspec.Struct, frozen=True):
-    """The part of a shipped model's card that is needed to run it."""
+    """The fields of a shipped model's card that are needed to run it."""
 
     sha256: str
 
@@ -105,7 +106,7 @@ def shipped_card(name: str) -> ShippedCard:
 
 
 def check_name(reference: ModelReference) -> None:
-    """What can be said without the file. Raises ModelRefused."""
+    """Check a reference without its file. Raises ModelRefused."""
     if reference.is_shipped:
         shipped_card(reference.model)
     else:
@@ -136,13 +137,14 @@ def format_of(model: str) -> Format:
 
 
 def read_model(reference: ModelReference, folder: Path) -> ModelFile:
-    """Read a model once and check all that can be checked without running it.
+    """Read a model once and check everything but its run.
 
     Args:
         reference: as fleet.toml names it.
         folder: what its path is relative to.
 
-    Raises ModelRefused with the reason.
+    Raises:
+        ModelRefused: with the reason.
     """
     check_name(reference)
     if reference.is_shipped:
@@ -190,7 +192,7 @@ def _notes(name: str, form: Format, content: bytes) -> dict[str, str]:
 
 
 def _lines(content: bytes, names: tuple[str, ...]) -> dict[str, str]:
-    """`name:value` lines at the end of a text, where LightGBM leaves what it does not know."""
+    """`name:value` lines at the end of a text, where LightGBM ignores unknown lines."""
     found = {}
     for line in content[-2048:].decode(errors="replace").splitlines():
         name, separator, value = line.partition(":")

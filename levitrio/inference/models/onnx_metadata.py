@@ -1,7 +1,7 @@
-"""Reads the notes of an ONNX file without loading it: a walk over its outermost fields. Pure.
+"""Reads the metadata of an ONNX file without loading it, from its outermost fields. Pure.
 
-A model is somebody else's bytes. What decides whether it may start at all must not be a parser
-in C, so the few fields needed are read here: lengths are checked, nothing is allocated by them.
+A model is untrusted input. The check that decides whether it may be loaded must not use a parser
+in C, so the few fields needed are read here: lengths are checked, and never allocated by.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,11 @@ _LONGEST_VARINT = 10
 
 
 def metadata_of(model: bytes) -> dict[str, str]:
-    """The notes of an ONNX file. Raises ValueError when it is no such file."""
+    """The metadata of an ONNX file.
+
+    Raises:
+        ValueError: it is no ONNX file.
+    """
     found = {}
     for number, value in _fields(model):
         if number == METADATA and isinstance(value, bytes):

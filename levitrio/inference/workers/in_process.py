@@ -1,6 +1,6 @@
-"""Models in the fleet's own process: for replay, where time is the tape's and nothing may be late.
+"""Runs models in the fleet's own process, for replay, where no answer may be late.
 
-The same models give the same numbers as in a worker, at once and in the same order each time.
+The models give the same numbers as in a worker, at once and in the same order each time.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,19 +29,19 @@ class LocalModels:
             return
         try:
             ask = worker.make_predictor(file.format, file.content, len(file.schema.names))
-        except Exception as exc:  # noqa: BLE001  runtimes raise what they like; it is told as it is
+        except Exception as exc:  # noqa: BLE001  runtimes raise any type; it becomes the reason
             reason = f"it cannot be loaded: {type(exc).__name__}: {exc}"
             self._models[file.key] = Missing(code="not_loaded", reason=reason[:500])
         else:
             self._models[file.key] = ask
 
     async def ask(self, calls: Sequence[ModelCall]) -> Answers:
-        """Ask now; takes no time but the model's own, and no turn of the scheduler."""
+        """Run the calls at once, without a checkpoint."""
         self._calls += 1
         return tuple([self._answer(*call) for call in calls])
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Nothing to run; returns at once."""
+        """Return at once: there is nothing to run."""
         task_status.started()
 
     def statistics(self) -> InferenceStatistics:
@@ -68,19 +68,19 @@ NOT_INSTALLED = Missing(
 
 
 class NoModels:
-    """The scorer where the extra [ml] is not installed: says so to each call."""
+    """The scorer without the extra [ml]: every answer is `NOT_INSTALLED`."""
 
     def add(self, file: ModelFile) -> None:
-        """Nothing can be loaded."""
+        """Ignore the model."""
 
     async def ask(self, calls: Sequence[ModelCall]) -> Answers:
-        """The same reason for each call."""
+        """`NOT_INSTALLED` for each call."""
         return (NOT_INSTALLED,) * len(calls)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Nothing to run; returns at once."""
+        """Return at once: there is nothing to run."""
         task_status.started()
 
     def statistics(self) -> InferenceStatistics:
-        """Nothing was asked."""
+        """All zero."""
         return InferenceStatistics(workers=0, ready=0, calls=0, late=0, wrong=0, lost=0)

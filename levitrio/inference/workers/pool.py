@@ -1,10 +1,10 @@
-"""Models in worker processes: every call has a deadline, and no model can cost the fleet a tick.
+"""Runs models in worker processes: every call has a deadline, and no model blocks the fleet.
 
 Rules:
 - a call waits for a free worker, at most four deadlines long; once a worker has it, the deadline
-  counts. What comes later is dropped and counted: a late signal is worse than none;
+  counts. A later answer is dropped and counted: a late signal is worse than none;
 - a worker that has not answered after one and a half deadlines hangs, and is ended;
-- who was being served when a worker was lost gets no answer; who waited, waits on;
+- when a worker is lost its current request gets no answer; waiting requests wait on;
 - a model that broke its worker twice in a row is set aside, longer each time, so that its engine
   pays for it and no other.
 """
@@ -34,11 +34,11 @@ MAX_WAITING = 100_000
 
 @attrs.define(eq=False)
 class _Quarantine:
-    """A model that was being asked when a worker broke."""
+    """A model whose call broke a worker."""
 
     streak: int = 0
     until: float = 0.0
-    """On trio's clock; it is not asked before."""
+    """On trio's clock; the model is not asked before."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -54,7 +54,7 @@ class WorkerPool:
     """One line of the event log: kind and text."""
     open_worker: Callable[[], OpenWorker]
     _models: dict[str, ModelFile] = attrs.field(factory=dict)
-    _suspicions: dict[str, _Quarantine] = attrs.field(factory=dict)
+    _quarantined: dict[str, _Quarantine] = attrs.field(factory=dict)
     _wanted: trio.Event = attrs.field(factory=trio.Event)
     _slots: list[WorkerSlot] = attrs.field(factory=list)
     _send: trio.MemorySendChannel[InferenceRequest] = attrs.field(init=False)
@@ -68,7 +68,7 @@ class WorkerPool:
         self._send, self._receive = trio.open_memory_channel[InferenceRequest](MAX_WAITING)
 
     def add(self, file: ModelFile) -> None:
-        """Take a model in; each worker loads it before its next call."""
+        """Add a model; each worker loads it before its next call."""
         self._models.setdefault(file.key, file)
         self._wanted.set()
 
@@ -90,18 +90,18 @@ class WorkerPool:
             with trio.move_on_after(FIRST_LOAD):
                 await self._slots[0].wait_ready()
             if not is_idle:
-                # True now: models are loaded, or a line says why not.
+                # True now: models are loaded, or an event says why not.
                 task_status.started()
             await trio.sleep_forever()
 
     async def ask(self, calls: Sequence[ModelCall]) -> Answers:
         """One answer for each call, after at most `PATIENCE` + 1 deadlines.
 
-        Cancelled, the request is withdrawn; a worker that is at it finishes unheeded.
+        Cancelled, the request is withdrawn; the answer of a worker at it is dropped.
         """
         now = trio.current_time()
         aside = {
-            key: self._suspicions[key].until - now for key, _ in calls if key in self._suspicions
+            key: self._quarantined[key].until - now for key, _ in calls if key in self._quarantined
         }
         asked = [call for call in calls if aside.get(call[0], 0.0) <= 0.0]
         found = iter(await self._request(asked) if asked else ())
@@ -146,7 +146,7 @@ class WorkerPool:
     def _note_answers(self, calls: Sequence[ModelCall], answers: Answers) -> None:
         for (key, _), answer in zip(calls, answers, strict=True):
             if not isinstance(answer, Missing):
-                self._suspicions.pop(key, None)
+                self._quarantined.pop(key, None)
             elif answer.code != "worker_lost":
                 self._wrong += 1
 
@@ -172,7 +172,7 @@ class WorkerPool:
 
     def _on_suspect(self, request: InferenceRequest) -> None:
         for key, _ in request.calls:
-            quarantine = self._suspicions.setdefault(key, _Quarantine())
+            quarantine = self._quarantined.setdefault(key, _Quarantine())
             quarantine.streak += 1
             if quarantine.streak > 1:
                 waits = self.policy().backoff(quarantine.streak - 1, self.chance())

@@ -1,6 +1,6 @@
-"""Imported once by the process that workers are forked from, so that each has its runtimes at once.
+"""Imports the runtimes in the process that workers are forked from.
 
-That process was started afresh: it knows nothing of the fleet, and does nothing but fork.
+That process was started afresh: it shares nothing with the fleet, and only forks.
 """
 
 from contextlib import suppress

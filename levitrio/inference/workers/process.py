@@ -1,9 +1,9 @@
-"""One worker process, and what can be asked of it. The only module that knows trio-parallel.
+"""Opens and calls one worker process. The only module that knows trio-parallel.
 
 Workers are forked from a process that was started afresh and has imported nothing but the
 runtimes: they share neither memory nor descriptors with the fleet, and a new one is there in
-milliseconds. It is one and the same process from `open_process` to the end; when it dies,
-`WorkerBroken` says so and a new one is somebody else's decision.
+milliseconds. It is one and the same process from `open_process` to the end; when it dies, calls
+raise `WorkerBroken` and the worker slot opens a new one.
 """
 
 import multiprocessing
@@ -43,6 +43,7 @@ class ProcessWorker:
     _limiter: trio.CapacityLimiter
 
     async def load(self, file: ModelFile) -> str:
+        """Load a model; returns what is wrong with it, or nothing."""
         width = len(file.schema.names)
         found: str = await self._run(
             LOAD_PATIENCE, worker.load, file.key, file.format, file.content, width
@@ -50,6 +51,7 @@ class ProcessWorker:
         return found
 
     async def ask(self, calls: Sequence[ModelCall], patience: float) -> Sequence[worker.Answer]:
+        """One answer each. Raises WorkerBroken, also after `patience` seconds."""
         try:
             found: tuple[worker.Answer, ...] = await self._run(
                 patience, worker.predict, tuple(calls), patience + SELF_DESTRUCTION
@@ -59,6 +61,7 @@ class ProcessWorker:
         return found
 
     async def wait_ended(self) -> None:
+        """Return when the process has ended."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -74,17 +77,19 @@ class ProcessWorker:
 
 @asynccontextmanager
 async def open_process() -> AsyncIterator[Worker]:
-    """A new worker process, without any model; it is gone when the block is left.
+    """Open a worker process without models; it ends with the block.
 
-    Leaving takes at most `CLOSING` seconds, also when cancelled. Raises WorkerBroken when the
-    process does not come up.
+    Leaving takes at most `CLOSING` seconds, also when cancelled.
+
+    Raises:
+        WorkerBroken: the process does not come up.
     """
     limiter = trio.CapacityLimiter(1)
     multiprocessing.set_forkserver_preload(["levitrio.inference.workers.preload"])
     try:
         async with trio_parallel.open_worker_context(
             idle_timeout=float("inf"),
-            init=worker.retreat,
+            init=worker.drop_privileges,
             grace_period=CLOSING,
             worker_type=trio_parallel.WorkerType.FORKSERVER,
         ) as context:

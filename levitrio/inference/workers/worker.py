@@ -1,6 +1,6 @@
-"""What runs inside a worker process: models in, numbers out.
+"""Loads and runs models inside a worker process.
 
-Nothing here knows the fleet. The module imports only the standard library: the runtimes are
+The module does not know the fleet. It imports only the standard library: the runtimes are
 imported by the process that workers are forked from, or with the first model.
 """
 
@@ -26,43 +26,42 @@ _KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TZ"})
 _loaded: dict[str, Callable[[Vector], float]] = {}
 
 
-def retreat() -> None:
-    """Give up what a model has no business with; the first thing a worker does.
+def drop_privileges() -> None:
+    """Drop environment, terminal, priority and file writes; the first call in a worker.
 
     The process was forked from one that was started afresh: it has no memory and no descriptor
     of the fleet.
-    What is left to drop are environment, terminal, priority, and the right to write files.
     """
-    for name in set(os.environ) - _KEPT_VARIABLES - set(runtime_env.SAID):
+    for name in set(os.environ) - _KEPT_VARIABLES - set(runtime_env.RUNTIME_ENV):
         del os.environ[name]
     os.nice(_NICENESS)
-    silence = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
-        os.dup2(silence, descriptor)
-    os.close(silence)
+        os.dup2(null, descriptor)
+    os.close(null)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write(_SHARE_OF_BLAME)
     except OSError:
-        pass  # not Linux, or not allowed: then memory is shared fate
+        pass  # not Linux, or not allowed: the kernel may then end the fleet instead
 
 
 def process_id() -> int:
-    """The worker's own id, for whoever waits for its end."""
+    """The worker's process id."""
     return os.getpid()
 
 
 def load(key: str, form: str, content: bytes, width: int) -> str:
     """Load a model and ask it once. Returns what is wrong with it, or nothing.
 
-    The first call of a runtime is its slowest; it is paid here and not by a signal.
+    The first call of a runtime is the slowest; it happens here and delays no signal.
     """
     try:
         ask = make_predictor(form, content, width)
         answer = checked(ask((0.0,) * width))
-    except Exception as exc:  # noqa: BLE001  whatever a runtime raises is said, and costs no worker
+    except Exception as exc:  # noqa: BLE001  any error of a runtime is returned, the worker lives on
         return f"{type(exc).__name__}: {exc}"[:500]
     if isinstance(answer, str):
         return answer
@@ -73,7 +72,7 @@ def load(key: str, form: str, content: bytes, width: int) -> str:
 def predict(calls: tuple[tuple[str, Vector], ...], patience: float) -> tuple[Answer, ...]:
     """The answers of some models, each to its vector. Raises KeyError for one not loaded.
 
-    After `patience` seconds the process ends itself: the fleet may be gone that would do it.
+    After `patience` seconds the process ends itself, because the fleet may be gone.
     """
     faulthandler.dump_traceback_later(patience, exit=True)
     try:
@@ -90,7 +89,7 @@ def _answer(ask: Callable[[Vector], float], vector: Vector) -> Answer:
 
 
 def checked(value: float) -> Answer:
-    """A probability, or in words why it is none."""
+    """The value if it is a probability, else what is wrong with it."""
     if not math.isfinite(value) or not -1e-6 <= value <= 1.0 + 1e-6:
         return f"expected a probability from 0 to 1, got {value!r}"
     return min(1.0, max(0.0, value))
@@ -99,7 +98,8 @@ def checked(value: float) -> Answer:
 def make_predictor(form: str, content: bytes, width: int) -> Callable[[Vector], float]:
     """A function from a vector of `width` numbers to the probability of a rise.
 
-    Raises whatever the runtime does, and ValueError for a shape that does not fit.
+    Raises:
+        ValueError: the model's shape does not fit; a runtime may raise any other type.
     """
     return _onnx(content, width) if form == "onnx" else _lightgbm(content, width)
 
@@ -131,7 +131,7 @@ def _onnx(content: bytes, width: int) -> Callable[[Vector], float]:
 
 
 def _output(session: Any) -> list[str]:
-    """The output that is asked for: `prob_up`, `probabilities`, or the only one of floats."""
+    """The output to read: `prob_up`, `probabilities`, or the only one of floats."""
     floats = [
         o.name for o in session.get_outputs() if o.type in ("tensor(float)", "tensor(double)")
     ]

@@ -1,8 +1,7 @@
-"""One place for a worker: opens one, has it load the models, hands it one request at a time.
+"""Keeps one worker alive: opens it, loads the models, passes it one request at a time.
 
-When the worker dies or hangs, the request it was at gets no answer, and a new worker is opened:
-at once the first time, then with the restart policy's backoff. Requests that only waited wait
-on; they lose nothing but the time.
+When the worker dies or hangs, its current request gets no answer, and a new worker is opened: at
+once the first time, then with the restart policy's backoff. Waiting requests lose only time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +19,11 @@ from levitrio.supervision.restart import RestartPolicy
 
 
 class WorkerBroken(LevitrioError):
-    """The worker died, or was ended because it hung. It answers nothing more."""
+    """The worker died, or was ended because it hung."""
 
 
 class Worker(Protocol):
-    """One process, as its lane sees it."""
+    """One worker process, as its slot calls it."""
 
     pid: int
 
@@ -38,7 +37,7 @@ class Worker(Protocol):
         """
 
     async def wait_ended(self) -> None:
-        """Return when the process is gone, whoever ended it."""
+        """Return when the process has ended."""
 
 
 OpenWorker = AbstractAsyncContextManager[Worker]
@@ -46,24 +45,24 @@ OpenWorker = AbstractAsyncContextManager[Worker]
 
 @attrs.define(eq=False)
 class InferenceRequest:
-    """What one engine wants to know."""
+    """The calls of one engine, and their answers."""
 
     calls: Sequence[ModelCall]
     taken: trio.Event = attrs.field(factory=trio.Event)
-    """A worker works on it."""
+    """Set when a worker begins with it."""
     done: trio.Event = attrs.field(factory=trio.Event)
     answers: Answers | None = None
     withdrawn: bool = False
-    """Nobody waits for it any more."""
+    """Whether its engine has stopped waiting."""
 
     def finish(self, answers: Answers) -> None:
-        """Give the answers; they may come too late for anybody."""
+        """Set the answers; the engine may have stopped waiting."""
         self.answers = answers
         self.taken.set()
         self.done.set()
 
     def fail(self, missing: Missing) -> None:
-        """Give the same reason for each call."""
+        """Set the same reason for each call."""
         self.finish((missing,) * len(self.calls))
 
 
@@ -75,7 +74,7 @@ class WorkerSlot:
     models: Mapping[str, ModelFile]
     """By key; models may be added while it runs."""
     requests: trio.MemoryReceiveChannel[InferenceRequest]
-    """Shared by all lanes."""
+    """Shared by all slots."""
     open_worker: Callable[[], OpenWorker]
     policy: Callable[[], RestartPolicy]
     chance: Callable[[], float]
@@ -86,11 +85,11 @@ class WorkerSlot:
     on_suspect: Callable[[InferenceRequest], None]
     """The worker broke during this request."""
     on_broken: Callable[["WorkerSlot", str, InferenceRequest | None], None]
-    """Told why, and during which request, if any."""
+    """Called with the reason, and the current request, if any."""
     on_refused: Callable[[ModelFile, str], None]
-    """A model could not be loaded; told once for each worker."""
+    """Called when a model cannot be loaded, once for each worker."""
     pid: int = 0
-    """Of its worker; 0 while there is none that is ready."""
+    """Process id of its worker; 0 while none is ready."""
     _ready: trio.Event = attrs.field(factory=trio.Event)
     _known: set[str] = attrs.field(factory=set)
     _refused: dict[str, str] = attrs.field(factory=dict)
@@ -103,11 +102,11 @@ class WorkerSlot:
         await self._ready.wait()
 
     async def run(self) -> None:
-        """Keep a worker and let it work. Cancelled, it ends the worker."""
+        """Keep a worker running and serving. Cancelled, it ends the worker."""
         while True:
             try:
                 async with self.open_worker() as worker:
-                    reason = await self._employ(worker)
+                    reason = await self._use(worker)
             except WorkerBroken as exc:
                 reason = str(exc)
             finally:
@@ -115,14 +114,14 @@ class WorkerSlot:
             self._streak += 1
             request, self._current = self._current, None
             self.on_broken(self, reason, request)
-            # As with engines: at once after good work, and whoever fails again waits.
+            # As with engines: the first restart is immediate, later ones wait.
             waits = 0.0
             if self._streak > 1:
                 waits = self.policy().backoff(self._streak - 1, self.chance())
             await trio.sleep(waits)
 
-    async def _employ(self, worker: Worker) -> str:
-        """Load and serve until the worker breaks; returns how it did."""
+    async def _use(self, worker: Worker) -> str:
+        """Load models and serve requests until the worker breaks; returns the reason."""
         self._known.clear()
         self._refused.clear()
         await self._load(worker)
@@ -163,13 +162,13 @@ class WorkerSlot:
                 return str(exc)
             finally:
                 if request.answers is None:
-                    # Before its engine can ask again.
+                    # Before `fail`, so that the quarantine holds when the engine asks again.
                     self.on_suspect(request)
                     lost = "the worker that was at it is gone"
                     request.fail(Missing(code="worker_lost", reason=lost, is_error=True))
             self._current = None
             self._streak = 0
-        raise AssertionError("the pool closes its channel after its lanes")
+        raise AssertionError("the pool closes its channel after its slots")
 
     async def _serve(self, worker: Worker, request: InferenceRequest) -> None:
         await self._load(worker)
@@ -190,7 +189,7 @@ class WorkerSlot:
 
 
 def as_answer(found: float | str) -> float | Missing:
-    """What a worker said about one call."""
+    """A worker's answer to one call; a text becomes `Missing`."""
     if isinstance(found, str):
         return Missing(code="wrong_answer", reason=found, is_error=True)
     return found
