@@ -1,4 +1,4 @@
-"""Scores of somebody else, from a file."""
+"""External scores from a file."""
 
 import os
 from pathlib import Path
@@ -46,7 +46,7 @@ async def test_a_score_is_read_from_the_file(tmp_path: Path) -> None:
 
 
 def test_a_file_in_replay_has_no_past(tmp_path: Path) -> None:
-    """What somebody thinks today was not known then."""
+    """Today's scores were not known in the past."""
     scores = files(tmp_path, in_replay=True)
     scores.add("s.json")
     assert code_of(scores.look_up("s.json", "BTCUSDT", 200.0)) == "no_past"

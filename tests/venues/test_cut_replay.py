@@ -100,7 +100,7 @@ class Harness:
     ) -> None:
         self.nursery = nursery
         self.events: defaultdict[str, list[MarketEvent]] = defaultdict(list)
-        self.told: list[tuple[str, str]] = []
+        self.reports: list[tuple[str, str]] = []
         self.lines: list[Line] = []
         self.simulator = Simulator(
             speed=1.0,
@@ -115,7 +115,7 @@ class Harness:
             streams=STREAMS,
             backoff=lambda attempt, chance: float(attempt),
             chance=random.Random(1).random,
-            on_event=lambda kind, text, **_: self.told.append((kind, text)),
+            on_event=lambda kind, text, **_: self.reports.append((kind, text)),
             open_stream=self.open_stream,
             **options,  # type: ignore[arg-type]
         )

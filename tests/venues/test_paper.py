@@ -63,8 +63,8 @@ async def test_without_a_quote_nothing_is_filled() -> None:
     assert (report.status, report.reason) == (OrderStatus.REJECTED, "no quote yet")
 
 
-class Heard:
-    """What the broker told unasked."""
+class Received:
+    """The reports the broker pushed."""
 
     def __init__(self, broker: PaperBroker) -> None:
         self.reports: list[OrderReport] = []
@@ -82,7 +82,7 @@ def limit(side: Side, price: str, kind: OrderType = OrderType.LIMIT) -> Order:
 async def test_a_limit_rests_until_the_market_comes() -> None:
     """It fills as a maker at its own price, by trades and by the touch, part by part."""
     broker = make_broker()
-    heard = Heard(broker)
+    received = Received(broker)
     broker.markets["BTCUSDT"].see(Quote.of("BTCUSDT", "99", "101", update_id=1))
     order = limit(Side.BUY, "100")
     assert (await broker.place(order)).status is OrderStatus.NEW
@@ -98,7 +98,7 @@ async def test_a_limit_rests_until_the_market_comes() -> None:
     report = await broker.query(order)
     assert report is not None
     assert (report.status, report.fills) == (OrderStatus.FILLED, ())
-    assert heard.filled == [(Decimal(100), Decimal("0.5")), (Decimal(100), Decimal("1.5"))]
+    assert received.filled == [(Decimal(100), Decimal("0.5")), (Decimal(100), Decimal("1.5"))]
     assert (await broker.cancel(order)).status is OrderStatus.FILLED
 
 
@@ -152,5 +152,5 @@ async def test_a_market_order_walks_the_local_book() -> None:
 
 
 async def test_what_ended_is_not_standing() -> None:
-    """An order nobody knows: none."""
+    """An unknown order: none."""
     assert await make_broker().query(two_coins()) is None

@@ -7,7 +7,7 @@ from tests.inference.model_files import MINUTE
 
 
 def test_flow_is_counted_to_the_bar_of_its_own_time() -> None:
-    """Trades of the next bar may come before this one is told to be closed."""
+    """Trades of the next bar may come before the closing message of this one."""
     bar_observer = BarObserver(interval_ms=MINUTE)
     bar_observer.see_trade(make_trade(quantity=3.0, time_ms=1))
     bar_observer.see_trade(make_trade(quantity=1.0, time_ms=2, is_sale=True))

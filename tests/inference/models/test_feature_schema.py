@@ -6,7 +6,7 @@ from levitrio.inference.models.feature_schema import BY_HASH, CANDLES, MARKET, S
 
 
 def test_the_hashes_of_released_schemas_do_not_change() -> None:
-    """Models in the world carry these; whoever changes a feature must know that they end."""
+    """Trained models carry these hashes: changing a feature makes them unusable."""
     assert CANDLES.hash.startswith("a0399035b404fb3f")
     assert MARKET.hash.startswith("3c4c2b1a0d6b1820")
 

@@ -52,7 +52,7 @@ def test_another_hash_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
-    """A model that was trained on other features would be told nonsense."""
+    """A model that was trained on other features would get wrong inputs."""
     content = noted([(SCHEMA_NOTE, "f" * 64)])
     with pytest.raises(ModelRefused, match="feature schema"):
         read_model(reference(tmp_path, content), tmp_path)
@@ -82,7 +82,7 @@ def test_a_pickle_in_disguise_is_not_run(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_path_needs_its_hash(tmp_path: Path) -> None:
-    """Whoever may write the file may not choose what is run."""
+    """Write access to the file does not let its content run."""
     with pytest.raises(ModelRefused, match="its sha256"):
         read_model(ModelReference(model="m.onnx"), tmp_path)
     with pytest.raises(ModelRefused, match="64 hex digits"):

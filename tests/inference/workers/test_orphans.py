@@ -40,7 +40,7 @@ trio.run(main, *sys.argv[1:])
 
 
 def is_alive(pid: int) -> bool:
-    """It runs: it is there, and no corpse that waits for somebody to look."""
+    """Whether the process runs and is no zombie."""
     try:
         fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:

@@ -67,7 +67,7 @@ class Harness:
     refuses: dict[str, str] = attrs.field(factory=dict)
     workers: list[FakeWorker] = attrs.field(factory=list)
     asked: list[tuple[int, int]] = attrs.field(factory=list)
-    told: list[tuple[float, str, str]] = attrs.field(factory=list)
+    events: list[tuple[float, str, str]] = attrs.field(factory=list)
 
     def open(self) -> OpenWorker:
         @asynccontextmanager
@@ -83,7 +83,7 @@ class Harness:
         return opened()
 
     def kinds(self) -> list[str]:
-        return [kind for _, kind, _ in self.told]
+        return [kind for _, kind, _ in self.events]
 
     def pool(self, *, workers: int = 1) -> WorkerPool:
         return WorkerPool(
@@ -91,7 +91,7 @@ class Harness:
             deadline=0.25,
             policy=lambda: RestartPolicy(jitter=0.0),
             chance=lambda: 0.0,
-            tell=lambda kind, text: self.told.append((trio.current_time(), kind, text)),
+            tell=lambda kind, text: self.events.append((trio.current_time(), kind, text)),
             open_worker=self.open,
         )
 
@@ -206,7 +206,7 @@ def test_workers_that_do_not_come_up_are_tried_with_backoff() -> None:
     harness = Harness(opens_fail=4, open_takes=0.0, load_takes=0.0)
 
     async def scenario(pool: WorkerPool) -> None:
-        assert [round(time - harness.told[0][0], 3) for time, _, _ in harness.told] == [
+        assert [round(time - harness.events[0][0], 3) for time, _, _ in harness.events] == [
             0,
             0,
             1,

@@ -108,7 +108,7 @@ async def test_a_killed_worker_is_replaced() -> None:
 
 
 async def test_a_stopped_worker_hangs_and_is_replaced() -> None:
-    """No answer within the deadline, no worker that keeps anybody waiting."""
+    """No answer within the deadline, no worker that blocks its caller."""
     async with running_pool({"m.onnx": constant_onnx(0.5)}, deadline=0.3) as (pool, calls):
         first = pid_of(pool)
         os.kill(first, signal.SIGSTOP)

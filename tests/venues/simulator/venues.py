@@ -1,4 +1,4 @@
-"""A market that stands still until told, and a venue with one account on it."""
+"""A market that stands still until moved, and a venue with one account on it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def rest_query(params: dict[str, Any]) -> str:
 
 @attrs.define(eq=False)
 class StillMarket:
-    """Bid 99, ask 101, ten of each, unless somebody moves it. Tick 0.01, step 0.001."""
+    """Bid 99, ask 101, ten of each, unless a test moves it. Tick 0.01, step 0.001."""
 
     time_ms: int = NOW_MS
     bids: list[tuple[Decimal, Decimal]] = attrs.field(factory=lambda: [(D(99), D(10))])
@@ -163,7 +163,7 @@ class Signed:
 
 
 def signed(faults: Faults | None = None, **balances: str) -> Signed:
-    """A venue whose account holds 10,000 USDT and 10 BTC, unless told otherwise."""
+    """A venue whose account holds 10,000 USDT and 10 BTC, by default."""
     market = StillMarket()
     later: list[tuple[float, Callable[[], None]]] = []
     watched: list[tuple[str, bool]] = []

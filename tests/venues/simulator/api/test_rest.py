@@ -1,4 +1,4 @@
-"""The REST door: routing, signatures, times, weights, refusals, and the faults' own path."""
+"""The REST API: routing, signatures, times, weights, refusals, and the faults' own path."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from levitrio.venues.simulator.exchange.faults import Faults, LostReply
 from tests.venues.simulator.venues import NOW_MS, SYMBOL, Signed, signed
 
 
-def told(response: HttpResponse) -> tuple[int, int]:
+def status_and_code(response: HttpResponse) -> tuple[int, int]:
     """Status and code of a refusal."""
     return response.status, json.loads(response.body)["code"]
 
@@ -87,7 +87,7 @@ def test_the_shape_of_market_answers() -> None:
 )
 def test_bad_requests(path: str, expected: tuple[int, int]) -> None:
     """The venue's status and code for each kind of mistake."""
-    assert told(signed().get(path)) == expected
+    assert status_and_code(signed().get(path)) == expected
 
 
 def test_paths_that_are_not_there() -> None:
@@ -169,7 +169,7 @@ def test_keys_signatures_and_times(
 ) -> None:
     """Who may ask, and when: both bounds of the window to the millisecond."""
     response = signed().send("GET", "account", **changes)
-    assert (response.status == 200) if expected is None else (told(response) == expected)
+    assert (response.status == 200) if expected is None else (status_and_code(response) == expected)
 
 
 def test_a_missing_signature() -> None:
@@ -182,11 +182,11 @@ def test_a_missing_signature() -> None:
             headers={"x-mbx-apikey": "K"},
         ),
     )
-    assert told(response) == (400, -1102)
+    assert status_and_code(response) == (400, -1102)
 
 
 def test_account_and_history() -> None:
-    """Balances, trades, orders, commission: what happened is told back."""
+    """Balances, trades, orders, commission: what happened is reported."""
     client = signed()
     for side in ("BUY", "SELL"):
         client.send("POST", "order", symbol=SYMBOL, side=side, type="MARKET", quantity=1)
@@ -207,7 +207,7 @@ def test_account_and_history() -> None:
     commission = json.loads(client.send("GET", "account/commission", symbol=SYMBOL).body)
     assert commission["standardCommission"]["taker"] == "0.00100000"
     too_long = client.send("GET", "myTrades", symbol=SYMBOL, startTime=1, endTime=86_400_002)
-    assert told(too_long) == (400, -1127)
+    assert status_and_code(too_long) == (400, -1127)
 
 
 def test_a_test_order_places_nothing() -> None:
@@ -219,7 +219,7 @@ def test_a_test_order_places_nothing() -> None:
     assert "standardCommissionForOrder" in json.loads(with_rates.body)
     assert client.account.orders == {}
     bad = client.send("POST", "order/test", **{**params, "quantity": "0.0001"})
-    assert told(bad) == (400, -1013)
+    assert status_and_code(bad) == (400, -1013)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_malformed_orders(params: dict[str, Any], code: int) -> None:
     """Each mistake has the venue's code."""
     base: dict[str, Any] = {"symbol": SYMBOL, "side": "BUY", "type": "MARKET", "quantity": 1}
     sent = {**base, **params}
-    assert told(signed().send("POST", "order", **sent))[1] == code
+    assert status_and_code(signed().send("POST", "order", **sent))[1] == code
 
 
 def test_cancelling_by_restriction_and_all_at_once() -> None:
@@ -270,13 +270,13 @@ def test_cancelling_by_restriction_and_all_at_once() -> None:
         origClientOrderId="at-90",
         cancelRestrictions="ONLY_PARTIALLY_FILLED",
     )
-    assert told(spared) == (400, -2011)
+    assert status_and_code(spared) == (400, -2011)
     ended = json.loads(client.send("DELETE", "openOrders", symbol=SYMBOL).body)
     assert [each["origClientOrderId"] for each in ended] == ["at-90", "at-91"]
-    assert told(client.send("DELETE", "openOrders", symbol=SYMBOL)) == (400, -2011)
+    assert status_and_code(client.send("DELETE", "openOrders", symbol=SYMBOL)) == (400, -2011)
     assert json.loads(client.send("GET", "openOrders").body) == []
-    assert told(client.send("GET", "order", symbol=SYMBOL)) == (400, -1102)
-    assert told(client.send("GET", "order", symbol=SYMBOL, orderId=7)) == (400, -2013)
+    assert status_and_code(client.send("GET", "order", symbol=SYMBOL)) == (400, -1102)
+    assert status_and_code(client.send("GET", "order", symbol=SYMBOL, orderId=7)) == (400, -2013)
 
 
 def test_too_much_weight_is_429_then_418() -> None:
@@ -284,12 +284,12 @@ def test_too_much_weight_is_429_then_418() -> None:
     client = signed()
     while (response := client.get("exchangeInfo")).status == 200:
         pass
-    assert told(response) == (429, -1003)
+    assert status_and_code(response) == (429, -1003)
     left = 60 - NOW_MS // 1000 % 60
     assert dict(response.headers)["Retry-After"] == str(left)
     while (response := client.get("ping")).status == 429:
         pass
-    assert told(response) == (418, -1003)
+    assert status_and_code(response) == (418, -1003)
     assert dict(response.headers)["Retry-After"] == "120"
     client.market.time_ms += 119_000
     assert client.get("ping").status == 418
@@ -309,7 +309,7 @@ def test_too_many_orders() -> None:
     for number in range(50):
         assert order(quantity="0.1", price=90 - number / 100).status == 200
     refused = order(quantity="0.1", price=80)
-    assert told(refused) == (429, -1015)
+    assert status_and_code(refused) == (429, -1015)
     client.market.time_ms += 10_000
     assert order(quantity="0.1", price=80).status == 200
 
@@ -356,15 +356,17 @@ def test_an_order_that_times_out_was_accepted() -> None:
     """-1007 says nothing about the order: it is there."""
     client = signed(Faults(timeout_every=2))
     assert client.send("POST", "order", **order_params("one")).status == 200
-    assert told(client.send("POST", "order", **order_params("two"))) == (504, -1007)
+    assert status_and_code(client.send("POST", "order", **order_params("two"))) == (504, -1007)
     assert known(client, "two")
 
 
 def test_an_order_that_arrives_late() -> None:
     """Unknown at first, there afterwards; dropped when its recvWindow is over by then."""
     client = signed(Faults(late_every=1, late_by=3.0))
-    assert told(client.send("POST", "order", **order_params("one"))) == (504, -1007)
-    assert told(client.send("POST", "order", recvWindow=2_000, **order_params("two"))) == (
+    assert status_and_code(client.send("POST", "order", **order_params("one"))) == (504, -1007)
+    assert status_and_code(
+        client.send("POST", "order", recvWindow=2_000, **order_params("two"))
+    ) == (
         504,
         -1007,
     )
@@ -378,7 +380,7 @@ def test_an_order_that_arrives_late() -> None:
 
 
 def test_a_late_order_that_is_refused_is_nobodys_failure() -> None:
-    """Its sender cannot be told any more; nothing was left behind."""
+    """Its sender gets no answer any more; nothing was left behind."""
     client = signed(Faults(late_every=1))
     client.send("POST", "order", **{**order_params("one"), "side": "SELL", "quantity": 11})
     for _, arrive in client.later:
@@ -401,7 +403,7 @@ def test_refusing_on_demand(status: int, code: int) -> None:
     """Every request, with the status asked for."""
     client = signed(Faults(refuse=status, refuse_for=7.0))
     response = client.get("ping")
-    assert told(response) == (status, code)
+    assert status_and_code(response) == (status, code)
     expected = "7" if status in {418, 429} else None
     assert dict(response.headers).get("Retry-After") == expected
 
@@ -410,5 +412,5 @@ def test_a_skewed_clock() -> None:
     """The server's time and the window of a signature move together."""
     client = signed(Faults(clock_skew_ms=90_000))
     assert json.loads(client.get("time").body)["serverTime"] == NOW_MS + 90_000
-    assert told(client.send("GET", "account", timestamp=NOW_MS)) == (400, -1021)
+    assert status_and_code(client.send("GET", "account", timestamp=NOW_MS)) == (400, -1021)
     assert client.send("GET", "account", timestamp=NOW_MS + 90_000).status == 200

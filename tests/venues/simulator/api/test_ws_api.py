@@ -1,4 +1,4 @@
-"""The WS API door: requests, sessions, user-data subscriptions."""
+"""The WS API: requests, sessions, user-data subscriptions."""
 
 import json
 from typing import Any
@@ -138,9 +138,9 @@ def test_user_data_by_signature() -> None:
     again = ask(session, "userDataStream.subscribe.signature", **sign())
     assert again["error"]["code"] == -2035
     ask(session, "order.place", **sign(**ORDER))
-    told = events_of(session, client.venue)
-    assert [each["subscriptionId"] for each in told] == [0, 0, 0]
-    assert [each["event"]["e"] for each in told] == [
+    sent = events_of(session, client.venue)
+    assert [each["subscriptionId"] for each in sent] == [0, 0, 0]
+    assert [each["event"]["e"] for each in sent] == [
         "executionReport",
         "executionReport",
         "outboundAccountPosition",
@@ -202,7 +202,7 @@ def test_a_ban_says_when_it_ends() -> None:
 
 
 def test_faults_of_orders() -> None:
-    """-1007 after accepting, and no answer at all, as through the other door."""
+    """-1007 after accepting, and no answer at all, as by REST."""
     session = opened(signed(Faults(timeout_every=1)).venue)
     answer = ask(session, "order.place", **sign(**ORDER))
     assert (answer["status"], answer["error"]["code"]) == (504, -1007)

@@ -86,8 +86,8 @@ def test_a_resting_buy_locks_and_fills_as_maker() -> None:
     client.venue.exchange.see_trade(client.market.trade("98", "0.5", taker_sold=True))
     assert held(client.account, "USDT") == (D(9804), D(147))
     assert held(client.account, "BTC") == (D("10.4995"), D(0))
-    told = events(client)
-    assert [told[0][name] for name in ("x", "X", "l", "z", "L", "m", "N", "w")] == [
+    reply = events(client)
+    assert [reply[0][name] for name in ("x", "X", "l", "z", "L", "m", "N", "w")] == [
         "TRADE",
         "PARTIALLY_FILLED",
         "0.50000000",
@@ -120,9 +120,9 @@ def test_cancelling_releases() -> None:
     answer = client.send(
         "DELETE", "order", symbol=SYMBOL, origClientOrderId="mine", newClientOrderId="stop-it"
     )
-    told = json.loads(answer.body)
-    assert (told["origClientOrderId"], told["clientOrderId"]) == ("mine", "stop-it")
-    assert (told["status"], held(client.account, "BTC")) == ("CANCELED", (D(10), D(0)))
+    reply = json.loads(answer.body)
+    assert (reply["origClientOrderId"], reply["clientOrderId"]) == ("mine", "stop-it")
+    assert (reply["status"], held(client.account, "BTC")) == ("CANCELED", (D(10), D(0)))
     report, balances = events(client)
     assert [report[name] for name in ("x", "X", "c", "C", "w")] == [
         "CANCELED",
@@ -184,9 +184,9 @@ def test_refusals_leave_everything_as_it_was(params: dict[str, Any], code: int, 
     market_holds_more.market.asks = [(D(101), D(1000))]
     client = market_holds_more
     answer = client.send("POST", "order", symbol=SYMBOL, **params)
-    told = json.loads(answer.body)
-    assert (answer.status, told["code"]) == (400, code)
-    assert text in told["msg"]
+    reply = json.loads(answer.body)
+    assert (answer.status, reply["code"]) == (400, code)
+    assert text in reply["msg"]
     assert events(client) == []
     assert client.account.orders == {}
     assert held(client.account, "USDT") == (D(10_000), D(0))
@@ -241,19 +241,19 @@ def test_times_in_force(tif: str, status: str, filled: str) -> None:
 
 
 def test_our_own_orders_meet() -> None:
-    """A buy takes our own resting sale: both are told, nothing but the fee is lost."""
+    """A buy takes our own resting sale: both are reported, nothing but the fee is lost."""
     client = signed()
     place(client, "SELL", "LIMIT", quantity=1, price=100.5)
     events(client)
     answer = place(client, "BUY", "LIMIT", quantity=1, price=100.5)
     assert answer["status"] == "FILLED"
-    told = [event for event in events(client) if event["e"] == "executionReport"]
-    assert [(each["S"], each["x"], each["m"]) for each in told] == [
+    reply = [event for event in events(client) if event["e"] == "executionReport"]
+    assert [(each["S"], each["x"], each["m"]) for each in reply] == [
         ("BUY", "NEW", False),
         ("SELL", "TRADE", True),
         ("BUY", "TRADE", False),
     ]
-    assert told[1]["t"] != told[2]["t"]
+    assert reply[1]["t"] != reply[2]["t"]
     assert held(client.account, "BTC") == (D("9.999"), D(0))
     assert held(client.account, "USDT") == (D("9999.8995"), D(0))
 
@@ -287,7 +287,7 @@ steps = st.lists(
 
 @given(steps)
 def test_money_is_conserved(script: list[Any]) -> None:
-    """Whatever happens: balances equal the start plus every trade told, nothing is negative,
+    """Whatever happens: balances equal the start plus every trade reported, nothing is negative,
     and what is locked is exactly what open orders may still cost."""
     client = signed()
     for step in script:

@@ -60,14 +60,14 @@ def test_streams_are_counted_apart() -> None:
 
 
 def test_replacing_counts_anew_and_says_so() -> None:
-    """Whoever waits for a change is told."""
+    """A callback is called at each change."""
     plan = FaultPlan(Faults(timeout_every=2))
-    told: list[int] = []
-    plan.on_replaced = lambda: told.append(1)
+    calls: list[int] = []
+    plan.on_replaced = lambda: calls.append(1)
     assert plan.on_order() == ""
     plan.replace(Faults(timeout_every=2))
     assert [plan.on_order() for _ in range(4)] == ["", "timeout", "", "timeout"]
-    assert told == [1]
+    assert calls == [1]
 
 
 def test_one_fault_for_each_order() -> None:

@@ -156,7 +156,7 @@ def test_a_book_can_be_synced_from_any_snapshot(stream: str, snapshot_age: int) 
         json.loads(event.data) for _ in range(12) for event in tape.step() if event.stream == stream
     ]
     first_id = events[0]["U"]
-    # What a client may be told right after subscribing, or a little later.
+    # What a client may get right after subscribing, or a little later.
     snapshot_slot = start_slot + snapshot_age
     last_id = snapshot_slot * 4
     assert last_id >= first_id - 1
@@ -192,8 +192,8 @@ def test_partial_depth() -> None:
     tape.start(NOW_MS)
     tape.subscribe("btcusdt@depth5@100ms")
     (event,) = tape.step()
-    told = json.loads(event.data)
-    assert (len(told["bids"]), len(told["asks"])) == (5, 5)
+    payload = json.loads(event.data)
+    assert (len(payload["bids"]), len(payload["asks"])) == (5, 5)
     tape.unsubscribe("btcusdt@depth5@100ms")
     assert [*tape.step()] == []
 
@@ -215,7 +215,7 @@ def test_which_symbols_there_are(symbol: str, assets: tuple[str, str] | None) ->
 
 
 def test_a_symbol_that_was_asked_for_is_listed() -> None:
-    """The usual ones first, then whatever somebody wanted to know of."""
+    """The usual ones first, then those that were asked for."""
     venue = market()
     venue.quote("ZZZUSDT")
     assert venue.symbols()[0] == "BTCUSDT"

@@ -126,7 +126,7 @@ def test_candles_are_those_of_the_markets_trades(interval: str) -> None:
 
 
 def test_a_candle_closes_before_any_trade_of_the_next() -> None:
-    """The closing frame comes first, once, and the open candle is told every two seconds."""
+    """The closing frame comes first, once, and the open candle is sent every two seconds."""
     tape = tape_with("btcusdt@kline_1m", "btcusdt@trade")
     opened: defaultdict[int, list[bool]] = defaultdict(list)
     newest_trade = 0
@@ -172,18 +172,18 @@ def test_each_kind_of_stream_stops_when_it_is_left() -> None:
     tape.unsubscribe("ethusdt@trade")
 
 
-def test_who_comes_and_goes_within_a_slot_is_heard_from_the_next() -> None:
+def test_who_comes_and_goes_within_a_slot_is_seen_from_the_next() -> None:
     """A step's events are made while they are read; what they are was decided before."""
     left, joined = "btcusdt@kline_1s", "btcusdt@trade"
     streams = (left, "btcusdt@depth", "ethusdt@bookTicker", "btcusdt@bookTicker")
     alone = steps(tape_with(*streams), 1)
     tape = tape_with(*streams)
     events = iter(tape.step())
-    heard = [next(events)]
+    seen = [next(events)]
     tape.subscribe(joined)
     tape.unsubscribe(left)
-    heard += events
-    assert heard == alone
+    seen += events
+    assert seen == alone
     assert {event.stream for event in steps(tape, 4)} == {joined, *streams[1:]}
 
 

@@ -1,4 +1,4 @@
-"""The three doors on one port, over memory streams in virtual time."""
+"""REST, market streams and WS API on one port, over memory streams in virtual time."""
 
 import json
 import math
@@ -176,7 +176,7 @@ async def test_a_silent_line_is_closed(autojump_clock: MockClock) -> None:
 
 
 async def test_an_order_and_its_events(autojump_clock: MockClock) -> None:
-    """Placed by REST, told on the account's WS API connection: ack and events, the ack first."""
+    """Placed by REST, reported on the account's WS API connection: ack and events, the ack first."""
     async with harness() as at:
         client = await at.websocket("/ws-api/v3")
         subscribed = await ask(client, at.now_ms(), "userDataStream.subscribe.signature")
@@ -199,7 +199,7 @@ async def test_events_may_come_before_the_answer(autojump_clock: MockClock) -> N
 
 
 async def test_the_tape_fills_what_rests(autojump_clock: MockClock) -> None:
-    """A buy at the bid waits for a trade of the tape, without anybody listening to it, and the
+    """A buy at the bid waits for a trade of the tape, without a listener, and the
     market's time is the tape's."""
     async with harness() as at:
         client = await at.websocket("/ws-api/v3")
@@ -283,10 +283,10 @@ async def test_a_day_ends_with_a_notice_and_a_close(
     async with harness(faults=Faults(cut_after=60.0, shutdown_notice=10.0)) as at:
         client = await at.websocket(target)
         before = trio.current_time()
-        told = json.loads(await client.get_message())
+        received = json.loads(await client.get_message())
         assert trio.current_time() - before == pytest.approx(50, abs=0.1)
-        assert told.keys() >= expected.keys()
-        assert "serverShutdown" in json.dumps(told)
+        assert received.keys() >= expected.keys()
+        assert "serverShutdown" in json.dumps(received)
         with pytest.raises(ConnectionClosed) as caught:
             await client.get_message()
         assert trio.current_time() - before == pytest.approx(60, abs=0.1)
@@ -316,18 +316,18 @@ async def test_gaps_duplicates_and_garbage(autojump_clock: MockClock) -> None:
     async with harness(faults=faults) as at:
         client = await at.websocket("/stream?streams=btcusdt@trade")
         frames = [await client.get_message() for _ in range(9)]
-    told: list[int] = []
+    received: list[int] = []
     for frame in frames:
         try:
-            told.append(json.loads(frame)["data"]["t"])
+            received.append(json.loads(frame)["data"]["t"])
         except ValueError:
-            told.append(-1)
-    first = told[0]
-    assert [each if each < 0 else each - first for each in told] == [0, 1, 3, 3, -1, 4, 6, 7, 7]
+            received.append(-1)
+    first = received[0]
+    assert [each if each < 0 else each - first for each in received] == [0, 1, 3, 3, -1, 4, 6, 7, 7]
 
 
 async def test_a_lost_reply_ends_the_connection(autojump_clock: MockClock) -> None:
-    """Through either door; the order is there, and another connection hears of it."""
+    """By REST and WS API; the order is there, and another connection gets the event."""
     async with harness(faults=Faults(lost_reply_every=1)) as at:
         other = await at.websocket("/ws-api/v3")
         await ask(other, at.now_ms(), "userDataStream.subscribe.signature")
@@ -341,7 +341,7 @@ async def test_a_lost_reply_ends_the_connection(autojump_clock: MockClock) -> No
 
 
 async def test_a_late_order_arrives_by_itself(autojump_clock: MockClock) -> None:
-    """Although its sender is gone: after its time it is there, and the account is told."""
+    """Although its sender is gone: after its time it is there, and the account gets the event."""
     async with harness(faults=Faults(late_every=1, late_by=2.0)) as at:
         other = await at.websocket("/ws-api/v3")
         await ask(other, at.now_ms(), "userDataStream.subscribe.signature")

@@ -169,7 +169,7 @@ async def test_a_listener_that_leaves_lets_the_tape_go(
 async def test_a_recording_waits_while_nobody_listens(
     nursery: trio.Nursery, autojump_clock: MockClock, tmp_path: Path
 ) -> None:
-    """Whoever comes next gets the next line, however long it took."""
+    """The next listener gets the next line, however long it took."""
     playing = player(recorded(tmp_path, trades=10, every_ms=1_000))
     first = Reader(playing)
     nursery.start_soon(first.run)
@@ -188,7 +188,7 @@ async def test_a_recording_waits_while_nobody_listens(
 async def test_a_generated_market_goes_on_while_nobody_listens(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    """Whoever comes back finds the market where time has brought it."""
+    """A listener that comes back finds the market where time has brought it."""
     playing = player(speed=2.0)
     first = Reader(playing)
     nursery.start_soon(first.run)
@@ -294,7 +294,7 @@ async def test_subscribing_twice_and_leaving_what_one_never_had(
 async def test_an_idle_market_at_unbounded_speed_stands_still(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    """Without a bound no market time can pass while nobody listens."""
+    """Without a bound no market time can pass without listeners."""
     playing = player(speed=math.inf)
     first = Reader(playing)
     nursery.start_soon(playing.run)

@@ -1,4 +1,4 @@
-"""Taps, and the market's present as the exchange is told of it. In virtual time."""
+"""Taps, and the market's present as the exchange sees it. In virtual time."""
 
 import json
 import math
@@ -18,21 +18,21 @@ START_MS = int(NOW * 1000)
 async def test_a_tap_alone_does_not_make_the_tape_play(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    """It hears what others let play; a reason to keep playing lets it hear everything."""
+    """It gets what others let play; with a reason to keep playing it gets everything."""
     playing = player()
     nursery.start_soon(playing.run)
-    heard: list[TapeEvent] = []
-    playing.tap(TRADE, heard.append)
+    seen: list[TapeEvent] = []
+    playing.tap(TRADE, seen.append)
     await trio.sleep(60)
-    assert heard == []
+    assert seen == []
     playing.keep_playing("BTCUSDT", True)
     await trio.sleep(10)
-    assert len(heard) == pytest.approx(20, abs=2)
+    assert len(seen) == pytest.approx(20, abs=2)
     playing.keep_playing("BTCUSDT", False)
     playing.untap(TRADE)
-    before = len(heard)
+    before = len(seen)
     await trio.sleep(60)
-    assert len(heard) == before
+    assert len(seen) == before
 
 
 async def test_a_tap_hears_before_any_listener_and_without_faults(
@@ -41,17 +41,17 @@ async def test_a_tap_hears_before_any_listener_and_without_faults(
     """The exchange knows every trade, also one that clients are not shown."""
     playing = player()
     playing.faults.replace(type(playing.faults.now)(gap_every=2))
-    heard: list[int] = []
-    playing.tap(TRADE, lambda event: heard.append(json.loads(event.data)["t"]))
+    seen: list[int] = []
+    playing.tap(TRADE, lambda event: seen.append(json.loads(event.data)["t"]))
     reader = Reader(playing)
     nursery.start_soon(playing.run)
     nursery.start_soon(reader.run)
     await trio.sleep(10)
-    assert reader.ids() == heard[::2]
+    assert reader.ids() == seen[::2]
     playing.untap(TRADE)
-    before = len(heard)
+    before = len(seen)
     await trio.sleep(20)
-    assert len(heard) == before
+    assert len(seen) == before
     assert len(reader.ids()) > before
 
 
@@ -60,7 +60,7 @@ async def test_the_present_lies_between_past_and_future(
     speed: float, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     """Never before what was published, never after what waits, and it goes on between events and
-    while nobody listens."""
+    without listeners."""
     playing = player(speed=speed)
     assert playing.now_ms() == START_MS
     reader = Reader(playing)

@@ -55,7 +55,7 @@ async def test_taking_waits_and_a_cancelled_take_loses_nothing(autojump_clock: M
 
 
 async def test_room_is_waited_for_until_some_was_taken(autojump_clock: MockClock) -> None:
-    """Whoever waits for room goes on once the reader made some."""
+    """A task that waits for room goes on once the reader made some."""
     outbox = SendQueue()
     outbox.put(b"x" * FULL_BYTES)
     outbox.put(b"y")

@@ -31,11 +31,11 @@ Events = list[tuple[str, str]]
 
 
 def simulator(events: Events | None = None, **arguments: Any) -> Simulator:
-    told = events if events is not None else []
+    reported = events if events is not None else []
     arguments.setdefault("seed", 7)
     return Simulator(
         wall_clock=lambda: NOW,
-        on_event=lambda kind, text: told.append((kind, text)),
+        on_event=lambda kind, text: reported.append((kind, text)),
         **arguments,
     )
 
@@ -94,7 +94,7 @@ async def test_the_answer_comes_before_the_first_event(autojump_clock: MockClock
 
 
 async def test_two_clients_get_the_same_bytes(autojump_clock: MockClock) -> None:
-    """One event is one frame, whoever listens."""
+    """One event is one frame for all listeners."""
     expected = frozenset({"btcusdt@trade", "ethusdt@trade"})
     async with playing(simulator(expected_streams=expected)) as connect:
         one = await connect("/stream?streams=btcusdt@trade")
@@ -105,7 +105,7 @@ async def test_two_clients_get_the_same_bytes(autojump_clock: MockClock) -> None
 
 
 async def test_the_server_pings_and_lets_a_silent_peer_go(autojump_clock: MockClock) -> None:
-    """Ping after 20 s; no pong within 60 s more ends the connection, and holds up nobody."""
+    """Ping after 20 s; no pong within 60 s more ends the connection, and holds up no other."""
     events: Events = []
     ours, theirs = memory_stream_pair()
     venue = simulator(events)
@@ -158,7 +158,7 @@ async def test_a_peer_that_never_shakes_hands_is_let_go(
 
 
 async def test_a_failing_client_ends_alone(autojump_clock: MockClock) -> None:
-    """A bug in one connection is told and takes down neither the tape nor another client."""
+    """A bug in one connection is reported and takes down neither the tape nor another client."""
 
     class Broken(trio.abc.Stream):
         async def send_all(self, data: bytes | bytearray | memoryview) -> None:
