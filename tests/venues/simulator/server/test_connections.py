@@ -176,7 +176,7 @@ async def test_a_silent_line_is_closed(autojump_clock: MockClock) -> None:
 
 
 async def test_an_order_and_its_events(autojump_clock: MockClock) -> None:
-    """Placed by REST, reported on the account's WS API connection: ack and events, the ack first."""
+    """Placed by REST, sent on the account's WS API connection: ack and events, the ack first."""
     async with harness() as at:
         client = await at.websocket("/ws-api/v3")
         subscribed = await ask(client, at.now_ms(), "userDataStream.subscribe.signature")
