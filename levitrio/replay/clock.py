@@ -31,6 +31,7 @@ class ReplayClock(trio.abc.Clock):
         """Do nothing: only `reach` and `waiting` move this clock."""
 
     def current_time(self) -> float:
+        """Return seconds since the tape began."""
         return self.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:

@@ -86,11 +86,11 @@ class CandleFile:
                 f"{self.path}: expected a column `symbol`, or --recording SYMBOL={self.path.name}"
             )
         # What is refused is reported when the file is read as a whole.
-        tell, self.on_refused = self.on_refused, lambda _: None
+        on_refused, self.on_refused = self.on_refused, lambda _: None
         if "timeframe" not in self.columns:
             self.interval = self._infer_interval()
         self._survey()
-        self.on_refused = tell
+        self.on_refused = on_refused
 
     def rows(self, wanted: Container[str] | None = None) -> Iterator[CandleRow]:
         """The sound rows in file order, of the wanted symbols or of all."""
@@ -185,7 +185,7 @@ def _plain(text: str) -> str:
 
 
 def _time_ms(text: str) -> int:
-    """ms since 1970, from whatever unit makes it a date of this century."""
+    """Return ms since 1970, from the unit that makes it a date of this century."""
     if _is_number(text):
         value = Decimal(text)
         for scale in (1000, 1, Decimal("0.001"), Decimal("0.000001")):

@@ -67,13 +67,16 @@ class CandleTape:
         self._wanted = frozenset(wanted)
 
     def now_ns(self) -> int:
+        """When the newest event arrived, in ns since 1970. May run backwards."""
         return self._now_ms * 1_000_000
 
     def fraction(self) -> float:
+        """How much of the tape was read, from 0 to 1."""
         whole = sum(file.lines.size for file in self._open)
         return sum(file.lines.position for file in self._open) / max(1, whole)
 
     def notes(self) -> list[str]:
+        """Remarks on the data for the reader of the report, one line each."""
         played = ", ".join(sorted(self._wanted, key=INTERVALS.index))
         notes = [
             (
@@ -89,6 +92,7 @@ class CandleTape:
         return notes
 
     def mark(self, views: Mapping[str, MarketView], symbols: Iterable[str]) -> None:
+        """Write the newest quotes of these symbols into the views."""
         for symbol in symbols:
             bar, view = self._newest.get(symbol), views[symbol]
             if bar is None:

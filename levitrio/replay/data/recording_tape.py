@@ -69,7 +69,7 @@ class RecordingTape:
     """Of the bars strategies want."""
     spread: Decimal = SPREAD
     on_refused: Callable[[str], None] = lambda _: None
-    """Told about each of the first refused lines."""
+    """Called with a text for each of the first refused lines."""
     quoted: set[str] = attrs.field(factory=set)
     eager: bool = False
     lines: int = 0
@@ -121,15 +121,18 @@ class RecordingTape:
 
     def now_ns(self) -> int:
         # A damaged time before a sound frame: checking the time of each line would cost more.
+        """When the newest event arrived, in ns since 1970. May run backwards."""
         with suppress(ValueError):
             self._now_ns = int(self._line[:TIME_DIGITS])
         return self._now_ns
 
     def fraction(self) -> float:
+        """How much of the tape was read, from 0 to 1."""
         whole = sum(file.size for file in self._files)
         return sum(file.position for file in self._files) / max(1, whole)
 
     def notes(self) -> list[str]:
+        """Remarks on the data for the reader of the report, one line each."""
         notes = []
         if self.refused:
             notes.append(f"{self.refused} lines or frames were refused")
@@ -146,6 +149,7 @@ class RecordingTape:
         return notes
 
     def mark(self, views: Mapping[str, MarketView], symbols: Iterable[str]) -> None:
+        """Write the newest quotes of these symbols into the views."""
         unread = self._unread
         for symbol in symbols:
             line = unread.pop(symbol, None)
@@ -214,7 +218,7 @@ class RecordingTape:
     def _normalize(self, block: list[str], found: list[_Route | None]) -> None:
         """Find the routes of lines that do not begin as expected, and put the lines right.
 
-        A stream that nobody wants is remembered as such: its lines are usual from then on.
+        A stream that no engine wants is remembered as such: its lines are usual from then on.
         """
         for number, route in enumerate(found):
             if route is None:

@@ -96,8 +96,11 @@ class VenueMarket(Protocol):
 
 @attrs.define(eq=False)
 class _Symbol:
-    """One symbol. Present and past have a generator each, because a generator caches only the
-    time it was asked about last."""
+    """One symbol of the generated market.
+
+    Present and past have a generator each, because a generator caches only the time it was asked
+    about last.
+    """
 
     present: SymbolGenerator
     depth: GeneratedDepth
@@ -116,18 +119,23 @@ class GeneratedMarket:
     _symbols: dict[str, _Symbol] = attrs.field(factory=dict, init=False)
 
     def now_ms(self) -> int:
+        """Market time, ms since 1970."""
         return self.clock()
 
     def symbols(self) -> tuple[str, ...]:
+        """What exchangeInfo lists: the usual symbols, and those that clients have asked for."""
         return (*USUAL_SYMBOLS, *(name for name in self._symbols if name not in USUAL_SYMBOLS))
 
     def rules(self, symbol: str) -> SimulatedMarket | None:
+        """Tick, step and magnitude; None for a symbol the venue does not have."""
         return None if assets_of(symbol) is None else market_of(symbol)
 
     def quote(self, symbol: str) -> Quote:
+        """The best bid and ask; None while there are none."""
         return self._of(symbol).present.tick(self._quote_slot(symbol)).quote
 
     def depth(self, symbol: str, levels: int) -> Depth:
+        """The order book, up to so many levels on each side, the best first."""
         slot = self._quote_slot(symbol)
         of = self._of(symbol)
         bids, asks = of.depth.at(slot)
@@ -141,6 +149,7 @@ class GeneratedMarket:
     def trades(
         self, symbol: str, *, from_id: int | None, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Trade]:
+        """Trades, oldest first: from an id or a time on, else the newest up to `end_ms`."""
         generator = self._of(symbol).present
         end_ms = min(end_ms, self.now_ms())
         last = end_ms // SLOT_MS
@@ -160,6 +169,7 @@ class GeneratedMarket:
     def candles(
         self, symbol: str, interval: str, *, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Candle]:
+        """Candles, oldest first: from a time on, else the newest up to `end_ms`."""
         now_ms = self.now_ms()
         end_ms = min(end_ms, now_ms)
         first_ms = start_ms
@@ -178,11 +188,13 @@ class GeneratedMarket:
         return [_candle(of.present, interval, each) for each in chosen]
 
     def total(self, symbol: str, start_ms: int) -> Candle | None:
+        """One candle over everything since a time; None without a trade."""
         of = self._of(symbol)
         found = of.history.sum(start_ms, self.now_ms() + 1)
         return None if found is None else _candle(of.present, "", found)
 
     def prepare(self, symbol: str, start_ms: int) -> Iterator[None]:
+        """Compute in small pieces what a request about the time since `start_ms` needs."""
         yield from self._of(symbol).history.prepare(start_ms, self.now_ms())
 
     def _quote_slot(self, symbol: str) -> int:

@@ -208,8 +208,10 @@ class SymbolGenerator:
 
 @attrs.define(eq=False)
 class _Segment:
-    """Five minutes of one symbol. Slots are drawn one by one as they are reached: all of them at
-    once would block the loop for 3 ms."""
+    """Five minutes of one symbol.
+
+    Slots are drawn one by one as they are reached: all at once would block the loop for 3 ms.
+    """
 
     start: float
     """Price at its begin, in ticks."""

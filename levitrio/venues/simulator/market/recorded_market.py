@@ -70,24 +70,30 @@ class RecordedMarket:
         return quote
 
     def now_ms(self) -> int:
+        """Market time, ms since 1970."""
         return self.clock()
 
     def symbols(self) -> tuple[str, ...]:
+        """What exchangeInfo lists: the usual symbols, and those that clients have asked for."""
         return tuple(self._played)
 
     def rules(self, symbol: str) -> SimulatedMarket | None:
+        """Tick, step and magnitude; None for a symbol the venue does not have."""
         return market_of(symbol) if symbol in self._played else None
 
     def quote(self, symbol: str) -> Quote | None:
+        """The best bid and ask; None while there are none."""
         return self._played[symbol].quote
 
     def depth(self, symbol: str, levels: int) -> Depth | None:
+        """The order book, up to so many levels on each side, the best first."""
         quote = self._played[symbol].quote
         return None if quote is None or not levels else Depth.of(quote)
 
     def trades(
         self, symbol: str, *, from_id: int | None, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Trade]:
+        """Trades, oldest first: from an id or a time on, else the newest up to `end_ms`."""
         made = self._played[symbol].trades
         is_newest = limit == 1 and from_id is None and start_ms is None
         if is_newest and made and made[-1].time_ms <= end_ms:
@@ -104,6 +110,7 @@ class RecordedMarket:
     def candles(
         self, symbol: str, interval: str, *, start_ms: int | None, end_ms: int, limit: int
     ) -> list[Candle]:
+        """Candles, oldest first: from a time on, else the newest up to `end_ms`."""
         builder = CandleBuilder(symbol, interval)
         made = [candle for trade in self._played[symbol].trades for candle in builder.add(trade)]
         current = builder.current()
@@ -119,6 +126,7 @@ class RecordedMarket:
 
     def total(self, symbol: str, start_ms: int) -> Candle | None:
         # A month is longer than any window asked for; a recording rarely crosses one.
+        """One candle over everything since a time; None without a trade."""
         builder = CandleBuilder(symbol, "1M")
         for trade in self._played[symbol].trades:
             if trade.time_ms >= start_ms:

@@ -40,14 +40,17 @@ class SharedStream(trio.abc.Stream):
         self._unread = data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send bytes to the client."""
         async with self._lock:
             await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
+        """Wait until a send might not block."""
         async with self._lock:
             await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Receive bytes of the client; empty at its end."""
         if self._unread:
             await trio.lowlevel.checkpoint()
             data, self._unread = self._unread, b""
@@ -55,6 +58,7 @@ class SharedStream(trio.abc.Stream):
         return await self._stream.receive_some(max_bytes)
 
     async def aclose(self) -> None:
+        """Close the connection."""
         await self._stream.aclose()
 
 
