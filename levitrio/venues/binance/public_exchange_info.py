@@ -1,7 +1,7 @@
-"""What the venue says of our symbols, for those who have no account there: paper.
+"""Learns the venue's filters and symbol status by REST, without a key, for the paper broker.
 
-The same questions as `ExchangeInfo` asks on an account's session, by REST and without a key. A
-venue that does not answer holds nothing up: paper begins with usual rules, says so, asks again.
+It sends the queries of `ExchangeInfo`, which needs an account's session. A venue that does not
+answer holds nothing up: paper begins with default rules, reports it, and asks again.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,8 +21,8 @@ PATIENCE = 2.0
 """Seconds a first order waits for the venue's rules: engines start within five."""
 
 RETRY = 10.0
-"""Seconds between two attempts, and for how long nobody asks after one that failed: a thousand
-symbols that each try for themselves would use up the weight that market data needs."""
+"""Seconds between two attempts, and without any after one that failed: a thousand symbols that each
+try for themselves would use up the weight that market data needs."""
 
 
 class PublicExchangeInfo:
@@ -38,21 +38,21 @@ class PublicExchangeInfo:
 
         Args:
             client: Asked each time; None: there is no venue to ask, as in a replay.
-            on_listed: As of `ExchangeInfo`.
-            tell: Gets kind, text and symbol: those of `ExchangeInfo`, `filters_unknown` when orders
-                have to keep to usual rules, and `filters_known` when that is over.
+            on_listed: As in `ExchangeInfo`.
+            tell: Called with kind, text and symbol: those of `ExchangeInfo`,
+                `filters_unknown` when orders have to keep to default rules, and `filters_known` when that is over.
         """
         self._client = client
         self._tell = tell
         self._exchange_info = ExchangeInfo(on_listed, tell)
         self._missing: set[str] = set()
         self._refused: set[str] = set()
-        """Of those missing, the ones the venue has refused by name."""
+        """The missing symbols that the venue has refused by name."""
         self._quiet_until = float("-inf")
         self._is_unknown = False
 
     async def learn(self, symbol: str) -> None:
-        """Return once the symbol's filters were told, or cannot be had for now."""
+        """Return once the symbol's filters are known, or cannot be had for now."""
         if self._client() is None:
             return
         with trio.move_on_after(PATIENCE) as patience:
@@ -61,7 +61,7 @@ class PublicExchangeInfo:
             self._failed(symbol, f"no answer in {PATIENCE:g} s")
 
     async def keep_fresh(self) -> NoReturn:
-        """Ask again for what is missing, and now and then for what is known, for ever."""
+        """Ask again for missing filters, and every few minutes for known ones, until cancelled."""
         if self._client() is None:
             await trio.sleep_forever()  # a replay's clock stops at every deadline
         async with trio.open_nursery() as nursery:
@@ -73,7 +73,11 @@ class PublicExchangeInfo:
                         asking.start_soon(self._try, symbol)
 
     async def ask_public(self, method: str, params: Mapping[str, object], *, weight: int) -> Answer:
-        """As of a session. Raises VenueError when there is no answer."""
+        """Send a public query, as a session does.
+
+        Raises:
+            VenueError: There is no answer.
+        """
         client = self._client()
         if client is None or trio.current_time() < self._quiet_until:
             raise VenueError("the venue was asked a moment ago, and did not tell")

@@ -1,8 +1,7 @@
-"""Asks the venue's REST interface: GET, JSON, one connection for each question.
+"""The client of the venue's REST interface: GET, JSON, one connection for each request.
 
-Everything that can go wrong on the way, or come back, is a `VenueError` that says what was
-expected. Redirects are not followed, compressed bodies not unpacked, and neither time nor size
-is left to the peer.
+Every failure is a `VenueError` that says what was expected. Redirects are not followed,
+compressed bodies not unpacked, and both time and size are bounded.
 """
 
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ MAX_BODY = 4 << 20
 """Bytes. A snapshot of 5,000 levels has 300 kB."""
 MAX_HEAD = 1 << 16
 LONGEST_WAIT = 60.0
-"""Seconds somebody waits for his turn; more is as good as no answer."""
+"""Seconds a request waits for its turn; more is as good as no answer."""
 
 _RECEIVE_BYTES = 1 << 16
 
@@ -41,7 +40,7 @@ class _ErrorBody(msgspec.Struct):
 
 
 class HttpRefusal(VenueError):
-    """An answer other than 200, with the venue's own code and words where it gave them."""
+    """An answer other than 200, with the venue's own code and text where it gave them."""
 
     def __init__(self, what: str, status: int, body: bytes) -> None:
         said = _said(body)
@@ -51,9 +50,9 @@ class HttpRefusal(VenueError):
 
 
 def rest_url(stream_url: str) -> str:
-    """The REST address that belongs to an address of market streams.
+    """Return the REST address that belongs to an address of market streams.
 
-    A venue we do not know, such as our own simulator, has both at one port.
+    An unknown venue, such as our simulator, has both at one port.
     """
     parts = urlsplit(stream_url)
     host = _HOSTS.get(parts.hostname or "")
@@ -63,7 +62,7 @@ def rest_url(stream_url: str) -> str:
 
 
 class RestClient:
-    """Public questions only: it has no keys."""
+    """Sends public queries only: it has no keys."""
 
     def __init__(
         self,
@@ -72,7 +71,11 @@ class RestClient:
         weight_limiter: WeightLimiter | None = None,
         open_stream: OpenStream = open_network_stream,
     ) -> None:
-        """`url` such as `https://api.binance.com`; ValueError for anything that is no address."""
+        """Make a client of an address such as `https://api.binance.com`.
+
+        Raises:
+            ValueError: The address is none.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"expected http://HOST or https://HOST, got {url[:200]!r}")
@@ -85,16 +88,19 @@ class RestClient:
         self._open_stream = open_stream
 
     async def get(self, path: str, params: Mapping[str, object], *, weight: int) -> bytes:
-        """The body of a successful answer. Waits for its turn; raises VenueError.
+        """Wait for a turn, send a query, and return the body of a successful answer.
 
         Cancelled, the connection is closed and its weight counts as used.
+
+        Raises:
+            VenueError: The query failed or was refused.
         """
         what = f"GET {path}"
         wait = self._weight_limiter.reserve(trio.current_time(), weight)
         if wait > LONGEST_WAIT:
             raise VenueError(f"{what}: the venue may not be asked for {wait:.0f} s")
         await trio.sleep(wait)
-        # Others may have been told to wait meanwhile.
+        # Another answer may have asked us to wait meanwhile.
         if (ban := self._weight_limiter.blocked_for(trio.current_time())) > 0:
             raise VenueError(f"{what}: the venue may not be asked for {ban:.0f} s")
         try:
@@ -165,7 +171,7 @@ class RestClient:
 
 
 def _said(body: bytes) -> _ErrorBody:
-    """What the venue says about a refusal, when it says it in its own form."""
+    """Return the venue's code and text of a refusal, where the body has them."""
     try:
         return msgspec.json.decode(body, type=_ErrorBody)
     except (msgspec.DecodeError, RecursionError, UnicodeError):

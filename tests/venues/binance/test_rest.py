@@ -148,7 +148,7 @@ async def test_a_ban_holds_for_everybody(autojump_clock: MockClock, nursery: tri
     assert len(peer.requests) == 3
 
 
-async def test_told_to_wait_while_waiting(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_rest_after_while_waiting(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """A ban that comes while somebody waits for his turn holds for him as well."""
     weight_limiter = WeightLimiter()
     weight_limiter.reserve(trio.current_time(), 2_000)

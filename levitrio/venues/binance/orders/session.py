@@ -217,7 +217,7 @@ class OrderSession:
             seconds: float | None = None
             if retry.retry_after is not None:
                 seconds = (retry.retry_after - (retry.server_time or venue_ms)) / 1000
-            self._limits.told_to_wait(now, answer.status, seconds)
+            self._limits.rest_after(now, answer.status, seconds)
         elif found is ErrorKind.ORDERS_FULL:
             self._limits.orders_full(venue_ms, retry.retry_after)
         elif found is ErrorKind.UNAUTHORIZED:
@@ -237,7 +237,7 @@ class OrderSession:
         if isinstance(error, HandshakeRefused) and error.status in (403, 418, 429):
             after = error.retry_after
             seconds = float(after) if after is not None and after.isdigit() else None
-            self._limits.told_to_wait(trio.current_time(), error.status, seconds)
+            self._limits.rest_after(trio.current_time(), error.status, seconds)
         elif isinstance(error, RefusedByVenue) and error.meaning is ErrorKind.UNAUTHORIZED:
             self._on_unauthorized(self.reason)
 

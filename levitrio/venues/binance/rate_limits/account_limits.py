@@ -1,8 +1,8 @@
-"""What the account may still ask of the venue: bans, request weight, order counts. Pure.
+"""The limits of one account at the venue: bans, request weight, order counts. Pure.
 
-Questions wait for their turn. Orders never wait, because a price that was right is not right
-later, and because nothing may leave long after it was decided: an order that may not go now
-does not go. Entries leave a fifth of the venue's windows to exits.
+Queries wait for their turn. Orders never wait, because the price they were decided at does not
+last: an order that may not be sent now is not sent. Entries leave a fifth of the venue's windows
+to exits.
 """
 
 import math
@@ -28,7 +28,7 @@ class RateLimitReport(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def window_ms(self) -> int:
-        """Length of the window, which is aligned to the clock; 0 for a unit nobody knows."""
+        """Length of the window, which is aligned to the clock; 0 for an unknown unit."""
         return _UNITS_MS.get(self.interval, 0) * self.interval_num
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class _Window:
 
 
 def _usual() -> dict[int, _Window]:
-    """What the venue's documents say, until it says something itself."""
+    """Return the limits of the venue's documents, until the venue reports its own."""
     usual = (
         RateLimitReport("ORDERS", "SECOND", 10, 50),
         RateLimitReport("ORDERS", "DAY", 1, 160_000),
@@ -62,8 +62,8 @@ class AccountLimits:
     """One account's limits. `now` is monotonic, in seconds, and `venue_ms` the venue's time."""
 
     address: WeightLimiter = attrs.field(factory=WeightLimiter)
-    """Everybody's who asks the venue from this address. A ban is everybody's, whoever was told of
-    it; that it also rests when the address has merely asked much is heeded by questions alone."""
+    """Shared by all connections from this address. A ban holds for orders as well; the rest that
+    it takes when the address has merely used much weight holds for queries alone."""
     _questions: WeightLimiter = attrs.field(factory=WeightLimiter, init=False)
     _windows: dict[int, _Window] = attrs.field(factory=_usual, init=False)
     _full_until_ms: int = attrs.field(default=0, init=False)
@@ -73,12 +73,12 @@ class AccountLimits:
         return self.address.banned_for(now)
 
     def reserve(self, now: float, weight: int) -> float:
-        """A turn for a question; returns the seconds until it may be asked."""
+        """Reserve a turn for a query; return the seconds until it may be sent."""
         wait = self._questions.reserve(now, weight)
         return max(wait, self.address.blocked_for(now))
 
     def refusal(self, now: float, venue_ms: int, *, is_exit: bool) -> str:
-        """Why no order may leave now; empty when one may."""
+        """Return why no order may be sent now; empty when one may."""
         ban = self.blocked_for(now)
         if ban > 0:
             return f"the venue may not be asked for {ban:.0f} s"
@@ -92,11 +92,11 @@ class AccountLimits:
         return ""
 
     def sent(self, venue_ms: int) -> None:
-        """An order is about to leave."""
+        """Count an order that is about to be sent."""
         self._add(1, venue_ms)
 
     def settled(self, venue_ms: int) -> None:
-        """That order was refused, or filled as a taker: the venue counts it no more."""
+        """Uncount an order that was refused, or filled as a taker: the venue does so too."""
         self._add(-1, venue_ms)
 
     def observe(self, now: float, venue_ms: int, limits: list[RateLimitReport]) -> None:
@@ -109,13 +109,13 @@ class AccountLimits:
                 window.at(venue_ms)
                 window.limit, window.used = limit, limit.count
 
-    def told_to_wait(self, now: float, status: int, seconds: float | None) -> None:
-        """The venue refused for too much; `seconds` as it said, None when it said nothing."""
+    def rest_after(self, now: float, status: int, seconds: float | None) -> None:
+        """Rest after a 429 or 418; `seconds` as the venue asked, None when it gave none."""
         after = None if seconds is None else str(math.ceil(min(seconds, LONGEST_BAN)))
         self.address.observe(now, 418 if status == 418 else 429, retry_after=after)
 
     def orders_full(self, venue_ms: int, until_ms: int | None) -> None:
-        """The venue takes no more orders until then; None: until the shortest window ends."""
+        """Send no orders until then; None: until the shortest window ends."""
         shortest = min(self._windows)
         ends_ms = (venue_ms // shortest + 1) * shortest
         latest_ms = venue_ms + int(LONGEST_BAN * 1000)

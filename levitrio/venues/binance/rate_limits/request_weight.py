@@ -1,7 +1,7 @@
-"""How much we may ask the venue's REST interface: its weights, kept below by rate. Pure.
+"""Keeps our requests below the venue's request weight limit. Pure.
 
-The venue counts 6,000 a minute for an address, whoever asks. Market data takes at most half:
-orders must never wait behind history.
+The venue allows an address a weight of 6,000 a minute. Market data takes at most half: orders
+must never wait behind history.
 """
 
 import attrs
@@ -13,40 +13,40 @@ _RATE = (BUDGET - CAPACITY) / 60.0
 
 VENUE_LIMIT = 6_000
 NEARLY_ALL = 0.8
-"""Share of the venue's limit at which we rest, whoever used it up."""
+"""Share of the venue's limit at which we rest, also when other programs used it."""
 
 SHORTEST_BAN = 1.0
 LONGEST_BAN = 900.0
-"""Seconds. What a venue may ask us to wait, whatever it writes."""
+"""Seconds. The longest wait that is accepted from a venue's answer."""
 
 _UNREADABLE = {429: 60.0, 418: LONGEST_BAN}
-"""Seconds, where the venue says nothing that can be read."""
+"""Seconds, where the venue gives no readable Retry-After."""
 
 
 @attrs.define(eq=False)
 class WeightLimiter:
-    """Shared by everybody who asks one venue. Times are monotonic, in seconds."""
+    """Shared by all who query one venue from this address. Times are monotonic, in seconds."""
 
     _full_at: float = float("-inf")
     _blocked_until: float = float("-inf")
     _banned_until: float = float("-inf")
 
     def reserve(self, now: float, weight: int) -> float:
-        """Take `weight`; returns the seconds from `now` until it may be used.
+        """Take `weight`; return the seconds from `now` until it may be used.
 
-        What is reserved and not used in the end is lost, which errs on the venue's side.
+        Weight that is reserved and not used is lost, which errs on the safe side.
         """
         self._full_at = max(now, self._full_at) + weight / _RATE
         return max(self._full_at - CAPACITY / _RATE, self._blocked_until, now) - now
 
     def blocked_for(self, now: float) -> float:
-        """Seconds until the venue may be asked again; 0 when it may."""
+        """Return the seconds until the venue may be queried again; 0 when it may."""
         return max(0.0, self._blocked_until - now)
 
     def banned_for(self, now: float) -> float:
-        """Seconds of a ban that are left, which holds for orders too; 0 without one.
+        """Return the seconds left of a ban, which holds for orders too; 0 without one.
 
-        What merely much was asked of, by us or somebody else at our address, is no ban.
+        A rest because this address has used much weight is no ban.
         """
         return max(0.0, self._banned_until - now)
 
@@ -58,7 +58,7 @@ class WeightLimiter:
             self._block(now, _seconds(retry_after, _UNREADABLE[status]))
             self._banned_until = self._blocked_until
         elif status == 403:
-            # The firewall in front of the venue: it says for how long to nobody.
+            # The firewall in front of the venue sends no Retry-After.
             self._block(now, _UNREADABLE[429])
         elif used is not None and _seconds(used, 0.0) >= NEARLY_ALL * VENUE_LIMIT:
             self._block(now, 60.0)

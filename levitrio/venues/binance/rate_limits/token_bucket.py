@@ -1,10 +1,10 @@
-"""How often we may knock: the venue's limits, kept below by rate, shared by the whole fleet."""
+"""Keeps connection attempts and control messages below the venue's limits, for the whole fleet."""
 
 import attrs
 
 CONNECT_INTERVAL = 1.25
 """Seconds between two attempts. The venue allows 300 in 5 minutes for an address; other programs
-may share ours, so we stay at 240, and never knock twice in a second."""
+may share ours, so we stay at 240, and never try twice in a second."""
 
 MESSAGE_RATE = 3.0
 """Control messages and pings of ours per second on one connection. The venue cuts above 5 in a
@@ -18,8 +18,8 @@ STREAMS_PER_CONNECTION = 1024
 class TokenBucket:
     """Hands out turns: at most `capacity` + `rate` x t of them in any t seconds.
 
-    A turn is reserved at once, for now or for later, so those who wait are served in the order
-    they asked, and a thousand who ask together are spread without asking again.
+    A turn is reserved at once, for now or for later, so callers are served in the order
+    of their calls, and a thousand calls together are spread without a second call.
     """
 
     capacity: int = attrs.field(validator=attrs.validators.ge(1))
@@ -30,10 +30,10 @@ class TokenBucket:
     """When the bucket will have been refilled completely."""
 
     def reserve(self, now: float) -> float:
-        """Take the next turn; returns the seconds from `now` until it may be used.
+        """Take the next turn; return the seconds from `now` until it may be used.
 
-        `now` is monotonic, in seconds. A turn that is not used in the end is lost, which errs on
-        the venue's side.
+        `now` is monotonic, in seconds. A turn that is not used is lost, which errs on the safe
+        side.
         """
         interval = 1.0 / self.rate
         full_at = max(now, self._full_at)
@@ -42,10 +42,10 @@ class TokenBucket:
 
 
 def connect_bucket() -> TokenBucket:
-    """The one bucket all connections of a fleet take their attempts from."""
+    """Make the bucket from which all connections of a fleet take their attempts."""
     return TokenBucket(capacity=1, rate=1.0 / CONNECT_INTERVAL)
 
 
 def message_bucket() -> TokenBucket:
-    """The bucket of one connection's messages."""
+    """Make the bucket of one connection's messages."""
     return TokenBucket(capacity=1, rate=MESSAGE_RATE)

@@ -1,8 +1,8 @@
-"""The fast way to take frames off a stream: many messages for one read and one checkpoint.
+"""The fast websocket client: many messages for one read and one checkpoint.
 
-Whoever receives reads the stream itself; there is no task and no channel between. One task of
-ours writes pongs, so that a peer who does not read cannot keep us from reading. A pong waits for
-two or three batches, some 10 ms of decoding, however long the backlog behind its ping is.
+The receiving task reads the stream itself, without a task or channel between. A task of the
+client writes pongs, so that a peer that does not read cannot keep the client from reading. A pong
+waits for two or three batches, some 10 ms of decoding, however long the backlog behind its ping.
 
 A fiftieth of the cost of trio-websocket, measured beside it in `benchmarks/bench_reader.py`.
 """
@@ -30,12 +30,12 @@ from levitrio.venues.binance.websocket.frame_parser import End, FrameParser
 from levitrio.venues.binance.websocket.interface import MAX_MESSAGE, RECEIVE_BYTES
 
 BACKLOG_BYTES = 1 << 18
-"""Asked of a stream that is behind: two hundred engines are woken for six trades each, not for one
-or two, which halves what a trade costs. Decoding it takes some 6 ms. Not asked always, because a
-buffer of this size costs 20 us of memory management for each read."""
+"""Bytes of one read of a stream that is behind: 200 engines are woken for six trades each instead
+of one or two, which halves the cost of a trade. Decoding them takes some 6 ms. Not used always,
+because a buffer of this size costs 20 us of memory management for each read."""
 
 CLOSE_WITHIN = 1.0
-"""Seconds for the closing frame of ours: a courtesy, and the peer may not be reading."""
+"""Seconds to send the closing frame: optional, and the peer may not be reading."""
 
 _CUT = "the venue closed the connection: 1006 ABNORMAL_CLOSURE"  # no closing frame came
 
@@ -59,14 +59,14 @@ class FastWebsocket:
     """Implements `websocket.Websocket`."""
 
     def __init__(self, stream: trio.abc.Stream, rest: bytes, *, max_message: int) -> None:
-        """`rest` is what was read beyond the handshake."""
+        """Wrap a stream after its handshake; `rest` is what was read beyond it."""
         self._stream = stream
         self._scanner = FrameParser(max_message=max_message)
         self._rest = rest
         self._ask = RECEIVE_BYTES
         self._sending = trio.StrictFIFOLock()
         self._is_torn = False
-        """A frame was sent in part, and what follows would be taken for the rest of it."""
+        """A frame was sent in part; the peer would take the next one for the rest of it."""
         self._pinged = trio.Event()
         self._payloads = itertools.count(1)
         self._pings: dict[bytes, trio.Event] = {}
@@ -83,7 +83,7 @@ class FastWebsocket:
                 data, self._rest = self._rest, b""
             else:
                 data = await self._read()
-            # No checkpoint from here on: what was read is returned, or kept by the scanner.
+            # No checkpoint from here on: what was read is returned, or kept by the parser.
             messages = scanner.scan(data)
             if self._look_at_control() or messages:
                 return messages
@@ -114,11 +114,11 @@ class FastWebsocket:
             try:
                 await self._send(Pong(payload=payload))
             except VenueError:
-                # What was received before is still to be read, and its end says more than ours.
+                # Frames that arrived before are still to be read, and the peer's end explains more.
                 return
 
     def _look_at_control(self) -> bool:
-        """Act on control frames; whether there was one."""
+        """Act on control frames; return whether there was one."""
         scanner = self._scanner
         if scanner.ping is None and not scanner.pongs:
             return False
@@ -157,7 +157,7 @@ class FastWebsocket:
                 raise VenueError(_CUT) from None
 
     async def _close(self, end: End) -> None:
-        """Say why we close, or that we heard; however it goes, the connection is over."""
+        """Send a closing frame, or answer the peer's; the connection is over in every case."""
         with trio.move_on_after(CLOSE_WITHIN):
             try:
                 await self._send(CloseConnection(code=end.code, reason=end.reason or None))
@@ -166,9 +166,10 @@ class FastWebsocket:
 
 
 async def _shake_hands(stream: trio.abc.Stream, host: str, path: str) -> bytes:
-    """Upgrade the stream to a websocket; returns what was read beyond the handshake.
+    """Upgrade the stream to a websocket; return what was read beyond the handshake.
 
-    Raises VenueError when the peer does not agree.
+    Raises:
+        VenueError: The peer refuses, or answers no handshake.
     """
     handshake = H11Handshake(ConnectionType.CLIENT)
     await stream.send_all(handshake.send(Request(host=host, target=path)))

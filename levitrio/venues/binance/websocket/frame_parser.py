@@ -1,12 +1,11 @@
-"""Bytes of a websocket to messages, on the client's side. Pure.
+"""Parses the bytes of a websocket into messages, on the client's side. Pure.
 
-Nearly all a venue sends are text frames: whole, unmasked, shorter than 64 KiB. Those are cut out
-of what was read in one loop. Pings and pongs, which may stand anywhere, are answered for here
-too. Every other frame goes byte by byte through wsproto, which either knows what to do with it
-(fragments, binary, long or closing frames) or which rule it breaks; after it, and after the last
-fragment of its message, the loop goes on.
+Nearly all frames of a venue are text frames: whole, unmasked, shorter than 64 KiB. One loop cuts
+them out of what was read, and handles pings and pongs, which may stand anywhere. Every other frame
+goes byte by byte through wsproto, which handles it (fragments, binary, long and closing frames) or
+names the rule it breaks; after it, and after the last fragment of its message, the loop goes on.
 
-What to do is decided here and done elsewhere: `ping`, `pongs` and `end` say it.
+The parser decides and the client acts: `ping`, `pongs` and `end` say what is to be done.
 """
 
 from typing import cast
@@ -28,22 +27,22 @@ _TWO_BYTES = 126
 _LENGTH_BYTES = {_TWO_BYTES: 2, 127: 8}
 
 ODD_AT_ONCE = 1000
-"""Frames in one go that are not plain: some 10 ms, then the other tasks get their turn."""
+"""Frames in one call that are not plain text: some 10 ms, then other tasks may run."""
 
 
 @attrs.frozen(kw_only=True)
 class End:
-    """Why no more messages will come."""
+    """Why the connection delivers no more messages."""
 
     code: int
-    """Of a closing frame; RFC 6455, section 7.4.1."""
+    """Close code; RFC 6455, section 7.4.1."""
     reason: str
     by_peer: bool
-    """The peer closed; otherwise it broke a rule, and we close."""
+    """The peer closed; otherwise it broke a rule, and the client closes."""
 
     @property
     def name(self) -> str:
-        """The code in words."""
+        """The name of the code."""
         try:
             return CloseReason(self.code).name
         except ValueError:
@@ -51,35 +50,35 @@ class End:
 
 
 class FrameParser:
-    """Takes what was read from one connection, and keeps what is incomplete."""
+    """Takes the bytes read from one connection and keeps the incomplete frame at their end."""
 
     def __init__(self, *, max_message: int = MAX_MESSAGE) -> None:
-        """`max_message`: bytes of one message, over all its fragments; at least 125."""
+        """Make one; `max_message` bounds the bytes of a message with all fragments (>= 125)."""
         if max_message < _SHORT:
             raise ValueError(f"max_message: expected at least {_SHORT}, got {max_message}")
         self.protocol = Connection(ConnectionType.CLIENT)
-        """Has seen every odd frame; makes the frames we send."""
+        """Has seen every frame that is not plain; encodes the frames the client sends."""
         self.ping: bytes | None = None
-        """The newest ping nobody has answered; whoever does resets it. RFC 6455, section 5.5.3,
-        allows to leave out the older ones, so a flood of them costs us one frame a read."""
+        """The newest ping without an answer; the client resets it. RFC 6455, section 5.5.3, allows
+        to leave out older ones, so a flood of pings costs one pong a read."""
         self.pongs: list[bytes] = []
-        """The peer's pongs; whoever looks empties it."""
+        """The peer's pongs; the client empties it."""
         self.end: End | None = None
         self.is_behind = False
-        """There is more to scan already: call `scan` with nothing before reading on."""
+        """More bytes are waiting: call `scan` with nothing before the next read."""
         self._max_message = max_message
         self._max_plain = min(max_message, 0xFFFF)
         self._rest = b""
         """The beginning of a frame, less than 64 KiB."""
         self._due = 0
-        """Bytes of an odd frame that wsproto has not had yet."""
+        """Bytes of a frame that is not plain which wsproto has not had yet."""
         self._in_message = False
-        """More fragments must follow."""
+        """More fragments of a message must follow."""
         self._parts: list[str | bytes | bytearray] = []
         self._message_bytes = 0
 
     def scan(self, data: bytes) -> list[str | bytes]:
-        """All messages completed by `data`, in order; nothing more once there is an `end`."""
+        """Return all messages completed by `data`, in order; none once there is an `end`."""
         messages: list[str | bytes] = []
         if self._rest:
             data = self._rest + data
@@ -101,7 +100,7 @@ class FrameParser:
         return messages
 
     def _scan_plain(self, data: bytes, at: int, messages: list[str | bytes]) -> int:
-        """Take plain text frames until something else comes; returns where."""
+        """Take plain text frames until another frame comes; return its position."""
         append = messages.append
         size = len(data)
         longest = self._max_plain
@@ -130,9 +129,9 @@ class FrameParser:
         return at
 
     def _scan_odd(self, data: bytes, at: int, messages: list[str | bytes]) -> int:
-        """Take one frame that is not plain, or what there is of it; returns where it stops.
+        """Take one frame that is not plain, or the part that is there; return where it stops.
 
-        Nothing is taken where a plain frame begins, or too little of another.
+        Nothing is taken where a plain frame begins, or where too little of another is there.
         """
         if self.end is not None:
             return at
@@ -177,7 +176,7 @@ class FrameParser:
         return start
 
     def _pass_on(self, data: bytes, messages: list[str | bytes]) -> None:
-        """Let wsproto have a part of an odd frame, and take what it makes of it."""
+        """Pass a part of a frame that is not plain to wsproto, and handle its events."""
         self.protocol.receive_data(data)
         for event in self.protocol.events():
             if isinstance(event, TextMessage | BytesMessage):

@@ -1,6 +1,6 @@
-"""What a connection asks of whoever takes frames off its stream.
+"""The interface of a websocket client, and the limits its implementations share.
 
-Two do: `reference` (trio-websocket) and `reader` (the fast one). One table of tests holds both.
+There are two: `library_client` (trio-websocket) and `fast_client`. One table of tests holds both.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from typing import Protocol
 import trio
 
 RECEIVE_BYTES = 1 << 16
-"""Asked of a stream at once: some three hundred trades for one system call."""
+"""Bytes of one read: some three hundred trades for one system call."""
 MAX_MESSAGE = 4 << 20
 """Bytes; a longer message ends the connection. From 1 MiB on the decoder refuses the frame."""
 
@@ -17,18 +17,18 @@ MAX_MESSAGE = 4 << 20
 class Websocket(Protocol):
     """An open websocket of a client. One task receives, any number of others send.
 
-    Every method raises VenueError, which says why, once the connection is over.
+    Every method raises VenueError with the reason once the connection is over.
     """
 
     async def receive_batch(self) -> list[str | bytes]:
         """Wait for messages, and return all complete ones together, in order.
 
-        May be empty when the peer gave another sign of life. Messages that came before the end
-        are returned before it is raised. Cancelled, nothing is lost.
+        Empty when only control frames came. Messages that came before the end are returned before
+        it is raised. Cancelled, nothing is lost.
         """
 
     async def send_text(self, text: str) -> None:
-        """Send one message. Cancelled midway, the connection is no good any more."""
+        """Send one message. Cancelled midway, the connection is broken."""
 
     async def ping(self) -> None:
         """Send a ping and wait for its pong."""
@@ -38,5 +38,5 @@ OpenWebsocket = Callable[[trio.Nursery, trio.abc.Stream, str, str], Awaitable[We
 """Nursery, stream, `HOST:PORT` and path -> an open websocket, after its handshake.
 
 Tasks of the websocket run in the nursery, until it is cancelled. The caller closes the stream.
-Raises VenueError, or one of `reference.ENDINGS`, out of the nursery too.
+Raises VenueError, or one of `library_client.ENDINGS`, out of the nursery too.
 """

@@ -1,8 +1,8 @@
-"""The reference for taking frames off a stream: everything trio-websocket is in here.
+"""The reference websocket client; the only module that imports trio-websocket.
 
 The library reads the stream in a task of its own and answers pings there. It stops reading when
-its message queue is full, and then the pongs stop too; so our queue is long and whoever receives
-is synchronous, as an inbox is.
+its message queue is full, and then the pongs stop too; so the queue is long, and the receiver
+must handle a message without waiting, as an inbox does.
 """
 
 from typing import cast
@@ -16,7 +16,7 @@ from levitrio.errors import VenueError
 from levitrio.venues.binance.websocket.interface import MAX_MESSAGE, RECEIVE_BYTES
 
 MESSAGE_QUEUE = 1024
-"""Frames read ahead of us: a tenth of a second at the fastest the library can read."""
+"""Frames read ahead of the receiver: a tenth of a second at the library's fastest."""
 
 ENDINGS = (
     trio_websocket.ConnectionClosed,
@@ -25,7 +25,7 @@ ENDINGS = (
     h11.ProtocolError,  # the library answers garbage in a handshake out of turn
     UnicodeDecodeError,  # a handshake or a close reason that is not text
 )
-"""Everything that a peer can make come out of the library, besides what streams raise."""
+"""Exceptions that a peer can cause in the library, besides those of streams."""
 
 
 async def open_library(
@@ -59,7 +59,7 @@ class LibraryWebsocket:
         self._websocket = websocket
 
     async def receive_batch(self) -> list[str | bytes]:
-        """One message: the library hands over no more, and has a checkpoint for each."""
+        """Return one message: the library hands over no more, with a checkpoint for each."""
         try:
             return [await self._websocket.get_message()]
         except trio_websocket.ConnectionClosed as end:
@@ -81,7 +81,7 @@ class LibraryWebsocket:
 
 
 def describe(error: BaseException) -> str:
-    """What one of `ENDINGS`, or any other error of a connection, means; one line."""
+    """Describe one of `ENDINGS`, or any other error of a connection, in one line."""
     if isinstance(error, trio_websocket.ConnectionClosed):
         end = error.reason
         if end is None:

@@ -1,4 +1,4 @@
-"""The seam to the network: how a connection gets its stream."""
+"""Opens the TCP or TLS stream of a connection; tests replace it by streams in memory."""
 
 import ssl
 from collections.abc import Awaitable, Callable
@@ -12,10 +12,13 @@ OpenStream = Callable[[str, int, bool], Awaitable[trio.abc.Stream]]
 
 
 async def open_network_stream(host: str, port: int, tls: bool) -> trio.abc.Stream:
-    """A TCP stream, with TLS verified against the system's authorities; the caller closes it.
+    """Open a TCP stream, with TLS verified against the system's authorities.
 
-    Raises OSError when nobody answers, `trio.BrokenResourceError` for a certificate we do not
-    trust. Failed or cancelled, nothing is left open.
+    The caller closes it. Failed or cancelled, nothing is left open.
+
+    Raises:
+        OSError: The host does not answer.
+        trio.BrokenResourceError: The certificate is not trusted.
     """
     if not tls:
         return await trio.open_tcp_stream(host, port)

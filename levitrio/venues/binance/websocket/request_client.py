@@ -1,7 +1,7 @@
-"""One websocket that is asked and answers: opened in time, watched for silence, surely closed.
+"""Requests and replies over one websocket: opened in time, watched for silence, always closed.
 
-What the connections to the market streams and to the WS API have in common. Knows neither what
-is asked nor how frames are read.
+The market stream connections and the WS API connection share it. It knows neither the requests nor
+how frames are read.
 """
 
 import itertools
@@ -31,15 +31,16 @@ ENDINGS = (
     OSError,
     *library_client.ENDINGS,
 )
-"""Everything that a peer or a network can make come out of a connection."""
+"""Exceptions that a peer or the network can cause in a connection."""
 
 Handle = Callable[[list[str | bytes], float], None]
-"""Gets what one read brought, with its monotonic time. Must not block; a VenueError is the end."""
+"""Called with the messages of one read and its monotonic time. Must not block; a VenueError from
+it ends the connection."""
 
 
 @attrs.frozen(kw_only=True)
 class Timing:
-    """How long a connection waits for what, in seconds. Its sum bounds how long we are deaf."""
+    """Timeouts of a connection, in seconds. Their sum bounds how long a dead one goes unnoticed."""
 
     connect_within: float = 10.0
     reply_within: float = 10.0
@@ -47,11 +48,11 @@ class Timing:
     ping_after: float = 10.0
     """Without any frame. The venue pings every 20 s, so a dead link is known before that."""
     pong_within: float = 10.0
-    """Then the connection is dead: 20 s after its last sign of life, and 30 are allowed."""
+    """Then the connection is dead: 20 s after its last frame, and 30 are allowed."""
 
 
 class HandshakeRefused(VenueError):
-    """The venue did not let us in; `status` is its HTTP status."""
+    """The venue refused the handshake; `status` is its HTTP status."""
 
     def __init__(self, status: int, retry_after: str | None) -> None:
         super().__init__(f"expected HTTP 101, got {status}")
@@ -72,10 +73,14 @@ class RequestClient(Generic[A]):
         open_websocket: OpenWebsocket,
         reserve: Callable[[float], float] = lambda _now: 0.0,
     ) -> None:
-        """`path` makes the path to ask for of the one in `url`, which has no slash at its end.
+        """Make a client; nothing is connected before `run`.
 
-        `reserve` is called with the time before each message of ours, and says for how many
-        seconds it must wait. Raises ValueError for a URL that is no ws: or wss: address.
+        `path` makes the path of the request from the one in `url`, which has no slash at its end.
+        `reserve` is called with the time before each message we send, and returns for how many
+        seconds it must wait.
+
+        Raises:
+            ValueError: The URL is no ws: or wss: address.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
@@ -102,11 +107,13 @@ class RequestClient(Generic[A]):
     async def run(
         self, handle: Handle, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Connect and receive until the end, which is always an error: VenueError says why.
+        """Connect and receive until the connection ends, which is always an error.
 
         `started()` is called once messages can be sent. The socket is closed in every case, at
-        once and without the closing handshake, and everybody who waits for an answer gets
-        VenueError.
+        once and without the closing handshake, and every waiting `ask` raises VenueError.
+
+        Raises:
+            VenueError: Why the connection ended.
         """
         reason: VenueError | None = None
         try:
@@ -118,8 +125,11 @@ class RequestClient(Generic[A]):
     async def ask(self, method: str, params: object, *, within: float) -> A:
         """Send one request in its turn, and return its answer, which may be a refusal.
 
-        Raises VenueError when none comes within so many seconds, or the connection ends: it may
-        have been carried out. Cancelled, the same is true; a late answer is dropped.
+        Cancelled, the request may have been carried out; a late answer is dropped.
+
+        Raises:
+            VenueError: No answer within so many seconds, or the connection ended; the request may
+                have been carried out.
         """
         identity = next(self._ids)
         request: dict[str, object] = {"id": identity, "method": method}
@@ -146,13 +156,13 @@ class RequestClient(Generic[A]):
                 self._quiet.set()
 
     def answer(self, identity: int, answer: A) -> None:
-        """Give somebody the answer; when nobody waits for it any more, nothing."""
+        """Pass an answer to the task that waits for it; dropped when none does any more."""
         waiting = self._waiting.get(identity)
         if waiting is not None:
             waiting.settle(answer)
 
     async def wait_quiet(self) -> None:
-        """Wait until nobody waits for an answer."""
+        """Wait until no request waits for its answer."""
         while self._waiting:
             self._quiet = trio.Event()
             await self._quiet.wait()
@@ -204,14 +214,14 @@ class RequestClient(Generic[A]):
                 raise VenueError(f"expected a pong or any frame, got nothing for {silence:.0f} s")
 
     async def _wait_turn(self) -> None:
-        """Returns without a checkpoint when nothing is to be waited for: orders are sent so."""
+        """Wait for the rate limit; without a checkpoint when there is nothing to wait for."""
         seconds = self._reserve(trio.current_time())
         if seconds > 0:
             await trio.sleep(seconds)
 
 
 class _Waiting(Generic[A]):
-    """Somebody who asked."""
+    """A request that waits for its answer."""
 
     def __init__(self) -> None:
         self._answer: A | None = None
@@ -232,7 +242,7 @@ class _Waiting(Generic[A]):
 
 
 def _because(error: BaseException) -> VenueError:
-    """Why a connection ended; of several reasons the first."""
+    """Return why a connection ended; of several reasons the first."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, VenueError):

@@ -1,4 +1,4 @@
-"""TLS that hands over everything it can decrypt at once.
+"""A TLS stream that returns everything it can decrypt at once.
 
 A venue puts each message in a TLS record of its own. `trio.SSLStream` returns one record for a
 call, with a turn of the scheduler and its bookkeeping: several times what the message costs after
@@ -19,8 +19,8 @@ _READ_BYTES = 1 << 16
 class TlsStream(trio.abc.Stream):
     """The client's side of TLS over a stream, which it owns. One task may receive at a time.
 
-    The end of the stream is believed without TLS having announced it, as HTTPS clients do: what
-    is said over it tells itself whether it is complete.
+    The end of the stream is accepted without a TLS close notice, as HTTPS clients do: websocket
+    and HTTP tell themselves whether a message is complete.
     """
 
     transport: trio.abc.Stream
@@ -29,7 +29,7 @@ class TlsStream(trio.abc.Stream):
     _outgoing: ssl.MemoryBIO
     _sending: trio.StrictFIFOLock = attrs.field(factory=trio.StrictFIFOLock, init=False)
     _is_torn: bool = attrs.field(default=False, init=False)
-    """A record was sent in part."""
+    """A record was sent in part; the stream is broken."""
     _has_ended: bool = attrs.field(default=False, init=False)
     _failure: str = attrs.field(default="", init=False)
     """Why nothing more can be decrypted."""
@@ -40,8 +40,11 @@ class TlsStream(trio.abc.Stream):
     ) -> "TlsStream":
         """Shake hands with `host` over an open stream.
 
-        Raises `trio.BrokenResourceError` with its cause when the peer cannot or may not be talked
-        to. Failed or cancelled, the transport is closed.
+        Failed or cancelled, the transport is closed.
+
+        Raises:
+            trio.BrokenResourceError: The handshake failed, or the certificate is not trusted; the
+                cause says which.
         """
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_hostname=host)
@@ -67,13 +70,16 @@ class TlsStream(trio.abc.Stream):
             await self._send_records()
 
     async def wait_send_all_might_not_block(self) -> None:
-        """As of the transport."""
+        """Wait as the transport does."""
         await self.transport.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """All that one read of the transport brings, at most `max_bytes`; empty at the end.
+        """Return what one read of the transport brings, at most `max_bytes`; empty at the end.
 
-        Raises `trio.BrokenResourceError` for what is no TLS. Cancelled, nothing is lost.
+        Cancelled, nothing is lost.
+
+        Raises:
+            trio.BrokenResourceError: The bytes are no TLS.
         """
         limit = _READ_BYTES if max_bytes is None else max_bytes
         while True:
@@ -86,17 +92,17 @@ class TlsStream(trio.abc.Stream):
             if data is not None:
                 return data
             if self._outgoing.pending:
-                # An answer that TLS itself owes, such as to an update of keys.
+                # A reply that TLS itself needs, such as to a key update.
                 async with self._sending:
                     await self._send_records()
             await self._read_records(limit)
 
     async def aclose(self) -> None:
-        """Close the transport; TLS says no farewell, which would have to be waited for."""
+        """Close the transport, without a TLS close notice, which would have to be waited for."""
         await self.transport.aclose()
 
     def _decrypt(self, limit: int) -> bytes | None:
-        """What can be decrypted now, empty at the end; None: not even one record is complete."""
+        """Return what can be decrypted now, empty at the end; None without one complete record."""
         parts: list[bytes] = []
         size = 0
         try:
@@ -109,11 +115,11 @@ class TlsStream(trio.abc.Stream):
             if not parts:
                 return None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            self._has_ended = True  # with a farewell, or without
+            self._has_ended = True  # with a close notice, or without
         except ssl.SSLError as error:
             self._has_ended, self._failure = True, str(error)
         if self._failure and not parts:
-            # Only now: what was sound before it has been returned.
+            # Only now: the sound records before it have been returned.
             raise trio.BrokenResourceError(f"TLS failed: {self._failure}")
         return b"".join(parts)
 
@@ -140,7 +146,7 @@ class TlsStream(trio.abc.Stream):
             self._incoming.write_eof()
 
     async def _send_records(self) -> None:
-        """Send what TLS wants to say."""
+        """Send the records that TLS has to send."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._is_torn = True
         await self.transport.send_all(self._outgoing.read())

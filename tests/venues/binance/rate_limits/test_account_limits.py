@@ -50,7 +50,7 @@ def test_a_ban_is_clamped(seconds: float | None, expected: int) -> None:
     """B094: between a second and a quarter of an hour, whatever the venue writes."""
     address = WeightLimiter()
     limits = AccountLimits(address=address)
-    limits.told_to_wait(100.0, 429, seconds)
+    limits.rest_after(100.0, 429, seconds)
     assert limits.blocked_for(100.0) == expected
     assert address.blocked_for(100.0) == expected
     assert "may not be asked" in limits.refusal(100.0, NOON, is_exit=True)
