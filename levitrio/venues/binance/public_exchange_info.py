@@ -40,7 +40,8 @@ class PublicExchangeInfo:
             client: Asked each time; None: there is no venue to ask, as in a replay.
             on_listed: As in `ExchangeInfo`.
             tell: Called with kind, text and symbol: those of `ExchangeInfo`,
-                `filters_unknown` when orders have to keep to default rules, and `filters_known` when that is over.
+                `filters_unknown` when orders have to keep to default rules, and
+                `filters_known` when that is over.
         """
         self._client = client
         self._tell = tell
