@@ -29,6 +29,7 @@ class AverageCross(Strategy):
         self._closes: deque[float] = deque(maxlen=slow)
 
     def on_bar(self, bar: Bar) -> Signal | None:
+        """Compare the two averages at each close."""
         # A bar without trades is a filler of a quiet minute: its price says nothing new.
         if not bar.trades:
             return None

@@ -85,6 +85,7 @@ class RestBackfill:
     async def trades(
         self, symbol: str, ids: Sequence[int], *, since_ms: int, until_ms: int
     ) -> list[Trade]:
+        """Those of `ids` that can be had, ascending; they happened between the two times."""
         wanted = set(ids)
         found: dict[int, Trade] = {}
         for row in await self._aggregates_between(symbol, since_ms, until_ms, max(wanted)):
@@ -98,6 +99,7 @@ class RestBackfill:
     async def bars(
         self, symbol: str, interval: str, *, first_open_ms: int, last_open_ms: int
     ) -> list[Bar]:
+        """Closed bars that opened in between, both included, ascending; at most 1,000."""
         params = {
             "symbol": symbol,
             "interval": interval,
@@ -110,6 +112,7 @@ class RestBackfill:
         return [bar for bar in bars if first_open_ms <= bar.open_time_ms <= last_open_ms]
 
     async def depth(self, symbol: str) -> DepthSnapshot:
+        """The order book now."""
         params = {"symbol": symbol, "limit": DEPTH_LEVELS}
         body = await self._client.get("/api/v3/depth", params, weight=_DEPTH_WEIGHT)
         snapshot: DepthSnapshot = _decode("/api/v3/depth", body, _depth)

@@ -36,7 +36,7 @@ class FeedCounters:
             self._on_event(kind, text, engine=symbol)
 
     def drop(self, reason: RejectReason) -> int:
-        """Count an event that is delivered to nobody; returns how many so far."""
+        """Count an event that is not delivered; return how many so far."""
         count = self.dropped.get(reason.value, 0) + 1
         self.dropped[reason.value] = count
         return count

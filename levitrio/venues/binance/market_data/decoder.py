@@ -129,7 +129,7 @@ class FrameDecoder:
 
     def __init__(self) -> None:
         self.latest_ms = LATEST_MS
-        """Event times from here on are refused; whoever has a clock moves it along."""
+        """Event times from here on are refused; the feed monitor moves it along."""
         self._trades: dict[str, str] = {}
         self._quotes: dict[str, str] = {}
         self._candles: dict[str, tuple[str, str]] = {}
@@ -195,10 +195,10 @@ class FrameDecoder:
             try:
                 end = frame[-3]
                 if end == "e":
-                    told = _trade_frame(frame)
-                    trade = told.data
+                    parsed = _trade_frame(frame)
+                    trade = parsed.data
                     if (
-                        trade.symbol == trade_symbol(told.stream)
+                        trade.symbol == trade_symbol(parsed.stream)
                         and EARLIEST_MS < trade.time_ms < latest_ms
                         and 0 <= trade.trade_id <= LARGEST_ID
                     ):

@@ -1,8 +1,8 @@
 """Market data of a whole fleet from a venue that speaks the Binance protocol.
 
-Symbols share connections, by default two hundred to one; each connection is a `Lane`. All of
-them take their connection attempts from one bucket, so a thousand symbols after an outage are
-five lanes in a queue.
+Symbols share connections, by default two hundred to one; each connection is a `FeedConnection`.
+All of them take their connection attempts from one bucket, so a thousand symbols after an outage
+are five connections in a queue.
 
 What arrives goes to its symbol's `Subscription`, which delivers it, or holds it until what is
 missing before it was fetched, or does not believe it. Once a second the feed looks after the

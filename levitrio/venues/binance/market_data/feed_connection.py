@@ -1,11 +1,11 @@
-"""The symbols that share one connection: connects, subscribes, renews, reconnects, for ever.
+"""Keeps the streams of one group of symbols: connects, subscribes, renews, reconnects.
 
-Level-triggered: adding or removing a symbol changes what is wanted, and each link of the lane
-brings its subscriptions there, whether it is up, down or on its way.
+Level-triggered: adding or removing a symbol changes what is wanted, and each stream session
+brings its subscriptions there, whether it is open, closed or connecting.
 
-A link that will end soon (the venue cuts after 24 hours, or announces its shutdown) gets a
+A session that will end soon (the venue cuts after 24 hours, or announces its shutdown) gets a
 successor while it still delivers. Both deliver for a moment, and what comes twice is dropped by
-its id; so nothing is missed. Only a link that breaks unannounced leaves a hole.
+its id; so nothing is missed. Only a session that breaks unannounced leaves a gap.
 """
 
 from collections.abc import Callable
@@ -89,6 +89,7 @@ class FeedConnection:
 
     @property
     def is_open(self) -> bool:
+        """Whether a session is open."""
         return any(link.is_open for link in self._links)
 
     @property
@@ -229,7 +230,7 @@ class FeedConnection:
         self._on_event("feed_refused", f"{name}: the venue refused the stream")
 
     def _forget(self, name: str) -> None:
-        """Stop decoding a stream, once nobody wants it and it may come over no link."""
+        """Stop decoding a stream that is not wanted any more and can arrive over no connection."""
         if name not in self._wanted and not any(name in link.asked for link in self._links):
             self._decoder.discard(name)
 

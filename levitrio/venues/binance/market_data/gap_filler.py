@@ -23,7 +23,7 @@ SETTLE = 0.25
 HOLD = 2.0
 """Seconds that newer trades wait for missing ones, at most; an answer takes a fifth of one."""
 FETCH_WITHIN = 45.0
-"""Seconds until nobody wants to know any more. After an outage of a whole fleet the venue's
+"""Seconds after which a gap is not worth filling. After an outage of a whole fleet the venue's
 weight limit spreads a thousand questions over most of a minute."""
 RETRIES = (0.5, 2.0, 8.0)
 """Seconds between attempts, while the venue fails."""
@@ -47,6 +47,7 @@ class BackfillGapFiller:
 
     @property
     def can_wait(self) -> bool:
+        """Whether anything may still come; otherwise nothing is held back."""
         return self._nursery is not None and (self._backfill is not None or self.overlaps > 0)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -61,14 +62,17 @@ class BackfillGapFiller:
                 self._nursery = None
 
     def repair_trades(self, subscription: Subscription, gap: Gap[Trade]) -> None:
+        """Fill a gap of trades, and let go what waits behind it, in bounded time."""
         assert self._nursery is not None
         self._nursery.start_soon(self._repair_trades, subscription, gap)
 
     def repair_bars(self, subscription: Subscription, interval: str, gap: Gap[Bar]) -> None:
+        """Fill a gap of bars, and let go what waits behind it, in bounded time."""
         assert self._nursery is not None
         self._nursery.start_soon(self._repair_bars, subscription, interval, gap)
 
     def sync_order_book(self, symbol: str, order_book: OrderBook) -> None:
+        """Fetch a snapshot for a book that waits for one; asked again while it does."""
         if self._nursery is None or self._backfill is None or symbol in self._syncing:
             return
         self._syncing.add(symbol)

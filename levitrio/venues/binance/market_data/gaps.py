@@ -2,7 +2,7 @@
 
 A gap opens when a number was jumped over, and holds everything after it. It is whole again when
 the missing ones came, over another connection or from the venue's history; then all of it goes
-on, in order. Waiting has a bound: whoever holds a gap gives up in time and lets go what is there.
+on, in order. Waiting has a bound: the subscription gives up in time and releases what is there.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from levitrio.trading.market import Bar, Trade
 Event = TypeVar("Event", Trade, Bar)
 
 MAX_MISSING = 5_000
-"""Numbers. A longer gap is reported and not repaired: nobody waits for so much."""
+"""Numbers. A longer gap is reported and not filled: waiting for it would take too long."""
 
 MAX_HELD = 10_000
 """Events behind a gap: ten seconds of the busiest second on record."""
@@ -51,10 +51,12 @@ class Gap(Generic[Event]):
 
     @property
     def is_whole(self) -> bool:
+        """Whether nothing is missing any more."""
         return not self.missing
 
     @property
     def is_full(self) -> bool:
+        """Whether too much is held, or missing, to wait any longer."""
         return len(self._held) > MAX_HELD or len(self.missing) > MAX_MISSING
 
     def miss(self, numbers: Iterable[int]) -> None:

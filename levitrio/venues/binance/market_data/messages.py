@@ -13,7 +13,7 @@ class InvalidFrame:
 
     reason: RejectReason
     symbol: str | None = None
-    """Whose stream it came on, where that could be told."""
+    """The symbol of the stream it came on, where that is known."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +42,7 @@ class ServerShutdown:
 
 
 Received = MarketEvent | DepthUpdate | OpenCandle | InvalidFrame
-"""What concerns a symbol, or nobody."""
+"""A message about a symbol, or about none."""
 
 Decoded = Received | Reply | ServerShutdown
 """The last two concern the connection."""

@@ -1,5 +1,4 @@
-"""What the feed does once a second: who is stale, who may be believed again, and whether this
-process stood still."""
+"""The feed's check of each second: stale symbols, ended suspensions, a process that stood still."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -53,7 +52,7 @@ class FeedMonitor:
             await trio.sleep_until(due)
 
     def set_clock(self, connection: FeedConnection) -> None:
-        """Tell a lane which event times lie too far ahead."""
+        """Set which event times lie too far ahead on a connection."""
         if self.wall_clock is not None:
             connection.refuse_after(round(self.wall_clock() * 1000) + MAX_AHEAD_MS)
 

@@ -98,7 +98,7 @@ class SymbolSequence:
     def judge_candle(self, interval: str, open_time_ms: int) -> Sequence[int]:
         """Open times of closed bars that did not come, known from the candle open now.
 
-        The first candle ever heard of is the first whose closed bar is expected.
+        The first candle ever received is the first whose closed bar is expected.
         """
         if interval not in self._bars:
             self._bars[interval] = (

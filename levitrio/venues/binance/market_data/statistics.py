@@ -1,4 +1,4 @@
-"""How the feed stands, and how each symbol's input does: frozen views for whoever asks."""
+"""Frozen views of the feed's state and of each symbol's input."""
 
 from collections.abc import Mapping
 

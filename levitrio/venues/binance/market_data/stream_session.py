@@ -1,4 +1,4 @@
-"""One connection of a lane, with what was asked for on it, from its opening to its end."""
+"""One market stream connection and its subscriptions, from its opening to its end."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ WaitChanged = Callable[[], trio.Event]
 class RenewingStream:
     """Connects, and keeps subscribed what is wanted, until it breaks or is dropped.
 
-    `turning` is set when somebody should look: the link is over, or wants a successor.
+    `turning` is set when the feed connection must act: this one has ended, or needs a successor.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class RenewingStream:
         self._scope.cancel()
 
     def want_successor(self, why: str) -> None:
-        """It will end soon: somebody should take over while it still delivers."""
+        """It will end soon: a successor should take over while it still delivers."""
         self.renewal = self.renewal or why
         self.turning.set()
 

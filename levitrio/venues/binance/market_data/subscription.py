@@ -72,7 +72,7 @@ class Subscription:
     late_trades: int = 0
     """Delivered after they were fetched."""
     lost_trades: int = 0
-    """Never delivered: nobody had them, or not in time."""
+    """Never delivered: no source had them, or not in time."""
     is_removed: bool = False
     _trade_gap: Gap[Trade] | None = None
     _bar_gaps: dict[str, Gap[Bar]] = attrs.field(factory=dict)
@@ -85,11 +85,11 @@ class Subscription:
 
     def __attrs_post_init__(self) -> None:
         streams = self.watch.streams
-        nobody = Cadence(float("inf"))
-        self._trades = streams.get("trade", nobody)
-        self._quotes = streams.get("bookTicker", nobody)
+        unused = Cadence(float("inf"))
+        self._trades = streams.get("trade", unused)
+        self._quotes = streams.get("bookTicker", unused)
         depths = [cadence for name, cadence in streams.items() if name.startswith("depth")]
-        self._depths = depths[0] if depths else nobody
+        self._depths = depths[0] if depths else unused
         if depths:
             self.order_book = OrderBook(self.symbol)
 
@@ -141,7 +141,7 @@ class Subscription:
             self.resync()
 
     def reconnected(self) -> None:
-        """Nobody listened for a while: what was true of one connection is no longer."""
+        """Forget what held for the last connection: events were missed in between."""
         self.sequence.reconnected()
         self.watch.interrupt()
         if self.order_book is not None:

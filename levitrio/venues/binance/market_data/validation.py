@@ -24,7 +24,7 @@ class RejectReason(StrEnum):
     MALFORMED = "malformed"
     """No JSON, or not the fields and types its stream has."""
     UNKNOWN_STREAM = "unknown_stream"
-    """Of a stream nobody asked for."""
+    """From a stream without a subscription."""
     UNSUBSCRIBED = "unsubscribed"
     """Still on its way when its symbol was removed: no fault of the venue."""
     WRONG_SYMBOL = "wrong_symbol"

@@ -44,7 +44,7 @@ WEIGHT_STATUS, WEIGHT_ALL_OPEN, WEIGHT_TRADES, WEIGHT_TRADES_OF_ORDER, WEIGHT_AC
 )
 
 _GONE = (-2013, -2026)
-"""The order of a trade is not told any more: no such order, or archived."""
+"""The venue no longer reports the order of a trade: no such order, or archived."""
 
 T = TypeVar("T")
 
@@ -79,9 +79,9 @@ class AccountQueries:
     _open_orders: list[OrderAnswer] = attrs.field(factory=list, init=False)
 
     async def open_orders(self, session: OrderSession, symbol: str) -> tuple[OrderReport, ...]:
-        """Everything that rests in a symbol, whoever placed it.
+        """Return all open orders of a symbol, also those of other programs.
 
-        All symbols are asked for together, once for everybody who asks at about the same time:
+        All symbols are asked for together, once for all callers of about the same time:
         a thousand symbols that are compared after a reconnect cost one question.
         """
         # An answer counts only if its question was put after this moment.
@@ -180,7 +180,7 @@ class AccountQueries:
     def _learn(self, fill: Fill) -> None:
         if self.memory.learn(fill) is FillNovelty.OTHERWISE:
             raise InconsistentAnswer(
-                f"trade {fill.trade_id} of {fill.symbol} was told otherwise before"
+                f"trade {fill.trade_id} of {fill.symbol} was reported otherwise before"
             )
 
 

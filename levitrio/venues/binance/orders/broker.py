@@ -4,7 +4,7 @@ One session at a time carries everything; `presence` keeps it open. Nothing is e
 except what the venue refused for its timestamp.
 
 What was certainly not carried out is `REJECTED`. Everything else without a trustworthy answer is
-`UNKNOWN`, also what was not even sent because nobody could be asked: whoever gets it waits and
+`UNKNOWN`, also what was not even sent because there was no session: the gateway then waits and
 asks, and does not pour more orders on a venue that is down.
 """
 
@@ -48,7 +48,7 @@ _NOT_SENT = "not sent: "
 
 
 class OnBrokerEvent(Protocol):
-    """Told what an operator should know: one line of the event log."""
+    """Called with what an operator should know: one line of the event log."""
 
     def __call__(self, kind: str, text: str, *, engine: str | None = None) -> None:
         """Must neither block nor raise."""
@@ -81,21 +81,21 @@ class BinanceBroker:
             address: Asked before each connection: `wss://ws-api.binance.com/ws-api/v3`.
             venue: Names the account's venue in fills.
             credentials: What is signed with.
-            on_event: Told `broker_connected`, `broker_disconnected`, `broker_renewed`,
+            on_event: Called with `broker_connected`, `broker_disconnected`, `broker_renewed`,
                 `broker_unauthorized`, `account_unread`, `order_malformed`, `quarantine`, `limits`,
                 `filters_changed`, `market_closed`, `market_open`, `listing_unread`.
             on_unauthorized: Called with a reason when the venue accepts our key no more: trading
                 must stop. May be called again.
             backoff: Attempt and chance -> seconds; attempt 0 is the first reconnect.
             chance: A random number from 0 to 1.
-            governor: Shared with others who ask the venue from this address.
+            weight_limiter: Shared with others who ask the venue from this address.
             attempts: The bucket to share when others connect to the same venue.
             timing: Deadlines of each connection.
             renew_after: Seconds after which a connection is replaced while it works.
-            on_listed: Told a symbol's filters and status before it was first compared with the
-                venue, after each reconnect, and from time to time.
-            redact: Blots out secrets in the venue's words, before anybody else sees them.
-            open_stream: The seam to the network.
+            on_listed: Called with a symbol's filters and status before it is first compared with
+                the venue, after each reconnect, and from time to time.
+            redact: Blots out secrets in texts of the venue, before they are passed on.
+            open_stream: Opens the network stream of a connection.
         """
         self.venue = venue
         self.proof_after = RECV_WINDOW_MS / 1000 + RESEND_WITHIN + PROOF_MARGIN

@@ -25,8 +25,8 @@ MAX_FILE = 16 << 10
 """Bytes; a key file has a few hundred."""
 
 _KEY = re.compile(r"[A-Za-z0-9+/=_-]{16,128}")
-"""The venue's own have 64 letters and digits. Shorter ones could not be told from other words
-where they are blotted out of a log."""
+"""The venue's own have 64 letters and digits. Shorter ones could not be distinguished from other
+words where they are blotted out of a log."""
 
 _PLACEHOLDER = re.compile(
     r"(your|my|the|insert|enter|paste|replace|change|example|dummy|test|todo|super)"
@@ -42,7 +42,7 @@ _NAMED = re.compile(r"(api_key|api_secret)\s*=\s*(.*)")
 
 
 class Secret:
-    """A text that shows itself to nobody by accident: only `reveal` does."""
+    """A text that is never shown by accident: only `reveal` returns it."""
 
     __slots__ = ("_text",)
 
@@ -50,7 +50,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself. For what signs and sends, and for nobody else."""
+        """Return the text itself; for signing and sending only."""
         return self._text
 
     def __repr__(self) -> str:
@@ -160,7 +160,7 @@ def _check(what: str, value: str, where: str) -> None:
 
 def _read(path: Path) -> str:
     try:
-        # Without blocking: a FIFO at this place would wait for somebody to write a key into it.
+        # Without blocking: opening a FIFO here would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise UsageError(f"{path}: expected a key file: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""What a refusal of the venue means for whoever asked. Data, and the one rule that reads it.
+"""What an error code of the venue means for the request. Data, and the one rule that reads it.
 
 Nothing here says "try again": what to do is decided where it is known what was asked. Only a
 refusal that is certain is `REFUSED`; whatever may have been carried out is `UNKNOWN`.
@@ -52,7 +52,7 @@ CODES: dict[int, ErrorKind] = {
     -2013: ErrorKind.NO_SUCH_ORDER,
     -2014: ErrorKind.UNAUTHORIZED,
     -2015: ErrorKind.UNAUTHORIZED,
-    -2026: ErrorKind.UNKNOWN,  # archived: it existed, and what became of it is told no more
+    -2026: ErrorKind.UNKNOWN,  # archived: it existed, and its outcome is no longer reported
     -4056: ErrorKind.UNAUTHORIZED,  # a key of this type may not log on
 }
 
@@ -67,7 +67,7 @@ _BAD_PARAMETERS = range(-1199, -1099)
 def meaning(status: int, code: int, text: str) -> ErrorKind:
     """What an error means; `status` is that of HTTP, as the WS API uses it too.
 
-    A code that nobody knows is certain only where the status says that it was our fault.
+    An unknown code is certain only where the status says that the request was at fault.
     """
     if status in (429, 418) and code not in CODES:
         return ErrorKind.WAIT

@@ -42,7 +42,7 @@ OnListed = Callable[[str, SymbolFilters, str], None]
 
 
 class PublicApi(Protocol):
-    """Whoever carries our questions to the venue: a session, or its REST interface."""
+    """Carries our queries to the venue: a session, or its REST interface."""
 
     async def ask_public(self, method: str, params: Mapping[str, object], *, weight: int) -> Answer:
         """Ask what anybody may. Raises VenueError when there is no answer."""
@@ -79,9 +79,12 @@ class ExchangeInfo:
     """Set when the question under way has ended, however it did."""
 
     async def learn(self, session: PublicApi, symbol: str) -> None:
-        """Return once the symbol's filters were told.
+        """Return once the symbol's filters are known.
 
-        Raises VenueError when they are not to be had. Cancelled, somebody else who waits asks.
+        Cancelled, another waiting caller sends the query.
+
+        Raises:
+            VenueError: They cannot be had.
         """
         if self._learnt.get(symbol) is session:
             return
@@ -161,12 +164,12 @@ class ExchangeInfo:
 
     async def _ask(self, session: PublicApi, symbols: Sequence[str]) -> None:
         answer = await session.ask_public("exchangeInfo", {"symbols": symbols}, weight=WEIGHT)
-        told = decoded("exchangeInfo", _decode, answer).symbols
-        if {each.symbol for each in told} != set(symbols):
+        answered = decoded("exchangeInfo", _decode, answer).symbols
+        if {each.symbol for each in answered} != set(symbols):
             raise InconsistentAnswer(
-                f"exchangeInfo: expected {len(symbols)} symbols, got {len(told)}"
+                f"exchangeInfo: expected {len(symbols)} symbols, got {len(answered)}"
             )
-        for each in told:
+        for each in answered:
             try:
                 filters = parse_filters(each.filters)
             except (KeyError, ValueError, TypeError, DecimalException) as error:

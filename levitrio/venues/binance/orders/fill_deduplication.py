@@ -1,7 +1,7 @@
-"""Which fills of which order were told already. Pure.
+"""Recognises fills that the venue reports more than once. Pure.
 
 The venue tells a fill up to three times: in the answer, in an event, and when it is asked. An
-event is handed on once, whatever was answered before: whoever asked may have been cancelled and
+event is handed on once, whatever was answered before: the caller may have been cancelled and
 never have seen it. Questions are answered from here when it is known that nothing is missing.
 """
 
@@ -17,7 +17,7 @@ KEPT_ORDERS = 20_000
 
 
 class FillNovelty(StrEnum):
-    """What a fill is to somebody who remembers."""
+    """How a fill compares with those known before."""
 
     NEW = "new"
     AGAIN = "again"
@@ -32,7 +32,7 @@ class FillDeduplicator:
     _fills: OrderedDict[tuple[str, str], dict[int, Fill]] = attrs.field(factory=OrderedDict)
     _trades: dict[tuple[str, int], Fill] = attrs.field(factory=dict)
     _heard: set[tuple[str, int]] = attrs.field(factory=set)
-    """Trades that an event told."""
+    """Trades that an event has reported."""
     _names: dict[tuple[str, int], str] = attrs.field(factory=dict)
     _numbers: dict[tuple[str, str], int] = attrs.field(factory=dict)
 
@@ -59,8 +59,8 @@ class FillDeduplicator:
         self._fills.setdefault((fill.symbol, fill.client_id), {})[fill.trade_id] = fill
         return FillNovelty.NEW
 
-    def hear(self, fill: Fill) -> FillNovelty:
-        """Take in a fill from an event: new unless an event told it before."""
+    def learn_event(self, fill: Fill) -> FillNovelty:
+        """Take in a fill from an event: new unless an event reported it before."""
         assert fill.trade_id is not None
         key = (fill.symbol, fill.trade_id)
         if self.learn(fill) is FillNovelty.OTHERWISE:

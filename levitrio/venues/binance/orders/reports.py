@@ -1,6 +1,6 @@
-"""What the venue says about orders: believed, or told and left to further questions.
+"""Turns the venue's answers and events about orders into reports that can be trusted.
 
-An answer proves something only with all of its fills; what contradicts itself, or what was told
+An answer proves something only with all of its fills; what contradicts itself, or what was reported
 before, is `UNKNOWN`.
 """
 
@@ -31,7 +31,7 @@ from levitrio.venues.binance.orders.ws_api import Answer
 
 
 def unknown(order: Order, reason: str) -> OrderReport:
-    """Nobody knows what became of the order."""
+    """Report an order whose outcome is unknown."""
     return OrderReport(client_id=order.client_id, status=OrderStatus.UNKNOWN, reason=reason)
 
 
@@ -71,11 +71,11 @@ class ReportBuilder:
         self.memory.name(said.s, said.i, said.client_id)
         fills: tuple[Fill, ...] = ()
         if fill is not None:
-            told = self.memory.hear(fill)
-            if told is FillNovelty.AGAIN:
+            novelty = self.memory.learn_event(fill)
+            if novelty is FillNovelty.AGAIN:
                 return None
-            if told is FillNovelty.OTHERWISE:
-                text = f"trade {fill.trade_id}: told again with other numbers, the first count"
+            if novelty is FillNovelty.OTHERWISE:
+                text = f"trade {fill.trade_id}: reported again with other numbers, the first count"
                 self.tell("quarantine", text, said.s)
                 return None
             fills = (fill,)
@@ -95,7 +95,7 @@ class ReportBuilder:
             self.memory.name(said.symbol, said.order_id, said.client_id)
             for fill in placed_fills(order, said, self.venue):
                 if self.memory.learn(fill) is FillNovelty.OTHERWISE:
-                    raise InconsistentAnswer(f"trade {fill.trade_id} was told otherwise before")
+                    raise InconsistentAnswer(f"trade {fill.trade_id} was reported otherwise before")
             fills = await self._complete(session, said)
         except InconsistentAnswer as error:
             text = f"order {order.client_id}: {error}"
@@ -104,7 +104,7 @@ class ReportBuilder:
         except VenueError as error:
             return unknown(order, self.redact(str(error)))
         if total(fills) < said.executed_qty:
-            reason = f"executed {said.executed_qty}, fills told of {total(fills)}"
+            reason = f"executed {said.executed_qty}, fills reported {total(fills)}"
             return OrderReport(
                 client_id=order.client_id, status=OrderStatus.UNKNOWN, fills=fills, reason=reason
             )

@@ -156,7 +156,7 @@ class BalanceReport(msgspec.Struct):
 
 
 class AccountAnswer(msgspec.Struct, rename="camel"):
-    """account.status"""
+    """The answer to `account.status`."""
 
     can_trade: bool
     balances: list[BalanceReport]

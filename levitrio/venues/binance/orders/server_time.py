@@ -2,7 +2,7 @@
 
 A request carries a timestamp and a window: the venue drops it once its own clock is past both.
 That is what makes "no such order" a proof after some time, so a timestamp of ours must never be
-ahead of the venue's clock. It is counted from the monotonic clock: whoever sets the wall clock of
+ahead of the venue's clock. It is counted from the monotonic clock: setting the wall clock of
 this machine changes nothing here.
 """
 

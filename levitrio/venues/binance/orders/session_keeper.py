@@ -2,7 +2,7 @@
 
 A session that grows old, or whose venue announces a shutdown, is replaced while it works: the
 successor listens before the old one goes. One that broke is replaced after a pause, and what was
-told meanwhile is lost.
+reported meanwhile is lost.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class SessionKeeper:
         """`open_session` makes a session that is not running yet.
 
         `tell` gets a kind and a text; `on_ready` each session that is; `on_missed` is called
-        when events may have been missed, after somebody listens again.
+        when events may have been missed, once a session receives again.
         """
         self._open_session = open_session
         self._limits = limits
@@ -53,15 +53,15 @@ class SessionKeeper:
         self._opened = trio.Event()
         self._has_listened = False
         self.is_refused = False
-        """The venue does not accept our key; set by who is told so, and here when it does."""
+        """The venue does not accept our key; set where the refusal arrives, reset here."""
 
     @property
     def session(self) -> OrderSession | None:
-        """The session that can be asked now; None: nobody can."""
+        """The session that takes requests now; None: there is none."""
         return self._session if self._session is not None and self._session.is_ready else None
 
     async def wait_session(self) -> OrderSession:
-        """Wait until somebody can be asked."""
+        """Wait until a session takes requests."""
         while (session := self.session) is None:
             await self._opened.wait()
         return session

@@ -6,7 +6,7 @@ UTF-8, not percent-encoded. An HMAC signature is hex, an Ed25519 one base64.
 
 Ed25519 comes from `cryptography`: the standard library has no elliptic curves, and one written
 here would sign with a real key in time that depends on the key. It is imported where it is used,
-so that nobody who has an HMAC key waits for it.
+so that a fleet with an HMAC key does not wait for it.
 """
 
 import base64

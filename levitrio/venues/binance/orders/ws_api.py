@@ -1,7 +1,7 @@
 """One connection to the WS API: its requests and their answers, its events, its liveness.
 
 Knows how to ask, not what: nothing here knows of keys or orders. A frame that cannot be read ends
-the connection, because whoever waits for the answer that it may have been must not wait for ever.
+the connection, because the request whose answer it may have been must not wait for ever.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ class Answer(msgspec.Struct, rename="camel"):
     error: ErrorBody | None = None
     rate_limits: list[RateLimitReport] = []
     event: msgspec.Raw = msgspec.Raw(b"")
-    """It is no answer, but something told unasked."""
+    """It is no answer, but an unsolicited event."""
 
     @property
     def retry(self) -> RetryInfo:
@@ -105,7 +105,7 @@ class WsApi:
         """Connect and receive until the end, which is always an error: VenueError says why.
 
         `started()` is called once requests can be sent. The socket is closed in every case, and
-        everybody who waits for an answer gets VenueError.
+        every waiting request raises VenueError.
         """
         await self._requests.run(self._handle_all, task_status=task_status)
 
@@ -118,7 +118,7 @@ class WsApi:
         return await self._requests.ask(method, params, within=within)
 
     async def wait_quiet(self) -> None:
-        """Wait until nobody waits for an answer."""
+        """Wait until no request waits for its answer."""
         await self._requests.wait_quiet()
 
     def _handle_all(self, batch: list[str | bytes], _now: float) -> None:

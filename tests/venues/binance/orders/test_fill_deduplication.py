@@ -26,10 +26,10 @@ def test_an_event_counts_once_whatever_was_answered() -> None:
     memory = FillDeduplicator()
     memory.name("BTCUSDT", 1, "levi-0-1-0")
     assert memory.learn(fill(7)) is FillNovelty.NEW
-    assert memory.hear(fill(7, time=6)) is FillNovelty.NEW
-    assert memory.hear(fill(7)) is FillNovelty.AGAIN
+    assert memory.learn_event(fill(7, time=6)) is FillNovelty.NEW
+    assert memory.learn_event(fill(7)) is FillNovelty.AGAIN
     assert memory.learn(fill(7)) is FillNovelty.AGAIN
-    assert memory.hear(fill(7, quantity="2")) is FillNovelty.OTHERWISE
+    assert memory.learn_event(fill(7, quantity="2")) is FillNovelty.OTHERWISE
     assert memory.learn(fill(7, quantity="2")) is FillNovelty.OTHERWISE
     assert memory.of("BTCUSDT", "levi-0-1-0") == (fill(7),)
 
@@ -49,7 +49,7 @@ def test_the_oldest_orders_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     memory = FillDeduplicator()
     for number in range(5):
         memory.name("BTCUSDT", number, f"levi-0-{number}-0")
-        memory.hear(fill(number, f"levi-0-{number}-0"))
+        memory.learn_event(fill(number, f"levi-0-{number}-0"))
     assert memory.client_id("BTCUSDT", 2) is None
     assert memory.client_id("BTCUSDT", 3) == "levi-0-3-0"
     assert memory.of("BTCUSDT", "levi-0-2-0") == ()
