@@ -1,7 +1,7 @@
-"""The composition root: from a FleetConfig to the objects that make a fleet, not yet running.
+"""The composition root: builds the objects of a fleet from a FleetConfig, without running them.
 
-The one place that names concrete classes for every seam. Tests and replay build the same
-fleet with other seams.
+The only module that chooses a concrete class for each interface. Tests and replay build the same
+fleet with other implementations of them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -50,21 +50,20 @@ from levitrio.venues.binance.orders.credentials import Credentials
 
 
 class Assembly:
-    """A fleet, put together. `restore` it, then `levitrio.app.run` runs it.
+    """All objects of one fleet, connected. `FleetRun.run` restores and runs it.
 
     Args:
-        config: a checked fleet.toml.
-        journal: open; `history` is what it returned.
-        history: what the last run left.
-        events: the fleet's event log.
-        environment: clocks, randomness, threads and network.
-        credentials: what orders are signed with; opened as the file says when left out.
-        redactor: learns them.
-        market_clock: the market's time; made for the feed when left out.
-        gateway_journal: what the gateway appends to instead of `journal`.
-        gateway_report: where the gateway's events go instead of the event log; without it they go
-            there, fills included.
-        engine_hooks: wraps what engines submit and the fills they get.
+        config: The checked fleet.toml.
+        journal: The open journal; `history` is what its `open` returned.
+        history: What the last run left in the journal.
+        events: The fleet's event log.
+        environment: Clocks, randomness, threads and network.
+        credentials: The key that signs orders; None: opened as `[broker]` says.
+        redactor: Learns the credentials, to take them out of texts.
+        market_clock: The market's time; None: the clock that suits the feed.
+        gateway_journal: Where the gateway appends; None: to `journal`.
+        gateway_report: Receives the gateway's events; None: the event log does, fills included.
+        engine_hooks: Wraps the signals that engines submit and the fills they receive.
 
     Raises:
         UsageError: The key cannot be used.
@@ -173,18 +172,18 @@ class Assembly:
         )
         self.supervisor = self._make_supervisor(children)
 
-    # What the parts ask of the whole
+    # Called by the parts of the fleet
 
     def wall_ms(self) -> int:
-        """Wall clock, ms since 1970."""
+        """The wall clock, in ms since 1970."""
         return int(self.environment.wall_clock() * 1000)
 
     def tell(self, kind: str, text: str, *, engine: str | None = None, **data: object) -> None:
-        """One line of the event log."""
+        """Emit an event: one line of the event log."""
         self.events.emit(kind, text, engine, **data)
 
     def launch(self, symbol: str, incarnation: int) -> Engine:
-        """A new incarnation on its seat. The supervisor calls it, inside the containment."""
+        """Make a new incarnation of an engine. The supervisor calls it, inside the containment."""
         slot = self.slots[symbol]
         models = self.models.access(partial(self.tell, engine=symbol))
         engine = Engine(
@@ -218,21 +217,26 @@ class Assembly:
         )
 
     async def _wait_reconciled(self, state: SymbolState) -> None:
-        # A venue that cannot be asked must not make engines crash one after the other: they run
-        # and read data, and their desks let no order out.
+        # While the venue does not answer, engines must not crash one after the other: they start
+        # and read data, and the gateway sends no order of theirs until they are reconciled.
         with trio.move_on_after(self.config.health.start_timeout / 2):
             await state.ready.wait()
 
     # Building
 
     def load_models(self, engine: EngineConfig) -> None:
-        """Read the models an engine names, before it runs. Raises UsageError or ValueError."""
+        """Read the models an engine names, before it runs.
+
+        Raises:
+            UsageError: A model file cannot be used.
+            ValueError: A model does not fit the strategy's parameters.
+        """
         kind = user_of(engine.strategy)
         if kind is not None:
             self.models.take_in(kind, engine.params, self.config.file.parent)
 
     def add_slot(self, engine: EngineConfig) -> EngineSlot:
-        """Make room for a symbol; nothing is subscribed or started."""
+        """Make slot and symbol state of an engine; subscribes and starts nothing."""
         symbol = engine.symbol
         market = MarketView(symbol=symbol)
         state = SymbolState(
@@ -252,7 +256,7 @@ class Assembly:
         return slot
 
     def add_symbol(self, engine: EngineConfig) -> None:
-        """Take a symbol in while the fleet runs: seat, data, child."""
+        """Add an engine while the fleet runs: slot, subscription, reconciliation, child."""
         symbol = engine.symbol
         position = self.symbol_states[symbol].position if symbol in self.symbol_states else None
         if symbol in self.markets:
@@ -265,7 +269,7 @@ class Assembly:
         self.supervisor.add(symbol, after=engine.after, group=engine.group)
 
     def remove_symbol(self, symbol: str) -> None:
-        """Let a symbol's engine go; its book stays, because its money does."""
+        """Remove a symbol's engine; its symbol state stays, because its position does."""
         slot = self.slots.pop(symbol)
         slot.inbox.close()
         if not slot.symbol_state.holds:
@@ -273,16 +277,16 @@ class Assembly:
             del self.markets[symbol]
 
     def add_retired(self, symbol: str) -> None:
-        """A book without an engine: its fills are in the journal, its engine not in the file."""
+        """Add the state of a symbol that has fills or open orders, and no engine in fleet.toml."""
         market = MarketView(symbol=symbol)
         position = Position(symbol=symbol, quote_asset=self.config.fleet.quote)
         self.symbol_states[symbol] = SymbolState(symbol=symbol, position=position, market=market)
         self.markets[symbol] = market
 
     def restore(self, history: History, states: Mapping[str, object]) -> None:
-        """Put back what the last run left: books, trading state, wanted states, crashes.
+        """Restore the last run: positions, trading state, wanted states, crashes.
 
-        `states` is what strategies had saved, by symbol.
+        `states` is the strategies' saved state by symbol.
         """
         left = (leftover.order.symbol for leftover in history.open_orders)
         for symbol in dict.fromkeys((*(fill.symbol for fill in history.fills), *left)):
@@ -295,7 +299,7 @@ class Assembly:
             self.supervisor.add(
                 symbol,
                 wanted=Wanted(history.wanted.get(symbol, "running")),
-                # A wall clock set back makes crashes new, never future.
+                # After the wall clock was set back, an age could be negative: such a crash is new.
                 crashes=[max(0, wall_ms - ms) / 1000 for ms in history.crashes.get(symbol, ())],
                 failed=history.failed.get(symbol),
                 last_error=history.last_errors.get(symbol, ""),

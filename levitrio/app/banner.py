@@ -1,4 +1,4 @@
-"""The first words of a fleet: what it is, where its market is, how to reach it. Pure."""
+"""Texts of the start of a fleet: what runs, its market, how to reach it, warnings. Pure."""
 
 import os
 from typing import Literal
@@ -8,7 +8,7 @@ from levitrio.config.validation import environment
 
 
 def opening(config: FleetConfig, market: str, socket_path: str | None) -> str:
-    """One line for whoever typed `levi run`."""
+    """The first line of `levi run`: engines, market, kind of orders, data folder, socket."""
     reach = "" if socket_path is None else f" (socket {socket_path})"
     return (
         f"{config.fleet.name}: {len(config.engines)} engines, market data from {market}, "
@@ -18,19 +18,19 @@ def opening(config: FleetConfig, market: str, socket_path: str | None) -> str:
 
 
 def mode(config: FleetConfig) -> Literal["paper", "simulator", "live"]:
-    """Whether orders are real; those to the exchange's test networks are called so as well."""
+    """Whether orders are real; `live` includes those to Binance's test networks."""
     return "live" if config.broker.kind == "binance" else config.broker.kind
 
 
 def orders_to(config: FleetConfig) -> str:
-    """Who gets them, for people."""
+    """The venue that gets the orders, as text for people."""
     if config.broker.kind == "binance":
         return f"Binance {environment(config.broker.url)}"
     return config.broker.kind
 
 
 def root_warning(config: FleetConfig, uid: int) -> str | None:
-    """Said when orders are real and `uid` may do anything; None otherwise."""
+    """The warning for a live fleet that runs as root; None for any other."""
     if mode(config) != "live" or uid != 0:
         return None
     return (
@@ -40,7 +40,7 @@ def root_warning(config: FleetConfig, uid: int) -> str | None:
 
 
 def live_warning(config: FleetConfig) -> str | None:
-    """What nobody may miss when orders are real; None on paper and on our own simulator."""
+    """The warning that orders are real; None on paper and on the built-in simulator."""
     if mode(config) != "live":
         return None
     return f"LIVE: orders of this fleet are sent to Binance ({environment(config.broker.url)})"

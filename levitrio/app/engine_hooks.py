@@ -1,4 +1,4 @@
-"""What stands between an engine and the gateway: nothing in a fleet, counters in a replay."""
+"""Hooks between engine and gateway: none in a running fleet, counters in a replay."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -14,7 +14,7 @@ TakeFill = Callable[[Fill], None]
 
 
 class EngineHooks(Protocol):
-    """Asked once for each incarnation, while it is built."""
+    """Wraps signals and fills. The assembly calls it once for each incarnation."""
 
     def submit(self, symbol: str, submit: Submit) -> Submit:
         """Return what the engine calls with each signal; `submit` is the gateway's."""
@@ -28,9 +28,9 @@ class DirectHooks:
     """Connects engine and gateway without anything between."""
 
     def submit(self, symbol: str, submit: Submit) -> Submit:
-        """Return the gateway's own."""
+        """Return the gateway's function unchanged."""
         return submit
 
     def take_fill(self, engine: Engine) -> TakeFill:
-        """Return the engine's own."""
+        """Return the engine's function unchanged."""
         return engine.take_fill

@@ -1,4 +1,4 @@
-"""Everything of one symbol that outlives its engines."""
+"""What a symbol keeps from one incarnation of its engine to the next."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from levitrio.trading.market_view import MarketView
 
 @attrs.define(eq=False, kw_only=True)
 class EngineSlot:
-    """Engines come and go on it; inbox, market view, desk and saved state stay."""
+    """One symbol's inbox, market view, symbol state and saved state, for all incarnations."""
 
     config: EngineConfig
     inbox: Inbox
@@ -28,10 +28,10 @@ class EngineSlot:
     restored_state: Any = None
     """What the strategy had saved in the last run of the fleet."""
     also: Callable[[MarketEvent], None] | None = None
-    """Sees every event too: the paper broker, whose orders rest in this market."""
+    """Receives every market event too: the paper broker, which fills resting orders from it."""
 
     def deliver(self, event: MarketEvent) -> None:
-        """The way of a tick, once it is decoded: no await, no copy."""
+        """Pass a decoded market event to clock, market view and inbox: no await, no copy."""
         self.market_clock.see(event)
         self.market.see(event)
         if self.also is not None:
@@ -40,5 +40,5 @@ class EngineSlot:
 
     @property
     def saved_state(self) -> Any:
-        """What the next incarnation is to be given back."""
+        """The saved state that the next incarnation restores."""
         return self.restored_state if self.engine is None else self.engine.saved_state

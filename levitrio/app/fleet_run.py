@@ -1,9 +1,9 @@
-"""The tree of nurseries of a running fleet. Its nesting is the order of the shutdown:
+"""Runs a fleet in nested nurseries, whose nesting is the order of the shutdown.
 
-records   journal, snapshots, incidents       end last: whatever happened is written
-venue     simulator, feed, gateway            orders under way are settled first
+records   journal, snapshots, incidents       end last: everything that happened is written
+venue     simulator, feed, gateway            end once orders under way are settled
 control   the socket, the page                answer until the engines have stopped
-engines   the supervisor
+engines   the supervisor                      ends first
 """
 
 import gc
@@ -35,20 +35,20 @@ DRAIN = 2.0
 """Seconds orders under way have to settle once the engines have stopped."""
 
 LAST_WORDS = 5.0
-"""Seconds the final snapshot may take on a slow disk."""
+"""Seconds the last snapshot may take on a slow disk."""
 
 LAST_ALERTS = 3.0
-"""Seconds messages on their way may take; longer than a webhook needs, shorter than patience."""
+"""Seconds to wait for alerts being sent: longer than a webhook needs."""
 
 STUCK_EXIT = 1
 
 HEAP_SETTLED = 10.0
-"""Seconds after which everything that is made once has been made."""
+"""Seconds after the start until objects that live as long as the fleet exist."""
 
 YOUNG = 10_000
-"""Objects after which the collector looks at the new ones. Of a thousand engines twenty times its
-usual 700 are new and alive at any moment, in their waits, so that each of ten looks a second took
-3 ms, each tenth of them 11, and found nothing."""
+"""New objects that start a young collection. A thousand engines have twenty times Python's usual
+700 alive at any moment, in their waits: ten collections a second took 3 ms each, every tenth
+11 ms, and found nothing."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -58,43 +58,44 @@ class FleetRun:
     assembly: Assembly
     history: History
     states: dict[str, object]
-    """What strategies had saved, by symbol."""
+    """The strategies' saved state by symbol."""
     listener: socket.socket | None = None
-    """Of the control socket; None: nobody can ask."""
+    """The listening control socket; None: the fleet has no control socket."""
     web: Web | None = None
     """The page, if fleet.toml has `[http]`."""
     watchdog: Watchdog | None = None
     systemd: SystemdNotifier = attrs.field(factory=SystemdNotifier)
     exit_hard: Callable[[int], None] = os._exit
-    """Ends the process although a task will not end. Must not return."""
+    """Ends the process around a stuck task. Must not return."""
     _ending: trio.Event = attrs.field(factory=trio.Event)
     _hurried: trio.Event = attrs.field(factory=trio.Event)
     _grace: float | None = None
 
     @property
     def operations(self) -> Operations:
-        """What the control socket may ask for."""
+        """The operations that the control socket offers."""
         return Operations(assembly=self.assembly, end=self.end)
 
     @property
     def is_ending(self) -> bool:
+        """Whether `end` was called."""
         return self._ending.is_set()
 
     def end(self, grace: float | None) -> None:
-        """Begin to end, with another grace in seconds or the configured one. Again: hurry."""
+        """Begin the shutdown. `grace` in seconds; None: as configured. A second call cuts it."""
         if self._ending.is_set():
             self._hurried.set()
         else:
-            # In the same step: nothing that was decided a moment ago leaves a moment later.
+            # Closed in the same step, so that no order decided before the end is sent after it.
             self.assembly.gateway.close()
             self._grace = grace
             self._ending.set()
 
     async def run(self) -> int:
-        """Run everything until `end`; returns the exit code, 0.
+        """Run the fleet until `end`; returns the exit code, 0.
 
-        With an engine that will not end it does not return: what can be written is written, and
-        `exit_hard` ends the process.
+        With a stuck engine it does not return: it writes what it can, and `exit_hard` ends the
+        process.
         """
         assembly = self.assembly
         assembly.events.add_sink(self._on_event)
@@ -126,13 +127,13 @@ class FleetRun:
             venue.start_soon(assembly.venue.make_feed(url).run)
             await venue.start(assembly.gateway.run)
             venue.start_soon(SuspendDetector(on_standstill=self._stood_still).run)
-            # Not waited for: fourteen engines need not wait for the model of the fifteenth.
+            # Not awaited: engines without a model need not wait until models are loaded.
             venue.start_soon(assembly.models.run)
             async with trio.open_nursery() as control:
                 if self.listener is not None:
                     server = ControlServer(self.operations, log=self._log_control)
                     await control.start(server.run, self.listener)
-                if self.watchdog is not None:  # in virtual time nothing is late
+                if self.watchdog is not None:  # no probe in virtual time, where nothing is late
                     control.start_soon(assembly.telemetry.probe)
                 if self.web is not None:
                     await control.start(assembly.telemetry.run)
@@ -155,18 +156,18 @@ class FleetRun:
                 engines.start_soon(self._settle_the_heap)
             await self._ending.wait()
             self.systemd.stopping()
-            self.assembly.tell("stopping_fleet", "engines are told to stop")
+            self.assembly.tell("stopping_fleet", "stopping all engines")
             stuck = await self._shutdown()
             if stuck:
                 await self._end_hard(stuck)
             engines.cancel_scope.cancel()
 
     async def _settle_the_heap(self) -> None:
-        """Take what lives as long as the fleet out of the garbage collector's sight.
+        """Freeze the objects that live as long as the fleet, so that full collections skip them.
 
-        A full collection of a thousand engines' heap stops all of them for 60 to 160 ms, again and
-        again; after this it looks only at what came since. Once as soon as every engine runs,
-        without a collection, because that would be the very stop; and once with one.
+        A full collection of the heap of a thousand engines stops all of them for 60 to 160 ms,
+        again and again. The first freeze, as soon as every engine runs, does without a collection,
+        because that would be such a stop; the second one collects before.
         """
         settled = trio.current_time() + HEAP_SETTLED
         with trio.move_on_at(settled) as scope:
@@ -194,7 +195,7 @@ class FleetRun:
         return stuck
 
     async def _end_hard(self, stuck: tuple[str, ...]) -> None:
-        """Tasks of stuck engines never end, so neither would the nurseries around them."""
+        """End the process: tasks of stuck engines never end, nor do the nurseries around them."""
         assembly = self.assembly
         with trio.move_on_after(DRAIN):
             await assembly.gateway.drain()
@@ -215,7 +216,7 @@ class FleetRun:
         ]
         with trio.move_on_after(LAST_WORDS):
             try:
-                # Once these are durable, so is everything that was journaled before them.
+                # The journal commits in order: once these are durable, so is all that came before.
                 await assembly.journal.append(*incidents)
             except JournalUnavailable as exc:
                 assembly.tell("journal_trouble", f"the last incidents are lost: {exc}")
@@ -225,7 +226,7 @@ class FleetRun:
         self.exit_hard(STUCK_EXIT)
 
     def _stood_still(self, seconds: float) -> None:
-        text = f"for {seconds:.0f} s: no order leaves before the venue was asked"
+        text = f"for {seconds:.0f} s: no order leaves before reconciliation"
         self.assembly.tell("stood_still", text)
         self.assembly.gateway.reconcile_all()
 
@@ -248,7 +249,7 @@ class FleetRun:
         self.assembly.tell(event, ", ".join(f"{key} {value}" for key, value in details.items()))
 
     def _on_event(self, event: Event) -> None:
-        """What the fleet does when an engine is given up is config."""
+        """Apply `[fleet] on_give_up` when an engine has failed."""
         if event.kind != "failed":
             return
         match self.assembly.config.fleet.on_give_up:

@@ -1,4 +1,4 @@
-"""What an operator may do to a running fleet. Implements the control plane's port."""
+"""What an operator can read of a running fleet and do to it, over the control socket."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,30 +33,41 @@ _DONE: Mapping[Verb, str] = {
 
 @attrs.define(eq=False, kw_only=True)
 class Operations:
-    """One running fleet, as the control socket sees it."""
+    """Implements the control plane's `FleetApi` for one running fleet."""
 
     assembly: Assembly
     end: Callable[[float | None], None]
-    """Ask the process to end, with another grace or the configured one."""
+    """Begins the shutdown. Its argument is the grace in seconds; None: as configured."""
 
     @property
     def name(self) -> str:
+        """The fleet's name."""
         return self.assembly.config.fleet.name
 
     def symbols(self) -> Collection[str]:
+        """The symbols of all engines, as a live view."""
         return self.assembly.slots.keys()
 
     async def status(self, symbols: Sequence[str] | None) -> bytes:
+        """The status document as JSON, with the rows of `symbols`; None: of all engines."""
         if symbols is None:
             return await self.assembly.status.encoded()
         return await self.assembly.status_document.encode(symbols)
 
     def summary(self) -> FleetSummary:
+        """The status document without its rows."""
         return self.assembly.status_document.head()
 
     async def command(
         self, verb: Verb, symbols: Sequence[str], peer: Peer
     ) -> Sequence[CommandResult]:
+        """Start, stop, restart, pause, resume or reset engines; one result for each symbol.
+
+        Cancelled, some engines have obeyed and some have not; the command is journaled.
+
+        Raises:
+            ControlError: The journal cannot keep the command; nothing was changed.
+        """
         await self._journal(verb, peer, symbols=list(symbols))
         supervisor = self.assembly.supervisor
         act: Mapping[Verb, Callable[[str], Awaitable[Refusal | None]]] = {
@@ -76,11 +87,11 @@ class Operations:
         async with trio.open_nursery() as nursery:
             for symbol in symbols:
                 nursery.start_soon(carry_out, symbol)
-        self.assembly.status.forget()  # who commanded reads what became of it
+        self.assembly.status.forget()  # the next status shows what the command did
         return [results[symbol] for symbol in symbols]
 
     async def _reset(self, symbol: str) -> Refusal | None:
-        """Forget the crashes, and what was not ours on the account."""
+        """Forget an engine's crashes, and lift the block for orders that are not ours."""
         refusal = await self.assembly.supervisor.reset(symbol)
         if refusal is None:
             self.assembly.gateway.forgive(symbol)
@@ -96,6 +107,7 @@ class Operations:
         )
 
     async def wait_as_wanted(self, symbols: Sequence[str], timeout: float) -> Sequence[str]:
+        """Wait until engines are as wanted; returns the symbols that are not after `timeout` s."""
         late: set[str] = set()
 
         async def wait(symbol: str) -> None:
@@ -110,6 +122,18 @@ class Operations:
     async def reload(
         self, *, dry_run: bool, flatten: bool, keep_position: bool, peer: Peer
     ) -> Mapping[str, Any]:
+        """Put a changed fleet.toml in force, or only say what it would change.
+
+        Args:
+            dry_run: Change nothing.
+            flatten: Close the positions of engines that are no longer in the file.
+            keep_position: Remove such engines and keep their positions.
+            peer: The process that asks.
+
+        Raises:
+            ControlError: The file is bad, a removed engine holds a position and neither `flatten`
+                nor `keep_position` is set, or the journal cannot keep the command.
+        """
         reloader = Reloader(assembly=self.assembly)
         config, changes = reloader.read()
         holding = reloader.holding(changes)
@@ -120,6 +144,7 @@ class Operations:
         return describe(changes, dry_run=dry_run, holding=holding)
 
     def risk(self) -> RiskStatus:
+        """The account's equity, exposure, denials and limits."""
         account, rules = self.assembly.account, self.assembly.gateway.rules
         equity, day_start = account.equity(), account.day_start_equity()
         denials: dict[str, int] = {}
@@ -145,8 +170,13 @@ class Operations:
         }
 
     async def halt(self, reason: str, peer: Peer) -> TradingAnswer:
+        """Halt trading at once, then journal it.
+
+        Raises:
+            ControlError: The journal cannot keep the halt, which is in force all the same.
+        """
         reason = reason or "by the operator"
-        # In force before anything is written: a slow or broken journal must not delay a halt.
+        # Halt before anything is written: a slow or broken journal must not delay it.
         self.assembly.gateway.halt_now(reason)
         await self._journal("halt", peer, reason=reason)
         with _refused_without_journal():
@@ -154,6 +184,11 @@ class Operations:
         return self._trading()
 
     async def unhalt(self, peer: Peer) -> TradingAnswer:
+        """Let the fleet trade again.
+
+        Raises:
+            ControlError: The journal cannot keep it; the fleet stays halted.
+        """
         await self._journal("unhalt", peer)
         with _refused_without_journal():
             await self.assembly.gateway.unhalt()
@@ -165,6 +200,11 @@ class Operations:
         return {"ok": True, "trading_state": state, "reason": account.trading_reason}
 
     async def flatten(self, symbols: Sequence[str], peer: Peer) -> Sequence[CommandResult]:
+        """Begin to close positions at the market; returns before the orders have filled.
+
+        Raises:
+            ControlError: The journal cannot keep the command; nothing was sent.
+        """
         await self._journal("flatten", peer, symbols=list(symbols))
         results = []
         for symbol in symbols:
@@ -176,11 +216,17 @@ class Operations:
         return results
 
     async def history(self, symbol: str, limit: int) -> Sequence[Incident]:
+        """An engine's newest incidents, at most `limit`.
+
+        Raises:
+            ControlError: The journal cannot be read.
+        """
         with _refused_without_journal():
             incidents = await self.assembly.journal.incidents(symbol, limit)
         return [_incident(entry) for entry in incidents]
 
     def events(self, since: int | None, limit: int) -> EventBatch:
+        """At most `limit` events after number `since`; None: the newest ones."""
         log = self.assembly.events
         cursor = max(0, log.last_seq - limit) if since is None else since
         backlog = log.since(cursor, limit)
@@ -192,13 +238,20 @@ class Operations:
         )
 
     async def wait_event(self, since: int) -> None:
+        """Wait until there is an event with a number above `since`."""
         await self.assembly.events.wait_newer(since)
 
     async def metrics(self) -> str:
+        """Prometheus text.
+
+        Raises:
+            ControlError: The extra `http` is not installed.
+        """
         return (await self.assembly.metrics_exporter.scrape()).decode()
 
     async def shutdown(self, grace: float | None, peer: Peer) -> None:
-        # Not waited for: a full disk must not keep a fleet alive.
+        """Begin the shutdown. `grace` in seconds; None: as configured."""
+        # Not awaited: a full disk must not keep a fleet alive.
         self.assembly.journal.append_nowait(self._entry("shutdown", peer, {"grace": grace}))
         self.assembly.tell("shutdown", f"asked by process {peer.pid}", pid=peer.pid, uid=peer.uid)
         self.end(grace)
@@ -234,10 +287,10 @@ def _incident(entry: IncidentEntry) -> Incident:
 
 @contextmanager
 def _refused_without_journal() -> Iterator[None]:
-    """What cannot be made durable is refused, with the journal's own words."""
+    """Turn the journal's refusal into a ControlError with the journal's text."""
     try:
         yield
     except JournalUnavailable as exc:
         raise ControlError(
-            error_codes.REFUSED, f"the journal cannot keep it: {exc}", "levi ctl events"
+            error_codes.REFUSED, f"the journal cannot keep the command: {exc}", "levi ctl events"
         ) from exc

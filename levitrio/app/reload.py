@@ -18,19 +18,20 @@ from levitrio.records.alerts.channel import Send
 from levitrio.supervision.lifecycle import State, Wanted
 
 Positions = Literal["refuse", "flatten", "keep"]
-"""What becomes of the position of an engine that is no longer in the file."""
+"""What to do with the open position of an engine that is no longer in fleet.toml."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class Reloader:
-    """Reads the file again. Code is never imported again: a changed module needs a new start."""
+    """Reads fleet.toml again and applies it. A changed strategy module needs a new start."""
 
     assembly: Assembly
 
     def read(self) -> tuple[FleetConfig, ConfigDiff]:
-        """The file as it is now, and what it changes.
+        """Read fleet.toml; returns its config and what it changes.
 
-        Raises ControlError with every problem of a bad file; the fleet keeps the old one.
+        Raises:
+            ControlError: The file is bad; the text names every problem. Nothing was changed.
         """
         try:
             file = self.assembly.config.file
@@ -44,11 +45,16 @@ class Reloader:
         return config, difference(self.assembly.config, config)
 
     def holding(self, changes: ConfigDiff) -> list[str]:
-        """Removed engines that hold a position, or are about to."""
+        """Symbols of removed engines that hold a position or have an order under way."""
         return [symbol for symbol in changes.removed if self.assembly.symbol_states[symbol].holds]
 
     async def apply(self, config: FleetConfig, changes: ConfigDiff, positions: Positions) -> None:
-        """Carry the changes out. Raises ControlError, before anything, for a held position."""
+        """Put the new config in force.
+
+        Raises:
+            ControlError: A removed engine holds a position and `positions` is `refuse`, a model
+                cannot be read, or an address of `[alerts]` is unknown. Nothing was changed.
+        """
         assembly = self.assembly
         holding = self.holding(changes)
         if holding and positions == "refuse":
@@ -62,7 +68,7 @@ class Reloader:
             try:
                 assembly.load_models(config.engines[symbol])
             except (UsageError, ValueError) as exc:
-                # It was right when the file was read: somebody writes to it at this moment.
+                # The check found it sound when the file was read: it was written to since.
                 raise ControlError(error_codes.REFUSED, f"nothing was changed: {exc}") from exc
         kept = {name: getattr(assembly.config, name) for name in changes.restart_needed}
         assembly.config = attrs.evolve(config, **kept)
@@ -81,7 +87,8 @@ class Reloader:
         known = {symbol: await self._take_out(symbol) for symbol in moved}
         for symbol in changes.changed:
             await self._change(config, symbol)
-        # Whoever others wait for comes first; all that moved are out, so there is no cycle.
+        # An engine is added before those that start after it. All moved ones are removed by now,
+        # so that old and new start order cannot form a cycle.
         for symbol in _in_start_order(config, [*changes.added, *moved]):
             if symbol in known:
                 wanted, failed = known[symbol]
@@ -99,7 +106,7 @@ class Reloader:
         assembly.tell("reloaded", text or "nothing changed")
 
     async def _open_sends(self, config: FleetConfig) -> tuple[Send, ...] | None:
-        """Ways to the addresses of `[alerts]`; None when they are those of before."""
+        """Open the addresses of `[alerts]`; None when they have not changed."""
         old, new = self.assembly.config.alerts, config.alerts
         if (old.urls if old else ()) == (new.urls if new else ()):
             return None
@@ -113,7 +120,7 @@ class Reloader:
         return (old.after, old.group) != (new.after, new.group)
 
     async def _take_out(self, symbol: str) -> tuple[Wanted, str | None]:
-        """End a child for its new place in the start order; what is wanted of it is kept."""
+        """Remove a child whose start order changes; returns its wanted state and why it failed."""
         child = self.assembly.supervisor.children[symbol]
         known = child.wanted, child.failed
         await self.assembly.supervisor.remove(symbol)
@@ -129,13 +136,13 @@ class Reloader:
             slot.inbox.resize(new.inbox)
         child = supervisor.children.get(symbol)
         if child is None:
-            return  # it moved, and begins anew in its new place
+            return  # its start order changed: it is added again with the new config
         if child.wanted is not Wanted.STOPPED and child.state is not State.FAILED:
             await supervisor.restart(symbol)
 
 
 def _in_start_order(config: FleetConfig, symbols: list[str]) -> list[str]:
-    """The same symbols, each behind those of them it starts after. The file has no cycle."""
+    """Sort symbols so that each follows those it starts after. The file has no cycle."""
     ordered: dict[str, None] = {}
 
     def visit(symbol: str) -> None:

@@ -1,4 +1,4 @@
-"""One run of a fleet in the foreground: locks, records, signals, and the exit code."""
+"""`levi run`: runs a fleet in the foreground. Locks, records, signals, exit code."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ from levitrio.supervision.watchdog.systemd import SystemdNotifier
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 IMPATIENT = 3
-"""Signals after which nothing is waited for."""
+"""The number of SIGINT or SIGTERM that ends the process at once."""
 
 
 def run_fleet(
@@ -56,10 +56,19 @@ def run_fleet(
 ) -> int:
     """Run a fleet until a signal or `levi ctl shutdown`; returns the exit code, 0.
 
-    With engines that will not stop the process ends itself with 1, all records written. Raises
-    LevitrioError, having started nothing, when the fleet or its account is in use already, its
-    records are damaged, its key cannot be used, an address of `[alerts]` is unknown, or real
-    orders were not asked for twice.
+    With stuck engines the process ends itself with exit code 1, once all records are written.
+
+    Args:
+        config: The checked fleet.toml.
+        log_format: Format of the terminal's log lines.
+        live: Whether the operator gave `--live`.
+        environment: Clocks, randomness, threads and network; None: the real ones.
+        environ: Environment variables, read for systemd.
+
+    Raises:
+        LevitrioError: Another process runs the fleet or trades on its account, its records are
+            damaged, its key cannot be used, an address of `[alerts]` is unknown, or only one of
+            `--live` and `[broker] kind = "binance"` is there. Nothing was started.
     """
     occupy_standard_streams()
     environment = environment or Environment()
@@ -100,7 +109,7 @@ def run_fleet(
             terminal=Terminal(sys.stdout, format=log_format),
             redact=redactor.record,
         )
-        # What was found before there was a log: a damaged snapshot, a journal in trouble.
+        # Events from before there was a log: a damaged snapshot, a journal in trouble.
         events.add_sink(log_events(logs, LEVELS), with_past=True)
         stack.enter_context(logs)
         if culprit is not None:
@@ -145,7 +154,11 @@ def run_fleet(
 
 @contextmanager
 def open_flight_recorder(data_dir: Path) -> Iterator[FlightRecorder]:
-    """The watchdog's box. Raises LevitrioError when it cannot be made: a full disk, a limit."""
+    """Open the watchdog's flight recorder for the length of a `with` block.
+
+    Raises:
+        LevitrioError: The file or the sentinel process cannot be made: a full disk, a limit.
+    """
     with ExitStack() as stack:
         try:
             box = stack.enter_context(FlightRecorder.open(data_dir))
@@ -158,9 +171,10 @@ def open_flight_recorder(data_dir: Path) -> Iterator[FlightRecorder]:
 
 
 def load_states(config: FleetConfig, events: EventLog) -> dict[str, object]:
-    """What the strategies had saved, from the newest sound snapshot.
+    """The strategies' saved state by symbol, from the newest sound snapshot.
 
-    Raises DamagedRecord when there are snapshots and none is sound.
+    Raises:
+        DamagedRecord: There are snapshots and none is sound.
     """
     snapshot = SnapshotStore(Directory(config.fleet.data_dir)).load()
     if snapshot is None:
@@ -172,9 +186,9 @@ def load_states(config: FleetConfig, events: EventLog) -> dict[str, object]:
 
 
 def missing_journal(config: FleetConfig, states: Mapping[str, object]) -> str:
-    """What is wrong when a fleet has been here and its journal has not stayed; empty: nothing.
+    """The error text when there is a snapshot and no journal; empty when nothing is missing.
 
-    A fleet that begins anew beside its old positions would buy them again.
+    A fleet without its journal does not know its positions and would buy them again.
     """
     journal = config.fleet.journal
     if not states or has_journal(journal):
@@ -188,9 +202,17 @@ def missing_journal(config: FleetConfig, states: Mapping[str, object]) -> str:
 def open_journal(
     config: FleetConfig, events: EventLog, culprit: Culprit | None, wall_ms: int
 ) -> tuple[Journal, History]:
-    """The journal and what is in it, the verdict on the last process's culprit included.
+    """Open the journal, add the incident of `culprit`, and return journal and history.
 
-    Raises DamagedRecord or JournalUnavailable.
+    Args:
+        config: Names the journal's file.
+        events: Receives trouble and recovery of the journal.
+        culprit: The engine that blocked and so ended the last process; None: there is none.
+        wall_ms: The wall clock.
+
+    Raises:
+        DamagedRecord: The journal's file is damaged.
+        JournalUnavailable: The file cannot be opened or written.
     """
 
     def make() -> Journal:
@@ -215,19 +237,19 @@ def _tell(events: EventLog, kind: str, text: str) -> None:
 
 
 async def obey_to_the_end(run: FleetRun) -> int:
-    """`obey_signals`, and no Ctrl-C after it: a fleet that has stopped must not seem to fail.
+    """Run `obey_signals` and ignore Ctrl-C after it, so that a stopped fleet does not seem to fail.
 
-    What comes after it closes files and takes milliseconds; where a disk hangs, SIGTERM ends it.
-    Once this process listens, not before: an early Ctrl-C would be lost.
+    Closing the files afterwards takes milliseconds; if a disk hangs, SIGTERM still ends it. SIGINT
+    is ignored only here, within trio's run: set earlier, it would lose a Ctrl-C during the start.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what the receiver puts back at its end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the signal receiver restores this at its end
     return await obey_signals(run)
 
 
 async def obey_signals(run: FleetRun) -> int:
-    """Run a fleet and obey signals; returns the exit code.
+    """Run a fleet until it ends and handle its signals; returns the exit code.
 
-    SIGTERM also arms an exit in C, because a blocked loop is deaf to what is read here.
+    SIGTERM also arms an exit in C, because a blocked loop does not read signals here.
     """
     grace = run.assembly.config.fleet.grace
     with trio.open_signal_receiver(*SIGNALS) as signals, exit_armed_by(signal.SIGTERM, grace + 1):
@@ -240,23 +262,23 @@ async def obey_signals(run: FleetRun) -> int:
 
 
 async def _obey(signals: AsyncIterator[int], run: FleetRun) -> None:
-    tell, heard = run.assembly.tell, 0
+    tell, count = run.assembly.tell, 0
     async for number in signals:
-        # The loop turns, so every wait from here on has a deadline of its own.
+        # The loop is not blocked, so the exit in C is not needed: every later wait has a deadline.
         disarm_exit()
         name = signal.Signals(number).name
         if number == signal.SIGHUP:
             await _reload(run)
             continue
-        heard += 1
-        if heard >= IMPATIENT:
+        count += 1
+        if count >= IMPATIENT:
             run.exit_hard(128 + number)
-        tell("signal", f"{name}: stopping" + (", in a hurry" if heard > 1 else "; again to hurry"))
+        tell("signal", f"{name}: stopping" + (", in a hurry" if count > 1 else "; again to hurry"))
         run.end(None)
 
 
 async def _reload(run: FleetRun) -> None:
-    """SIGHUP; ignored while the fleet ends. A bad file changes nothing."""
+    """Handle SIGHUP: reload fleet.toml. Ignored during the shutdown; a bad file changes nothing."""
     if run.is_ending:
         return
     reloader = Reloader(assembly=run.assembly)

@@ -1,4 +1,4 @@
-"""From the sections of fleet.toml to the values each room wants."""
+"""Converts sections of fleet.toml to the values that supervisor, gateway, feed and engines take."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def restart_policy(config: FleetConfig) -> RestartPolicy:
 
 
 def feed_backoff(config: FleetConfig) -> Callable[[int, float], float]:
-    """The restart policy's backoff, as the feed counts: attempt 0 is the first."""
+    """The restart policy's backoff for reconnects, whose first attempt is 0."""
     policy = restart_policy(config)
     return lambda attempt, chance: policy.backoff(attempt + 1, chance)
 
@@ -39,7 +39,7 @@ def health_limits(config: FleetConfig) -> HealthLimits:
 
 
 def order_rules(config: FleetConfig) -> Rules:
-    """`[risk]`, and how `[broker]` enters, as the gateway's rules."""
+    """`[risk]` and the entry settings of `[broker]` as the gateway's rules."""
     risk = config.risk
     return Rules(
         risk=RiskRules(
@@ -66,20 +66,20 @@ def order_rules(config: FleetConfig) -> Rules:
 
 
 def expected_streams(config: FleetConfig) -> frozenset[str]:
-    """Every stream of every engine: a tape starts when all of them are subscribed."""
+    """The names of all streams of all engines: a tape starts when all are subscribed."""
     return frozenset(
         stream_name(symbol, stream) for symbol in config.engines for stream in config.feed.streams
     )
 
 
 def kline_intervals(config: FleetConfig) -> tuple[str, ...]:
-    """The intervals of the kline streams, in the order of the file."""
+    """The bar intervals of the kline streams, in the order of fleet.toml."""
     streams = config.feed.streams
     return tuple(s.removeprefix("kline_") for s in streams if s.startswith("kline_"))
 
 
 def make_strategy(config: EngineConfig, models: ModelAccess) -> Strategy:
-    """One strategy, on the engine's own task: what it raises is a crash while starting."""
+    """Make an engine's strategy. Called on its task: what it raises is a crash while starting."""
     strategy = resolve(config.strategy)(config.symbol, **config.params)
     if isinstance(strategy, ModelUser):
         strategy.models = models
@@ -87,8 +87,8 @@ def make_strategy(config: EngineConfig, models: ModelAccess) -> Strategy:
 
 
 def longest_nap(config: FleetConfig, engine: EngineConfig) -> float:
-    """Seconds an engine without data sleeps before it shows that it lives.
+    """Longest time, in seconds, that an engine without data sleeps before its next heartbeat.
 
-    Once a cycle, but no more than once a second: a thousand idle engines must not cost a core.
+    A heartbeat each cycle, but at most one a second: a thousand idle engines must not cost a core.
     """
     return min(config.health.heartbeat_timeout / 3, max(1.0, engine.cycle_interval))

@@ -1,4 +1,4 @@
-"""The page of this fleet, wired: what `[http]` asks for, as far as it is installed."""
+"""Opens and runs the web page of a fleet as `[http]` says, if the extra `http` is installed."""
 
 import socket
 from importlib.util import find_spec
@@ -22,27 +22,37 @@ _NEEDED = ("hypercorn", "starlette", "prometheus_client")
 
 @attrs.define(eq=False, kw_only=True)
 class WebOperations(Operations):
-    """One running fleet, as a browser sees it. Implements the page's port."""
+    """Implements the page's interface for one running fleet."""
 
     def row(self, symbol: str) -> EngineStatus:
+        """One engine's row of the status document."""
         return self.assembly.status_document.row(symbol)
 
     async def scrape(self) -> bytes:
+        """Prometheus text.
+
+        Raises:
+            ControlError: prometheus-client is not installed.
+        """
         return await self.assembly.metrics_exporter.scrape()
 
     def equity_curve(self) -> EquityCurve:
+        """Equity and drawdown over the whole run."""
         return self.assembly.telemetry.equity_curve()
 
     def price_curve(self, symbol: str) -> PriceCurve:
+        """A symbol's recent price and its fills of this run."""
         return self.assembly.telemetry.price_curve(symbol)
 
     def lateness(self) -> LoopLateness:
+        """How often the loop was measured, and how often it woke over 10 ms late."""
         histogram = self.assembly.telemetry.lateness
         looks = sum(histogram.counts)
         within = sum(histogram.counts[: histogram.bounds.index(0.01) + 1])
         return {"looks": looks, "over_10_ms": looks - within}
 
     def readiness(self) -> str:
+        """Why the fleet is not ready to trade; empty when it is."""
         assembly = self.assembly
         if (trouble := assembly.journal.statistics().failed) is not None:
             return f"the journal is unusable: {trouble}"
@@ -53,19 +63,20 @@ class WebOperations(Operations):
         return f"engines are starting: {', '.join(late[:5])}" if late else ""
 
     def report(self, kind: str, text: str) -> None:
+        """Emit an event of the page's server."""
         self.assembly.tell(kind, text)
 
 
 @attrs.frozen(kw_only=True)
 class Web:
-    """The server's socket, open, and who may ask; closed at the end of its `with` block."""
+    """The web server's listening socket and access policy; a `with` block closes the socket."""
 
     listener: socket.socket
     access: "AccessPolicy"
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
+        """The page's URL on this machine."""
         host, port = self.listener.getsockname()[:2]
         return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
@@ -75,7 +86,7 @@ class Web:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until cancelled."""
+        """Serve the page until cancelled."""
         from levitrio.http.server import WebServer
 
         server = WebServer(fleet=operations, access=self.access)
@@ -89,9 +100,11 @@ class Web:
 
 
 def open_web(config: HttpSection) -> Web:
-    """Take the address and read the token, before anything of the fleet is started.
+    """Bind the address and read the token file, before anything of the fleet is started.
 
-    Raises UsageError: not installed, address taken, or a token file that cannot be trusted.
+    Raises:
+        UsageError: The extra `http` is not installed, the address is in use, or the token file
+            cannot be used.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:

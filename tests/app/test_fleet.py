@@ -209,7 +209,7 @@ async def test_without_a_journal_nothing_changes(
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(5)
         monkeypatch.setattr(fleet.assembly.journal, "append", refuse)
-        with pytest.raises(ControlError, match="the journal cannot keep it"):
+        with pytest.raises(ControlError, match="the journal cannot keep the command"):
             await fleet.operations.command("stop", ["BTCUSDT"], PEER)
         assert fleet.row("BTCUSDT")["status"] == "running"
         with pytest.raises(ControlError):
