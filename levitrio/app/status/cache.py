@@ -1,7 +1,7 @@
-"""The status document for many readers: made four times a second, forgotten at every change.
+"""Caches the status document: made at most four times a second, dropped at every change.
 
-Whoever asks gets what was true less than `MAX_AGE` ago, and never what an event has overtaken:
-a crash, a halt, an order of the operator is in the next answer.
+A reader gets a document younger than `MAX_AGE`, and never one from before an event: the next
+answer shows a crash, a halt or an operator's command.
 """
 
 import attrs
@@ -11,27 +11,27 @@ from levitrio.app.status.document import StatusDocument
 from levitrio.records.logs.event_log import Event
 
 MAX_AGE = 0.25
-"""Seconds: a document this old is as good as new to a reader, and a thousand cost what one does."""
+"""Seconds a document is served: fresh enough for a reader, and a thousand readers cost one."""
 
 _FREQUENT = frozenset({"fill", "denied", "rejected"})
-"""Events that change money only, and may come a hundred times a second."""
+"""Events that keep the cached document: they change only amounts, and come 100 times a second."""
 
 
 @attrs.define(eq=False)
 class StatusCache:
-    """Makes one document at a time, whoever asks. A sink of the event log."""
+    """Makes one status document at a time for all readers. A sink of the event log."""
 
     status_document: StatusDocument
     _made: bytes | None = None
     _begun: float = 0.0
-    """When the first of its rows was read."""
+    """Loop time at which the reading of its rows began."""
     _changes: int = 0
     _making: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def encoded(self) -> bytes:
-        """The whole document as JSON, at most `MAX_AGE` old. Cancelled, it leaves the old one.
+        """The whole document as JSON, at most `MAX_AGE` old. Cancelled, it changes nothing.
 
-        Gives way to others only when there is none at hand: that would cost more than the rest.
+        Has no checkpoint when the document is cached: one would cost more than the answer.
         """
         if (document := self._at_hand()) is not None:
             return document
@@ -40,7 +40,7 @@ class StatusCache:
                 return document
             now, changes = trio.current_time(), self._changes
             document = await self.status_document.encode()
-            if changes == self._changes:  # else some rows may be from before the change
+            if changes == self._changes:  # otherwise some rows may be from before the change
                 self._made, self._begun = document, now
             return document
 
@@ -50,11 +50,11 @@ class StatusCache:
         return self._made
 
     def forget(self) -> None:
-        """Something was changed: the next reader must see it."""
+        """Drop the cached document, so that the next reader sees a change."""
         self._made = None
         self._changes += 1
 
     def __call__(self, event: Event) -> None:
-        """What was told is in the next document."""
+        """Drop the cached document at an event, unless the event is a frequent one."""
         if event.kind not in _FREQUENT:
             self.forget()

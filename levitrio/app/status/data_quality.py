@@ -1,4 +1,4 @@
-"""How far each symbol's market data can be trusted, and which engine is ill for lack of it."""
+"""Whether a symbol's market data is fresh, stale or suspended, and which engine receives none."""
 
 from collections.abc import Callable, Collection
 
@@ -10,20 +10,21 @@ from levitrio.venues.binance.market_data.feed import BinanceFeed
 from levitrio.venues.binance.market_data.statistics import InputState
 
 PATIENCE = 10.0
-"""Times the usual wait before silence is a crash: a restart cures less here than elsewhere."""
+"""Silence is a crash only after this many times the allowed age: a restart rarely cures it."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class DataQuality:
-    """Asks the feed, which is known late; keeps nothing."""
+    """Reads the age and state of market data off the feed; keeps nothing itself."""
 
     feed: Callable[[], BinanceFeed | None]
+    """The feed; None until the venue's address is known."""
     symbols: Collection[str]
-    """All that have an engine; a live view."""
+    """The symbols that have an engine; a live view."""
     stale_after: float
-    """Seconds without data after which a symbol is stale, at least."""
+    """Minimum of the seconds without data after which a symbol is stale."""
     is_tape_over: Callable[[], bool]
-    """Then silence is no fault of anybody's."""
+    """Whether a tape has ended: silence is no health problem then."""
 
     def age(self, symbol: str) -> float | None:
         """Seconds since the symbol's newest data; None before the first, and after a tape's end."""
@@ -34,12 +35,12 @@ class DataQuality:
         return None if received is None else max(0.0, trio.current_time() - received)
 
     def input_state(self, symbol: str) -> InputState | None:
-        """What became of a symbol's input; None before there is a feed."""
+        """Counts of a symbol's refused input, its silence and suspension; None without a feed."""
         feed = self.feed()
         return None if feed is None else feed.input_state(symbol)
 
     def state(self, symbol: str) -> DataState:
-        """How far the symbol's data can be trusted now."""
+        """Age, allowed age and suspension of a symbol's data, as risk checks them."""
         state = self.input_state(symbol)
         if state is None or state.silence is None:
             return DataState(age=None, is_suspended=state is not None and state.is_suspended)
@@ -49,8 +50,9 @@ class DataQuality:
     def health_problem(self, symbol: str, uptime: float) -> str | None:
         """Health problem: the engine receives no market data while other symbols do.
 
-        Only while the rest of the fleet has data, because a restart cures no feed; and only after
-        `PATIENCE`, counted from the engine's start, which was `uptime` seconds ago.
+        None while less than half of the others have fresh data, because restarting an engine does
+        not cure the feed, and until `PATIENCE` times the allowed age has passed since the engine
+        started, `uptime` seconds ago.
         """
         if self.feed() is None or self.is_tape_over():
             return None
@@ -63,5 +65,5 @@ class DataQuality:
         if fresh * 2 < len(others) or not others:
             return None
         return (
-            f"no data for {state.age:.0f} s while the others have theirs, allowed {allowed:.0f} s"
+            f"no data for {state.age:.0f} s while other symbols have some, allowed {allowed:.0f} s"
         )

@@ -1,6 +1,6 @@
-"""What the fleet looks like: the status document of contracts.md, and the photograph for disk.
+"""Builds the status document of contracts.md, and the snapshot of all engines for disk.
 
-Pull, never push: nothing is kept up to date for a reader who may never come.
+Everything is read when a reader asks; nothing is kept up to date in between.
 """
 
 import math
@@ -39,11 +39,11 @@ from levitrio.venues.binance.market_data.statistics import InputState
 SCHEMA = 1
 
 SLICE = 16
-"""Engines read between two checkpoints: a millisecond on a machine that is busy."""
+"""Engines read between two checkpoints: 1 ms on a busy machine."""
 
 
 def drawdown(equity: Decimal, peak: Decimal) -> Decimal:
-    """How far equity is below its highest, as a fraction with six digits."""
+    """How far equity is below its peak, as a fraction with six digits."""
     return max(Decimal(0), (peak - equity) / peak).quantize(_MILLIONTH) if peak > 0 else Decimal(0)
 
 
@@ -51,7 +51,7 @@ _MILLIONTH = Decimal("0.000001")
 
 
 def _open_order(state: SymbolState) -> OpenOrder | None:
-    """The entry that rests, or is on its way to; None: none does."""
+    """The symbol's resting entry, or the one being sent; None without one."""
     order = state.in_flight
     if order is None or order.price is None:
         return None
@@ -80,13 +80,13 @@ def _models(statistics: InferenceStatistics) -> ModelsStatus:
 
 @attrs.define(eq=False, kw_only=True)
 class StatusDocument:
-    """Reads children, seats and account; keeps nothing."""
+    """Reads children, engine slots and account; keeps nothing."""
 
     fleet: str
     mode: str
     """`paper`, `simulator` or `live`."""
     orders_to: str
-    """Who gets the orders, for people: `Binance testnet`."""
+    """The venue that gets the orders, as text for people: `Binance testnet`."""
     data_dir: Path
     slots: Mapping[str, EngineSlot]
     children: Mapping[str, Child]
@@ -94,26 +94,26 @@ class StatusDocument:
     policy: Callable[[], RestartPolicy]
     data_age: Callable[[str], float | None]
     input_state: Callable[[str], InputState | None]
-    """What became of a symbol's input; None before there is a feed."""
+    """Counts of a symbol's refused input, its silence and suspension; None without a feed."""
     models: Callable[[], InferenceStatistics]
     wall_ms: Callable[[], int]
     market_ms: Callable[[], int]
     redact: Callable[[str], str] = str
-    """Takes secrets out of what strategies raised."""
+    """Takes secrets out of error texts of strategies."""
     process: ProcessFigures = attrs.field(factory=lambda: ProcessFigures(trio.current_time))
 
     async def encode(self, symbols: Sequence[str] | None = None) -> bytes:
-        """The status document as JSON, with a checkpoint between some engines and the next.
+        """The status document as JSON, with a checkpoint after every `SLICE` engines.
 
-        `symbols` chooses the rows; the totals are always the fleet's, and those of the whole
-        document are what its rows say. A thousand engines take 20 ms: nobody may be that late
-        because somebody looks.
+        `symbols` chooses the rows; the totals are always those of the fleet. Without `symbols` the
+        totals count the states of the rows, so that they agree. A thousand engines take 20 ms,
+        which must not delay other tasks.
         """
         chosen = tuple(self.children) if symbols is None else tuple(symbols)
         states: Counter[str] | None = Counter() if symbols is None else None
         pieces = []
         for start in range(0, len(chosen), SLICE):
-            # One may have been retired since.
+            # A reload may have removed an engine at a checkpoint.
             here = [symbol for symbol in chosen[start : start + SLICE] if symbol in self.slots]
             rows = [self.row(symbol) for symbol in here]
             if states is not None:
@@ -124,7 +124,7 @@ class StatusDocument:
         return b'%s,"engines":[%s]}' % (encode(self.head(states))[:-1], engines)
 
     def head(self, states: Mapping[str, int] | None = None) -> FleetSummary:
-        """The document without its rows; `states` is how many engines are in which."""
+        """The document without its rows; `states` counts the engines in each state."""
         if states is None:
             states = Counter(child.state.value for child in self.children.values())
         account = self.account
@@ -157,7 +157,7 @@ class StatusDocument:
         }
 
     def row(self, symbol: str) -> EngineStatus:
-        """One engine's part of the document."""
+        """One engine's row of the document."""
         child, slot = self.children[symbol], self.slots[symbol]
         position, quote = slot.symbol_state.position, slot.market.quote
         beat_age, data_age = child.heartbeat_age, self.data_age(symbol)
@@ -203,10 +203,10 @@ class StatusDocument:
         }
 
     async def snapshot(self) -> msgspec.Raw:
-        """The registry as it is written to disk, with a checkpoint now and then.
+        """The registry as it is written to disk, with a checkpoint after every `SLICE` engines.
 
-        Each engine is as it was at one moment; the truth, which is the journal, needs no more.
-        What is read is encoded at once: a thousand snapshots alive would wake the collector.
+        Engines of different slices are read at different moments; only the journal must be exact.
+        Each slice is encoded at once: a thousand live values would start a garbage collection.
         """
         head = RegistrySnapshot(
             fleet=self.fleet,

@@ -1,4 +1,4 @@
-"""From a crash to an incident in the journal, off the way of the restart."""
+"""Journals crashes as incidents, without delaying the restart."""
 
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from levitrio.supervision.lifecycle import Wanted
 from levitrio.supervision.restart import Restart
 
 MAX_WAITING = 1_000
-"""Crashes that wait for their source lines; beyond it they are journaled without."""
+"""Crashes that may wait for source lines; with more, the oldest is journaled without them."""
 
 
 @attrs.frozen
@@ -29,38 +29,49 @@ class _Waiting:
 
 @attrs.define(eq=False, kw_only=True)
 class IncidentRecorder:
-    """Makes durable what the supervisor decides. Implements its `Recorder`."""
+    """Journals the supervisor's decisions. Implements its `Recorder`."""
 
     journal: Journal
     wall_ms: Callable[[], int]
     offload: Offload
-    """Reading source lines blocks."""
+    """Runs the reading of source lines, which blocks."""
     recent: Callable[[str], tuple[Event, ...]]
-    """The last events of an engine, oldest first."""
+    """An engine's last events, oldest first."""
     redact: Callable[[str], str] = str
-    """Takes secrets out of what is kept."""
+    """Takes secrets out of errors and tracebacks."""
     _waiting: deque[_Waiting] = attrs.field(factory=deque)
     _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     async def wanted(self, name: str, wanted: Wanted) -> None:
+        """Journal what the operator wants of an engine; returns once it is durable.
+
+        Raises:
+            JournalUnavailable: It is not durable.
+        """
         await self.journal.append(
             WantedEntry(symbol=name, wanted=wanted.value, wall_ms=self.wall_ms())
         )
 
     async def failed(self, name: str, reason: str | None) -> None:
-        # In order: the crashes that led to the give-up are on record before it.
+        """Journal that an engine is given up, or, without a reason, that it was reset.
+
+        Raises:
+            JournalUnavailable: It is not durable.
+        """
+        # In order: the crashes that led to the give-up are journaled before it.
         while any(waiting.event.name == name for waiting in self._waiting):
             await self._write_next()
         await self.journal.append(FailedEntry(symbol=name, reason=reason, wall_ms=self.wall_ms()))
 
     def crashed(self, event: ChildCrashed) -> None:
+        """Queue a crash for the journal; does not block."""
         self._waiting.append(_Waiting(event, self.wall_ms(), self.recent(event.name)))
         if len(self._waiting) > MAX_WAITING:
             self._write(self._waiting.popleft(), "")
         self._lot.unpark()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Add source lines and journal, until cancelled; what still waits is journaled without."""
+        """Add source lines and journal, until cancelled; the rest is journaled without them."""
         task_status.started()
         try:
             while True:
@@ -74,7 +85,7 @@ class IncidentRecorder:
     async def _write_next(self) -> None:
         waiting = self._waiting[0]
         text = await self.offload(partial(describe, waiting.event.crash))
-        # A give-up or a flood may have written it meanwhile.
+        # A give-up or a full queue may have written it meanwhile.
         if self._waiting and self._waiting[0] is waiting:
             self._waiting.popleft()
             self._write(waiting, text)
@@ -97,6 +108,6 @@ class IncidentRecorder:
 
 
 def describe_places(event: ChildCrashed) -> str:
-    """A traceback without source lines: only what was copied at the crash, no disk."""
+    """A traceback without source lines, from the places copied at the crash; reads no file."""
     places = [f'  File "{file}", line {line}, in {name}' for file, line, name in event.crash.frames]
     return "\n".join([*places, event.crash.error])

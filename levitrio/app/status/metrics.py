@@ -1,4 +1,4 @@
-"""From a running fleet to Prometheus text: read on the loop in slices, rendered off it."""
+"""Prometheus text of a running fleet: read on the loop in slices, rendered in a thread."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,17 +33,21 @@ class MetricsExporter:
     snapshots: SnapshotWriter
     feed: Callable[[], FeedStatistics | None]
     offload: Offload
-    """Rendering a thousand engines takes a third of a second."""
+    """Runs the rendering, which takes a third of a second for a thousand engines."""
 
     async def scrape(self) -> bytes:
-        """Prometheus text. Raises ControlError without the extra `http`."""
+        """Prometheus text.
+
+        Raises:
+            ControlError: The extra `http` is not installed.
+        """
         if find_spec("prometheus_client") is None:
             raise ControlError(
                 error_codes.REFUSED,
                 "metrics need prometheus-client",
                 "pip install 'levitrio[http]'",
             )
-        # Imported here: a fleet that nobody scrapes does without it.
+        # Imported here: a fleet without scrapes does not need prometheus_client.
         from levitrio.app.status.prometheus import Figures, render
 
         status = await self.status.encoded()
@@ -89,7 +93,9 @@ class MetricsExporter:
         )
 
         def render_off_the_loop() -> bytes:
-            document: FleetStatus = msgspec.json.decode(status)  # ours: not validated again
+            document: FleetStatus = msgspec.json.decode(
+                status
+            )  # made by this process: not validated again
             return render(figures(status=document))
 
         return await self.offload(render_off_the_loop)

@@ -1,7 +1,7 @@
-"""Renders figures of a fleet as Prometheus text, through a registry of its own.
+"""Renders figures of a fleet as Prometheus text, through its own registry.
 
-Figures are read at each scrape, and `render` may run in a thread, because a thousand engines
-take it a third of a second. The metrics of the status document are those its types declare.
+Figures are read at each scrape. `render` may run in a thread, because it takes a third of a second
+for a thousand engines. The types of the status document declare which of its members are metrics.
 Needs the extra `http`; imported only for a scrape.
 """
 
@@ -72,7 +72,7 @@ def render(figures: Figures) -> bytes:
 
 
 def _declared(document: type, mark: Literal["gauge", "counter"]) -> Iterator[tuple[str, str, str]]:
-    """The metrics that a document's type declares: name, help text, member."""
+    """Name, help text and member of each metric that a document's type declares."""
     for member, kind in get_type_hints(document, include_extras=True).items():
         for meta in getattr(kind, "__metadata__", ()):
             if mark in (meta.extra or {}):
@@ -85,7 +85,7 @@ _ENGINE_COUNTERS = tuple(_declared(EngineStatus, "counter"))
 
 
 def _fleet(status: FleetStatus) -> Iterator[Metric]:
-    # TypedDict.get takes a name that is known at run time only; every name is a member here.
+    # TypedDict.get accepts a name known only at run time; every name here is a member.
     yield InfoMetricFamily(
         "levitrio_fleet", "Which fleet this is.", value={"fleet": status["fleet"]}
     )

@@ -1,4 +1,4 @@
-"""What the supervisor tells, in the words of the event log, and what follows from it."""
+"""Turns the supervisor's events into lines of the event log, order permissions and open inboxes."""
 
 from collections.abc import Callable, Mapping
 
@@ -60,32 +60,33 @@ LEVELS = {
     "recording_refused": "warning",
     "snapshot_damaged": "error",
 }
-"""Log level by kind of event; the rest is info. What is debug is not shown on the terminal."""
+"""Log level by kind of event; others are info. The terminal does not show debug."""
 
 _PERMISSIONS = {State.RUNNING: Permission.ALL, State.PAUSED: Permission.EXITS}
 
 _CLOSED = frozenset({State.STOPPED, State.FAILED, State.STUCK})
-"""States whose inbox takes nothing in: nobody will read it."""
+"""States in which the inbox refuses events, because no engine will read them."""
 
 _TOLD_ELSEWHERE = frozenset({State.CRASHED, State.FAILED, State.STUCK})
-"""States whose own event says more than the change does."""
+"""States whose own event says more than the change of state would."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class SupervisionReporter:
-    """Called synchronously by the supervisor for each of its events."""
+    """Handles the supervisor's events. The supervisor calls it synchronously for each."""
 
     slots: Mapping[str, EngineSlot]
     gateway: Gateway
     events: EventLog
     changed: Callable[[], None]
-    """The registry is not what it was."""
+    """Requests a snapshot: the registry has changed."""
     start_timeout: Callable[[], float]
-    """Seconds."""
+    """`[health] start_timeout` in seconds."""
     starting: dict[str, float] = attrs.field(factory=dict)
-    """Engines that are being made, with the patience the watchdog has for them."""
+    """Engines that are starting, with the seconds the watchdog lets them block the loop."""
 
     def __call__(self, event: SupervisionEvent) -> None:
+        """Emit an event, adjust permission and inbox, and request a snapshot."""
         match event:
             case StateChanged():
                 self._state_changed(event)

@@ -1,7 +1,7 @@
-"""What a fleet looks like over time: counts, curves, lateness. For people and for Prometheus.
+"""Counts, curves and loop lateness of a running fleet, for the page and for Prometheus.
 
-Counting hangs on the event log and costs nothing in between; lateness costs ten looks a second.
-Curves are drawn only while somebody can look at them, that is with `[http]`.
+Counts come from the event log; lateness is measured ten times a second. Curves are sampled only
+with `[http]`, because only the page shows them.
 """
 
 from collections import Counter, deque
@@ -23,12 +23,12 @@ PERIOD = 2.0
 """Seconds between two points of a curve: the last 24 minutes of a price, a whole run of equity."""
 
 PROBE = 0.097
-"""Seconds between two looks at how late the loop is: a stall of one tick must be seen. No divisor
-of the half seconds in which a fleet repeats itself: looks in step with those met the same stall
-always, or never."""
+"""Seconds between two measurements of the loop's lateness: short enough to see a single stall. No
+divisor of half a second, the period of the fleet's work: measurements in step with it met the same
+stall always, or never."""
 
 MARKS = 100
-"""Fills kept of each symbol, to be drawn on its price."""
+"""Fills kept for each symbol, to be drawn on its price."""
 
 LATENESS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 LATENCY_BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -37,7 +37,7 @@ LATENCY_BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 @attrs.define(eq=False, kw_only=True)
 class Telemetry:
-    """A sink of the event log, and the owner of the curves."""
+    """Counts events as a sink of the event log, samples curves, and measures lateness."""
 
     slots: Mapping[str, EngineSlot]
     account: Account
@@ -56,7 +56,7 @@ class Telemetry:
     _last_order: str = ""
 
     def __call__(self, event: Event) -> None:
-        """Count an event; called on the loop for each, in order."""
+        """Count an event. Called on the loop for each event, in order."""
         self.kinds[event.kind] += 1
         if event.engine is None:
             return
@@ -66,7 +66,7 @@ class Telemetry:
             self._mark(event.engine, str(event.data.get("client_id", "")))
 
     def _mark(self, symbol: str, client_id: str) -> None:
-        """A fill was booked: remember where, and how long its order took."""
+        """Keep price and side of a fill, and how long its order took."""
         state = self.account.symbol_states[symbol]
         before = self._positions.get(symbol, 0.0)
         position = self._positions[symbol] = float(state.position.quantity)
@@ -80,12 +80,12 @@ class Telemetry:
             }
         )
         if client_id != self._last_order and state.last_order_at is not None:
-            # Of an order that fills in pieces the first piece counts.
+            # The latency of an order with several fills is that of the first.
             self._last_order = client_id
             self.order_latency.observe(trio.current_time() - state.last_order_at)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Draw curves until cancelled."""
+        """Sample the curves until cancelled."""
         for symbol, state in self.account.symbol_states.items():
             self._positions[symbol] = float(state.position.quantity)
         task_status.started()
@@ -96,7 +96,7 @@ class Telemetry:
             await trio.sleep_until(due)
 
     async def probe(self) -> None:
-        """Measure how late the loop is until cancelled."""
+        """Measure the loop's lateness until cancelled."""
         due = trio.current_time()
         while True:
             due += PROBE
@@ -107,7 +107,7 @@ class Telemetry:
                 due += late  # one long stall is one observation, not a burst of them
 
     async def sample(self) -> None:
-        """One point of every curve."""
+        """Add one point to every curve."""
         market_ms = float(self.market_clock.now_ms())
         if not market_ms:
             await trio.lowlevel.checkpoint()
@@ -127,12 +127,12 @@ class Telemetry:
         await trio.lowlevel.checkpoint()
 
     def equity_curve(self) -> EquityCurve:
-        """Market ms, equity in the quote asset, drawdown as a fraction; the whole run."""
+        """Market ms, equity in the quote asset and drawdown as a fraction, over the whole run."""
         times, equity, drawdowns = self._equity.columns()
         return {"time": times, "equity": equity, "drawdown": drawdowns}
 
     def price_curve(self, symbol: str) -> PriceCurve:
-        """The recent price of a symbol, and its fills of this run."""
+        """A symbol's recent price, and its fills of this run."""
         series = self._prices.get(symbol)
         times, prices = ([], []) if series is None else series.columns()
         fills = list(self._fills.get(symbol, ()))

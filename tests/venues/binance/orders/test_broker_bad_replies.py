@@ -217,7 +217,7 @@ async def test_a_trade_that_a_question_tells_otherwise(autojump_clock: MockClock
         assert found is not None
         assert (found.status, found.fills) == (OrderStatus.FILLED, told.fills)
         venue.says("openOrders.status", lambda _: [])
-        with pytest.raises(BrokerUnavailable, match="told otherwise"):
+        with pytest.raises(BrokerUnavailable, match="reported otherwise"):
             await venue.broker.mass_status(SYMBOL, 1)
         assert "quarantine" in venue.kinds
 
