@@ -1,4 +1,4 @@
-"""Alerts of a fleet, wired: which section of fleet.toml, and which threads."""
+"""Converts `[alerts]` of fleet.toml to senders and event kinds."""
 
 from levitrio.config.sections import FleetConfig
 from levitrio.records.alerts.apprise_sender import make_sends
@@ -6,13 +6,14 @@ from levitrio.records.alerts.channel import Send
 
 
 def open_sends(config: FleetConfig) -> tuple[Send, ...]:
-    """A way to every address of `[alerts]`; none when the section names none. Blocks.
+    """Open a sender for every address of `[alerts]`. Blocks.
 
-    Raises UsageError when apprise is missing or does not know an address.
+    Raises:
+        UsageError: apprise is not installed or does not know an address.
     """
     return () if config.alerts is None else make_sends(config.alerts.urls)
 
 
 def alerts_on(config: FleetConfig) -> tuple[str, ...]:
-    """Which events `[alerts]` wants to be told of."""
+    """The kinds of events that are sent as alerts."""
     return () if config.alerts is None else config.alerts.on

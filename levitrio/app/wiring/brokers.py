@@ -1,4 +1,4 @@
-"""Which venue gets the orders, and with whose key: `[broker]` as objects."""
+"""Builds account, credentials and broker from `[broker]`, and guards against a wrong account."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -25,14 +25,16 @@ from levitrio.venues.binance.websocket.network import OpenStream
 from levitrio.venues.simulator.exchange.accounts import ApiKey
 
 BINANCE_ORDERS = "wss://ws-api.binance.com:443/ws-api/v3"
-"""Production."""
+"""The order interface of Binance production."""
 
 
 def check_live(config: FleetConfig, *, live: bool) -> None:
-    """Real orders take two words: one in the file, one on the command line.
+    """Check that `--live` and `[broker] kind = "binance"` come together.
 
-    The exchange's test networks take both as well: who got used to leaving one out there would
-    leave it out here. Raises UsageError when only one of them is there.
+    Binance's test networks need both as well, so that operators do not get used to leaving one out.
+
+    Raises:
+        UsageError: Only one of them is there.
     """
     kind = config.broker.kind
     if live and kind != "binance":
@@ -49,10 +51,12 @@ def check_live(config: FleetConfig, *, live: bool) -> None:
 
 
 def open_credentials(config: FleetConfig, make_token: Callable[[], str]) -> Credentials | None:
-    """The key orders are signed with; None on paper.
+    """The key that signs orders; None on paper.
 
-    Our own simulator gets a key for this run, of two fresh tokens. Raises UsageError for a key
-    file that cannot be used.
+    For the built-in simulator a key is made for this run, of two fresh tokens.
+
+    Raises:
+        UsageError: The key file cannot be used, or `[broker]` names none and needs one.
     """
     broker = config.broker
     if broker.kind == "paper":
@@ -69,9 +73,9 @@ def open_credentials(config: FleetConfig, make_token: Callable[[], str]) -> Cred
 def guard_account(
     config: FleetConfig, credentials: Credentials | None
 ) -> AbstractContextManager[object]:
-    """Holds the account for this fleet; nothing to hold on paper and in our own simulator.
+    """A lock on the account, so that no second fleet trades on it; none without a key file.
 
-    Entering it raises FleetLocked when another fleet has it.
+    Entering it raises FleetLocked when another fleet holds the lock.
     """
     if credentials is None or config.broker.key_file is None:
         return nullcontext()
@@ -80,7 +84,7 @@ def guard_account(
 
 
 def venue_name(config: FleetConfig) -> str:
-    """Names the account's venue in fills: trades of a test network are others than the real."""
+    """The venue's name in fills, which tells trades of a test network from real ones."""
     if config.broker.kind != "binance":
         return config.broker.kind
     where = environment(config.broker.url)
@@ -88,9 +92,12 @@ def venue_name(config: FleetConfig) -> str:
 
 
 def check_history(config: FleetConfig, history: History) -> None:
-    """Raises UsageError for the journal of another account than orders would go to.
+    """Check that the journal's history is of the venue that orders go to.
 
-    What was bought on paper is not there to be sold.
+    Positions bought on paper cannot be sold at a real venue.
+
+    Raises:
+        UsageError: The journal has fills or equity of another venue.
     """
     ours, venues = venue_name(config), {fill.venue for fill in history.fills}
     if history.equity is not None:
@@ -104,10 +111,10 @@ def check_history(config: FleetConfig, history: History) -> None:
 
 
 def make_account(config: FleetConfig, symbol_states: Mapping[str, SymbolState]) -> Account:
-    """The account before anything is known of it.
+    """The account as it is before the gateway restores it and the venue reports its balances.
 
-    Paper's cash is what the file says, and so is what our own simulator begins with; of a real
-    account nothing is known until the venue tells.
+    On paper and on the built-in simulator its capital is `[broker] cash`; the capital of a real
+    account is unknown until the venue reports it.
     """
     kind, cash = config.broker.kind, config.broker.cash
     return Account(
@@ -132,13 +139,23 @@ def make_binance(
     redact: Callable[[str], str],
     open_stream: OpenStream,
 ) -> BinanceBroker:
-    """The broker of a venue that speaks Binance, the built-in one included.
+    """The broker for Binance, its test networks and the built-in simulator.
 
-    `simulator_url` is asked once the simulator runs.
+    Args:
+        config: The checked fleet.toml.
+        credentials: The key that signs orders.
+        simulator_url: Returns the simulator's address; called once the simulator runs.
+        on_event: Receives the broker's events.
+        on_unauthorized: Called with the reason when the venue refuses the key.
+        on_listed: Called with what the venue lists for a symbol.
+        weight_limiter: Request weight of this machine's address, shared with the feed.
+        chance: Random numbers in [0, 1), for the jitter of reconnects.
+        redact: Takes secrets out of texts.
+        open_stream: Opens connections to the venue.
     """
     url = config.broker.url
     if url is not None:
-        address = lambda: url  # noqa: E731  a name for what the two others are as well
+        address = lambda: url  # noqa: E731  a callable, as the two others are
     elif config.broker.kind == "simulator":
         address = simulator_url
     else:
@@ -159,9 +176,9 @@ def make_binance(
 
 
 def balances_after(fills: Iterable[Fill], *, quote: str, cash: Decimal) -> dict[str, Decimal]:
-    """What an account holds that began with cash alone and traded so.
+    """Balances by asset of an account that began with `cash` and had these fills.
 
-    The built-in simulator forgets its accounts when the fleet ends; the journal does not.
+    The built-in simulator forgets its accounts when the fleet ends, so they come from the journal.
     """
     held = {quote: cash}
 
@@ -177,9 +194,10 @@ def balances_after(fills: Iterable[Fill], *, quote: str, cash: Decimal) -> dict[
 
 
 def simulator_keys(config: FleetConfig, credentials: Credentials | None) -> tuple[ApiKey, ...]:
-    """The accounts of our own simulator: one, when orders go there.
+    """The API keys of the built-in simulator: one, when orders go there, otherwise none.
 
-    Raises UsageError for a key that only the real exchange can check.
+    Raises:
+        UsageError: The key is an Ed25519 key, which the simulator cannot check.
     """
     if credentials is None or config.broker.kind != "simulator":
         return ()

@@ -1,4 +1,4 @@
-"""What a fleet takes from outside the trio run: clocks, randomness, threads, the network."""
+"""What a fleet takes from outside trio: clocks, randomness, threads, network, model processes."""
 
 import random
 import secrets
@@ -18,19 +18,19 @@ def _threads() -> Offload:
 
 @attrs.frozen(kw_only=True)
 class Environment:
-    """What a fleet takes from outside the trio run."""
+    """Clocks, randomness, threads, network and models of a fleet; tests and replay replace them."""
 
     wall_clock: Callable[[], float] = time.time
     """Seconds since 1970."""
     chance: Callable[[], float] = random.random
     """Random numbers in [0, 1), for jitter."""
     offload: Callable[[], Offload] = _threads
-    """Makes a place where blocking work runs; asked once for each part, which has its own."""
+    """Makes a runner of blocking work, with a thread of its own; called once for each part."""
     outbox: Callable[[], Offload] = in_a_thread_left_behind
-    """The same for work that the end of the fleet does not wait for."""
+    """The same for work that the end of the fleet does not wait for: alerts."""
     open_stream: OpenStream = open_network_stream
-    """How the feed reaches its venue."""
+    """Opens connections to the venue, for feed and broker."""
     make_token: Callable[[], str] = secrets.token_hex
-    """64 random characters, for the key to our own simulator."""
+    """64 random characters, for the key of the built-in simulator."""
     make_models: MakeModels = worker_models
-    """Where models run; no process is started for a fleet without any."""
+    """Makes the models' registry; a fleet without models starts no process."""

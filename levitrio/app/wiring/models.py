@@ -1,4 +1,4 @@
-"""Which models a fleet needs, and where they run."""
+"""Builds the registry of a fleet's models, and checks the models that strategies name."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -16,17 +16,17 @@ from levitrio.inference.workers.pool import WorkerPool
 from levitrio.strategies import catalog
 
 _PARTS = ("numpy", "onnxruntime", "talib", "trio_parallel")
-"""What the extra [ml] brings, as far as running a model needs it."""
+"""The packages of the extra [ml] that running a model needs."""
 
 MakeModels = Callable[
     [FleetConfig, Callable[[], float], Callable[[], float], Callable[[str, str], None]],
     ModelRegistry,
 ]
-"""From a config, the wall clock, chance and the event log to the models of a fleet."""
+"""Makes a fleet's models from config, wall clock, chance, and a function that emits an event."""
 
 
 def is_installed() -> bool:
-    """Whether the extra [ml] is there."""
+    """Whether the extra [ml] is installed."""
     return all(find_spec(part) is not None for part in _PARTS)
 
 
@@ -36,7 +36,14 @@ def worker_models(
     chance: Callable[[], float],
     tell: Callable[[str, str], None],
 ) -> ModelRegistry:
-    """Models in worker processes; without the extra [ml], in none."""
+    """Models in worker processes; without the extra [ml], a registry that runs none.
+
+    Args:
+        config: The checked fleet.toml, with `[models]`.
+        wall_clock: Seconds since 1970, for the age of score files.
+        chance: Random numbers in [0, 1), for the jitter of restarts.
+        tell: Emits an event of a kind with a text.
+    """
     limits = config.models or ModelsSection()
     scorer: Scorer = NoModels()
     if is_installed():
@@ -60,7 +67,14 @@ def local_models(
     chance: Callable[[], float],  # noqa: ARG001  the shape of MakeModels
     tell: Callable[[str, str], None],  # noqa: ARG001
 ) -> ModelRegistry:
-    """Models in this process, for replay: they answer at once and are never late."""
+    """Models in this process, for replay: they answer at once and are never late.
+
+    Args:
+        config: The checked fleet.toml.
+        wall_clock: Seconds since 1970, for the age of score files.
+        chance: Unused.
+        tell: Unused.
+    """
     scorer: Scorer = NoModels()
     if is_installed():
         from levitrio.inference.workers.in_process import LocalModels
@@ -71,9 +85,9 @@ def local_models(
 
 
 def user_of(strategy: str) -> type[ModelUser] | None:
-    """The strategy's class when it uses models; None for others, and for what is no strategy.
+    """The strategy's class if it uses models; None for others, and for an unknown name.
 
-    What is no strategy is the supervisor's to find out, when its engine starts.
+    An unknown name makes its engine crash when the supervisor starts it.
     """
     try:
         kind = catalog.resolve(strategy)
@@ -83,9 +97,9 @@ def user_of(strategy: str) -> type[ModelUser] | None:
 
 
 def strategy_check(file: Path) -> CheckStrategy:
-    """The check of strategies for the fleet.toml at `file`, with the models they name.
+    """A check of strategies, their parameters and models for the fleet.toml at `file`.
 
-    Models are read, hashed and compared with the feature schema; nothing of them is run.
+    It reads and hashes models and compares them with the feature schema; it does not run them.
     """
 
     def check(name: str, params: Mapping[str, object]) -> str | None:

@@ -1,4 +1,4 @@
-"""What a process does for its own safety before it opens anything of a fleet."""
+"""Hardens the process before it opens keys and files: core dumps, debuggers, standard streams."""
 
 import ctypes
 import logging
@@ -9,13 +9,13 @@ import sys
 _PR_SET_DUMPABLE = 4
 
 _CHATTY = ("trio-websocket", "wsproto", "h11")
-"""Libraries that log what they send, at levels nobody asked for."""
+"""Libraries that log what they send, secrets included, at debug level."""
 
 
 def harden() -> None:
-    """No core dump, no debugger of the same user, no frames in anybody's debug log.
+    """Forbid core dumps, debuggers of the same user, and debug logs of sent frames.
 
-    For live trading, before the key is read. What a system does not know is left out.
+    For live trading, before the key is read. A step that the system does not know is skipped.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, min(hard, 0) if hard >= 0 else 0))
@@ -26,10 +26,10 @@ def harden() -> None:
 
 
 def occupy_standard_streams() -> None:
-    """Put `/dev/null` where standard input, output or error was closed.
+    """Open `/dev/null` as standard input, output or error where that is closed.
 
-    The next file would get that number: a stray line of some library, or of the interpreter's
-    last words, would be written into a lock or a journal.
+    Otherwise the next opened file gets that descriptor, and a line that a library or the ending
+    interpreter prints is written into a lock or the journal.
     """
     for descriptor in (0, 1, 2):
         try:

@@ -1,7 +1,7 @@
-"""Notices that the whole process stood still: stopped by a signal, or asleep with its machine.
+"""Detects that the whole process stood still: stopped by a signal, or suspended with its machine.
 
-What waits in the sockets then is old, though it has only just arrived, and fills may have been
-missed: every symbol is compared with the venue before its next order leaves.
+Data that waits in the sockets then is old although it arrives now, and fills may have been missed:
+the gateway reconciles every symbol before its next order leaves.
 """
 
 import time
@@ -11,29 +11,32 @@ import attrs
 import trio
 
 LOOK = 1.0
-"""Seconds between two looks."""
+"""Seconds between two readings of the clock."""
 
 STOOD_STILL = 5.0
-"""Seconds beyond a look. A blocked loop is told about much sooner, by the watchdog."""
+"""Seconds beyond `LOOK` that count as a standstill. The watchdog reports a blocked loop sooner."""
 
 
 def boot_clock() -> float:
-    """Seconds that go on while the machine sleeps, unlike those of trio's clock."""
+    """Seconds of a clock that goes on while the machine is suspended, unlike trio's clock."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @attrs.define(eq=False, kw_only=True)
 class SuspendDetector:
-    """Looks once a second. `on_standstill(seconds)` is called on the loop and must not raise."""
+    """Reads the clock once a second and reports a standstill.
+
+    `on_standstill(seconds)` is called on the loop and must not raise.
+    """
 
     on_standstill: Callable[[float], None]
     clock: Callable[[], float] = boot_clock
 
     async def run(self) -> None:
-        """Look until cancelled.
+        """Watch the clock until cancelled.
 
-        This task is woken together with those that read the sockets. An order they lead to is
-        journaled first, in a thread, so what is blocked here is blocked before the order leaves.
+        trio wakes this task together with those that read the sockets. Their orders are journaled
+        first, in a thread, so `on_standstill` blocks the symbols before such an order leaves.
         """
         while True:
             before = self.clock()

@@ -1,4 +1,4 @@
-"""The venue's side of a fleet: simulator, feed, broker, and how far its data can be trusted."""
+"""Builds what connects a fleet to its venue: simulator, feed, broker, data quality."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -34,12 +34,12 @@ from levitrio.venues.simulator.exchange.faults import Faults
 from levitrio.venues.simulator.server.simulator import Simulator
 
 BINANCE_STREAMS = "wss://stream.binance.com:9443"
-"""Production market streams; needs no key."""
+"""The market streams of Binance production; they need no key."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class VenueServices:
-    """Makes what speaks to the venue, each part once. The maps are live views of the fleet's."""
+    """Makes simulator, broker and feed, each once. Its mappings are live views of the fleet's."""
 
     config: FleetConfig
     environment: Environment
@@ -51,25 +51,25 @@ class VenueServices:
     redactor: Redactor
     journal: Journal
     played_ms: int
-    """Market time up to which our own simulator may have played."""
+    """Market ms up to which the built-in simulator may have played in earlier runs."""
     balances: Mapping[str, Decimal]
-    """What the account at our own simulator begins with."""
+    """Balances by asset that the built-in simulator's account begins with."""
     tell: Report
     stop_trading: Callable[[str], None]
-    """The venue takes our key no more, for a reason."""
+    """Called with the reason when the venue refuses the key: trading halts."""
     learn_market: Callable[[str, SymbolFilters, str], None]
-    """What the venue says of a symbol: its filters, and why it takes no orders, or nothing."""
+    """Called with symbol, filters, and why the venue takes no orders for it; empty when it does."""
     simulator: Simulator | None = attrs.field(init=False)
     data_quality: DataQuality = attrs.field(init=False)
     feed: BinanceFeed | None = None
-    """Known with the venue's address."""
+    """None until the venue's address is known."""
     past_bars: PastBars | None = None
-    """Where a strategy's warm-up comes from; known with the venue's address."""
+    """Source of the bars for a warm-up; None until the venue's address is known."""
     _paper: PaperBroker | None = None
     _rest: RestClient | None = None
-    """Asked what needs no key; known with the venue's address."""
+    """For requests without a key; None until the venue's address is known."""
     _weight_limiter: WeightLimiter = attrs.field(factory=WeightLimiter)
-    """Of our address at the venue: a ban of prices is one of orders."""
+    """Shared by feed and broker: the venue bans an address for market data and orders alike."""
 
     def __attrs_post_init__(self) -> None:
         self.simulator = self._make_simulator()
@@ -107,11 +107,12 @@ class VenueServices:
         try:
             await self.journal.append(MarketTimeEntry(market_ms=market_ms))
         except JournalUnavailable as exc:
-            # The market goes on; at worst the next start's trade ids meet old ones.
+            # The simulator plays on. At worst the next run plays this time again, with the same
+            # trade ids.
             self.tell("journal_trouble", f"market time not journaled: {exc}")
 
     def make_broker(self) -> Broker:
-        """Where orders go, as `[broker]` says."""
+        """The broker that `[broker]` names."""
         config = self.config
         if self.credentials is not None:
             return brokers.make_binance(
@@ -150,11 +151,11 @@ class VenueServices:
             self._paper.learn(symbol, filters, is_open=status == TRADING)
 
     def _simulator_url(self) -> str:
-        assert self.simulator is not None, "checked with the file"
+        assert self.simulator is not None, "the check of fleet.toml requires [simulator] here"
         return self.simulator.url
 
     def make_feed(self, url: str) -> BinanceFeed:
-        """The feed of all seats, at the venue's address, which is known late."""
+        """Make the feed of all symbols. Called once the venue runs and its address is known."""
         feed = self.config.feed
         self._rest = RestClient(
             rest_url(url),
@@ -181,17 +182,17 @@ class VenueServices:
             if slot is not None:
                 self.feed.add(symbol, slot.deliver)
             elif not self.symbol_states[symbol].position.is_flat:
-                # Nobody trades it any more, but what it holds must still be marked.
+                # No engine trades it any more, but its position still needs a price.
                 self.feed.add(symbol, market.see)
             market.depth = self.feed.order_book(symbol)
         return self.feed
 
     def feed_statistics(self) -> BinanceFeedStatistics | None:
-        """What the feed did so far; None before there is one."""
+        """The feed's counters; None before there is a feed."""
         return None if self.feed is None else self.feed.statistics()
 
     def subscribe(self, slot: EngineSlot) -> None:
-        """Let a seat that was taken in while the fleet runs see its market."""
+        """Subscribe a symbol that was added while the fleet runs."""
         if self._paper is not None:
             slot.also = self._paper.see
         if self.feed is not None:
@@ -200,6 +201,6 @@ class VenueServices:
             slot.market.depth = self.feed.order_book(symbol)
 
     def unsubscribe(self, symbol: str) -> None:
-        """Nobody looks at this market any more."""
+        """End the subscription of a symbol."""
         if self.feed is not None:
             self.feed.remove(symbol)

@@ -1,4 +1,4 @@
-"""Warm-up: the bars before an engine was born, asked of the venue."""
+"""Warm-up: fetches the closed bars of the past that a starting strategy sees first."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,14 +10,14 @@ from levitrio.trading.market import Bar
 from levitrio.venues.base import PastBars
 
 LOOK = 0.05
-"""Seconds between two looks at a market clock that does not go yet."""
+"""Seconds between two readings of a market clock that is unknown yet."""
 
 _LONGEST_MONTH_MS = 31 * 86_400_000
 
 
 @attrs.frozen(kw_only=True)
 class WarmUp:
-    """Called by one engine while it starts."""
+    """Fetches one engine's past bars. The engine calls it while it starts."""
 
     symbol: str
     intervals: Sequence[str]
@@ -33,8 +33,9 @@ class WarmUp:
     async def __call__(self) -> list[Bar]:
         """The newest closed bars of all intervals, in the order they closed.
 
-        Raises VenueError when the venue does not tell: better no engine than a cold one that
-        acts as if it were warm. The restart policy tries again.
+        Raises:
+            VenueError: The venue does not answer. The engine crashes and is restarted, because a
+                strategy must not trade as if it had seen the past.
         """
         now_ms = await self._now_ms()
         found: list[Bar] = []
@@ -49,13 +50,13 @@ class WarmUp:
 
     async def _now_ms(self) -> int:
         with trio.move_on_after(self.patience):
-            while not self.market_ms():  # noqa: ASYNC110  a clock that is read tells nobody
+            while not self.market_ms():  # noqa: ASYNC110  the clock has no event to wait for
                 await trio.sleep(LOOK)
         return self.market_ms() or self.wall_ms()
 
 
 def _opened_before(interval: str, open_ms: int, count: int) -> int:
-    """When the candle opened that is `count` candles before the one that opened at `open_ms`."""
+    """Opening time, in ms, of the candle `count` candles before the one that opens at `open_ms`."""
     if interval != MONTH:
         return open_ms - count * FIXED_INTERVALS[interval]
     first = open_time(MONTH, open_ms - count * _LONGEST_MONTH_MS)

@@ -1,4 +1,4 @@
-"""The watchdog of this process, wired: whose code may be interrupted, and who hears of it."""
+"""Builds the watchdog: which code it may interrupt, and the events and incidents it leads to."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from levitrio.supervision.watchdog.flight_recorder import Culprit, FlightRecorde
 
 
 def make_code_ownership() -> CodeOwnership:
-    """Engines' code is what the engine and its making call; ours is never interrupted."""
+    """Tell strategy code, which may be interrupted, from levitrio's own, which never is."""
     package = Path(str(levitrio.__file__)).parent
     return CodeOwnership.around(
         package,
@@ -30,17 +30,27 @@ def make_watchdog(
     starting: Mapping[str, float],
     flight_recorder: FlightRecorder,
 ) -> Watchdog:
-    """The watchdog of a fleet; `starting` gives engines that are being made more patience."""
+    """The watchdog of a fleet.
 
-    def tell(step: BlockedStep) -> None:
+    Args:
+        config: The checked fleet.toml, with `[health]`.
+        ownership: Tells strategy code from levitrio's own.
+        events: Receives an event for each blocked step.
+        starting: Seconds that engines which are starting may block the loop, by symbol.
+        flight_recorder: Keeps who blocked the loop, in case the process ends.
+    """
+
+    def report(step: BlockedStep) -> None:
         file, line, function = step.place
-        what = "interrupted" if step.is_interrupted else "left alone, it is our own code"
+        what = (
+            "interrupted" if step.is_interrupted else "not interrupted, it is levitrio's own code"
+        )
         text = f"the loop for {step.seconds:.1f} s at {file}:{line} in {function}: {what}"
         events.emit("blocked", text, step.engine, seconds=step.seconds)
 
     return Watchdog(
         ownership=ownership,
-        on_blocked=tell,
+        on_blocked=report,
         blocked_after=config.health.blocked_after,
         patience=starting.get,
         flight_recorder=flight_recorder,
@@ -48,7 +58,7 @@ def make_watchdog(
 
 
 def blocked_incident(culprit: Culprit, wall_ms: int) -> tuple[Entry, ...]:
-    """What the journal is told of the engine that ended the last process: held back as failed."""
+    """Journal entries for the engine that blocked and ended the last process: it becomes failed."""
     reason = f"the last process ended because of it: {culprit}"
     return (
         IncidentEntry(
