@@ -1,4 +1,4 @@
-"""Strategies of one's own, as a user would write them beside fleet.toml."""
+"""Strategies as a user would write them beside fleet.toml."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ class Holder(Strategy):
         self.seen = state["seen"]
 
 class Broken(Strategy):
-    """Cannot even be made."""
+    """Raises while it is made."""
     def __init__(self, symbol):
         raise SystemExit(3)
 '''
@@ -38,7 +38,7 @@ class Broken(Strategy):
 
 @pytest.fixture
 def own_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module of strategies of one's own on the import path."""
+    """Put a module of user strategies on the import path."""
     (tmp_path / "own_fleet_strategies.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     sys.modules.pop("own_fleet_strategies", None)

@@ -1,4 +1,4 @@
-"""Virtual days of a fleet under random faults: what the promised soak is made of.
+"""Runs virtual days of a fleet under random faults, for the soak tests.
 
 The parts are real but for the venue: a sparse feed says a trade and a quote every few seconds,
 so that a day has thousands of events and not millions. The strategies draw their own misdeeds.
@@ -106,7 +106,7 @@ class SparseFeed:
         self.delivers.pop(symbol, None)
 
     def input_state(self, symbol: str) -> None:
-        """Nothing of it is ever refused."""
+        """No input is ever refused."""
 
     def position(self, symbol: str) -> None:
         """No depth."""
@@ -119,7 +119,7 @@ class SparseFeed:
 
 
 class SparseVenue(VenueServices):
-    """The real venue's side, but for a feed of our own."""
+    """The real venue services with a feed that delivers little."""
 
     def make_feed(self, url: str) -> SparseFeed:  # type: ignore[override]  # as much as it uses
         feed = SparseFeed(random.Random(1), self.environment.wall_clock)
@@ -130,7 +130,7 @@ class SparseVenue(VenueServices):
 
 
 class SoakAssembly(Assembly):
-    """The real assembly on that."""
+    """The real assembly with these venue services."""
 
     make_venue = SparseVenue
 

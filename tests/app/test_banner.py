@@ -1,4 +1,4 @@
-"""What `levi run` says first."""
+"""The first lines of `levi run`."""
 
 import tomllib
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_it_says_what_runs_and_how_to_reach_it(tmp_path: Path) -> None:
     assert live_warning(config) is None
 
 
-def test_nobody_misses_that_it_is_live(tmp_path: Path) -> None:
+def test_a_live_fleet_warns(tmp_path: Path) -> None:
     """A line of its own, bold and red on a terminal."""
     warning = live_warning(live_fleet(tmp_path))
     assert warning == "LIVE: orders of this fleet are sent to Binance (production)"
@@ -31,8 +31,8 @@ def test_nobody_misses_that_it_is_live(tmp_path: Path) -> None:
     assert b"\x1b[1;31mlive\x1b[0m LIVE: " in human_line(record, colour=True)
 
 
-def test_real_money_as_root_is_said(tmp_path: Path) -> None:
-    """B132. A warning, no refusal: containers do that; on paper it is nobody's business."""
+def test_real_money_as_root_warns(tmp_path: Path) -> None:
+    """B132. A warning, no refusal: containers do that; on paper there is none."""
     text = root_warning(live_fleet(tmp_path), 0)
     assert text is not None
     assert "as root" in text
@@ -53,7 +53,7 @@ def test_real_money_as_root_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_who_gets_the_orders(tmp_path: Path, broker: str, expected: tuple[str, str]) -> None:
-    """In one word for programs, and in some for people."""
+    """A mode for programs, and a text for people."""
     config = write_fleet(tmp_path)
     config = attrs.evolve(config, broker=BrokerSection(**tomllib.loads(broker)))
     assert (mode(config), orders_to(config)) == expected

@@ -1,4 +1,4 @@
-"""Each method that changes something leaves its peer in the journal: all of the table's."""
+"""Each method that changes something leaves its peer in the journal."""
 
 import sqlite3
 from contextlib import closing
@@ -30,7 +30,7 @@ def request_for(name: str, fleet: Any, peer: Peer) -> Request:
 
 
 async def test_every_one_of_them(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Whatever the table marks as changing is found again with the process that asked."""
+    """The journal has each changing method of the table, with the process that called it."""
     expected = {(name, 1000 + number, 7) for number, name in enumerate(CHANGING)}
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(5)
@@ -45,8 +45,8 @@ async def test_every_one_of_them(autojump_clock: MockClock, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", METHODS)
-async def test_whoever_hands_the_peer_on_is_marked(name: str) -> None:
-    """A method that tells the fleet who asked changes something, and the other way round."""
+async def test_methods_that_pass_the_peer_are_marked(name: str) -> None:
+    """A method passes the peer to the fleet exactly when it is marked as changing."""
 
     @attrs.define(eq=False)
     class Spy(FakeFleet):

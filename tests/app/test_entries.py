@@ -63,7 +63,7 @@ async def test_an_engine_that_was_added_gets_its_fills(
         assert positions(fleet, SYMBOLS[1])[0] > 0
 
 
-async def test_another_way_to_enter_wants_a_restart(
+async def test_another_entry_type_needs_a_restart(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     """`[broker]` is not reloaded: the fleet goes on as it began, and says so."""
@@ -105,8 +105,8 @@ RESTING_AT_VENUE = BROKER + 'entry = "limit"\nentry_timeout = 5\n'
 async def test_at_a_venue_with_faults(
     fault: str, entry: str, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """Whatever happens to answers, events and cancels: books equal to the venue's, nothing twice,
-    and after a halt nothing rests."""
+    """With faults in answers, events and cancels: positions equal to the venue's, nothing twice,
+    and no resting order after a halt."""
     write(tmp_path)  # the key file
     config = paper(tmp_path, extra=RESTING_AT_VENUE.replace('"limit"', f'"{entry}"'))
     async with trading(config, **FAULTS[fault]) as fleet:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("own_strategies")
 
 
 async def test_engines_run_and_trade(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Within a minute every engine runs, sees two trades a second, and somebody has traded."""
+    """Within a minute every engine runs, sees two trades a second, and some have traded."""
     config = write_fleet(tmp_path)
     async with running_fleet(config) as fleet:
         await trio.sleep(120)
@@ -54,8 +54,8 @@ async def test_a_poisoned_strategy_is_given_up(autojump_clock: MockClock, tmp_pa
         row = fleet.row("SOLUSDT")
         assert (row["status"], row["restarts"], row["incarnation"]) == ("failed", 3, 4)
         assert row["last_error"].startswith("RuntimeError: poisoned by")
-        (told,) = [e.text for e in fleet.assembly.events.since(0).events if e.kind == "failed"]
-        assert told.endswith("once it is mended: levi ctl reset SOLUSDT")
+        (text,) = [e.text for e in fleet.assembly.events.since(0).events if e.kind == "failed"]
+        assert text.endswith("once it is mended: levi ctl reset SOLUSDT")
         assert fleet.row("BTCUSDT")["incarnation"] == 1
         incidents = await fleet.operations.history("SOLUSDT", 10)
         assert [incident["delay"] for incident in incidents] == [None, 2.0, 1.0, 0.0]
@@ -121,8 +121,10 @@ async def test_money_survives_a_new_start(autojump_clock: MockClock, tmp_path: P
         assert fleet.assembly.slots["BTCUSDT"].saved_state["seen"] > state["seen"]
 
 
-async def test_stop_pause_and_their_memory(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Stopped and paused engines stay so over a new start, until told otherwise."""
+async def test_stop_and_pause_survive_a_new_start(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """Stopped and paused engines stay so over a new start, until the operator starts them."""
     config = write_fleet(tmp_path)
     async with running_fleet(config) as fleet:
         await trio.sleep(5)
@@ -178,7 +180,7 @@ async def test_halt_survives_and_unhalt_ends_it(autojump_clock: MockClock, tmp_p
 async def test_on_give_up(
     on_give_up: str, state: str, autojump_clock: MockClock, tmp_path: Path
 ) -> None:
-    """What the fleet does when an engine is given up is config."""
+    """`on_give_up` decides what the fleet does when an engine is given up."""
     engines = {"SOLUSDT": 'strategy = "own_fleet_strategies:Broken"'}
     config = write_fleet(tmp_path, engines=engines, on_give_up=on_give_up)
     async with running_fleet(config) as fleet:

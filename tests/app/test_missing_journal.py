@@ -1,4 +1,4 @@
-"""B118: registry and journal, one of them gone."""
+"""B118: a registry without its journal."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ SAVED: dict[str, object] = {"BTCUSDT": None}
 
 
 def test_a_journal_that_is_gone_is_missed(tmp_path: Path) -> None:
-    """A fleet was here: what to do is said; live it is refused before a new one is made."""
+    """There is a snapshot: the text says what to do; a live fleet is refused."""
     config = write_fleet(tmp_path)
     text = missing_journal(config, SAVED)
     assert text.startswith(f"{config.fleet.data_dir}/journal.db: expected the journal beside ")
@@ -17,7 +17,7 @@ def test_a_journal_that_is_gone_is_missed(tmp_path: Path) -> None:
 
 
 def test_what_is_whole_or_new_is_fine(tmp_path: Path) -> None:
-    """No fleet was here; or its journal is, be it a rescued copy."""
+    """Neither is there, or the journal is, even as a rescued copy."""
     config = write_fleet(tmp_path)
     assert missing_journal(config, {}) == ""
     config.fleet.data_dir.mkdir(parents=True)

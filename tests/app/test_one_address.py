@@ -1,4 +1,4 @@
-"""One address, one governor: whoever of the fleet is told to stay away, all of it does."""
+"""Feed and broker share one address: a ban that one of them meets stops both."""
 
 from pathlib import Path
 

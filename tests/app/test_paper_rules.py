@@ -68,7 +68,7 @@ async def test_a_venue_that_closes_closes_paper(tmp_path: Path, autojump_clock: 
 
 
 async def test_paper_trades_without_rules(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """A REST interface that fails delays nobody: engines run on usual rules, and it is said."""
+    """A REST interface that fails delays no engine: usual rules apply, and an event says so."""
     config = write_fleet(tmp_path, SYMBOLS, engines=dict.fromkeys(SYMBOLS, HOLDER))
     async with running_fleet(config) as fleet:
         fleet.simulator.venue.faults.replace(Faults.parse({"refuse": 503}))

@@ -118,8 +118,8 @@ async def test_a_bad_file_is_refused_whole(autojump_clock: MockClock, tmp_path: 
         assert [fleet.row(symbol)["status"] for symbol in ALL] == ["running"] * 3
 
 
-async def test_an_open_position_needs_a_word(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Removing an engine that holds is refused; flattened or kept by the operator's word."""
+async def test_an_open_position_needs_an_option(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """Removing an engine with a position is refused without --flatten or --keep-position."""
     config = write_fleet(tmp_path, engines=dict.fromkeys(ALL[:2], HOLDER))
     async with running_fleet(config) as fleet:
         await trio.sleep(10)
@@ -165,7 +165,7 @@ async def test_limits_change_without_a_restart(autojump_clock: MockClock, tmp_pa
 
 
 async def test_a_new_start_order(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Turned round, with a newcomer in between: no engine is lost, and wishes are kept."""
+    """Reversed, with a new engine in between: no engine is lost, and wanted states stay."""
     config = write_fleet(tmp_path, engines={"ETHUSDT": 'after = ["BTCUSDT"]'})
     async with running_fleet(config) as fleet:
         await trio.sleep(5)

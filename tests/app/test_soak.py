@@ -1,4 +1,4 @@
-"""Two virtual hours under random faults; the whole day is a judge's."""
+"""Two virtual hours under random faults."""
 
 from pathlib import Path
 

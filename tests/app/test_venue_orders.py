@@ -1,4 +1,4 @@
-"""A fleet whose orders go to a venue, with everything between them that can go wrong."""
+"""A fleet whose orders go to a venue, with faults between them."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -69,10 +69,10 @@ FAULTS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 @pytest.mark.usefixtures("own_strategies")
-async def test_every_fill_is_booked_once(
+async def test_every_fill_counts_once(
     faults: dict[str, object], tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """Whatever happens to answers: one order for each symbol, and books equal to the venue's."""
+    """With any fault in answers: one order for each symbol, and positions equal to the venue's."""
     config = write(tmp_path)
     async with trading(config, **faults) as fleet:
         await trio.sleep(120)
@@ -92,7 +92,7 @@ async def test_every_fill_is_booked_once(
 
 @pytest.mark.usefixtures("own_strategies")
 async def test_a_refused_key_halts_the_fleet(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Engines live on and read data, trading is halted with the venue's words, no key in them."""
+    """Engines run on and read data; trading is halted with the venue's text, without the key."""
     config = write(tmp_path, secret="WrongSecretOfTheRightLength12345")
     async with trading(config) as fleet:
         await trio.sleep(60)
@@ -105,10 +105,8 @@ async def test_a_refused_key_halts_the_fleet(tmp_path: Path, autojump_clock: Moc
 
 
 @pytest.mark.usefixtures("own_strategies")
-async def test_a_strangers_order_stops_its_symbol(
-    tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    """A trade by hand on our account is told, and that symbol sends nothing more."""
+async def test_an_order_by_hand_stops_its_symbol(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A trade by hand on the account makes an event, and that symbol sends no more orders."""
     config = write(tmp_path)
     async with trading(config) as fleet:
         await trio.sleep(30)
@@ -149,7 +147,7 @@ async def test_a_closed_market_and_new_steps(tmp_path: Path, autojump_clock: Moc
 async def test_a_trade_outside_the_fleet_is_capital(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """Somebody buys by hand what no engine trades: so much was taken out, and nothing was lost."""
+    """A purchase by hand of what no engine trades is a withdrawal, not a loss."""
     config = write(tmp_path)
     async with trading(config) as fleet:
         await trio.sleep(30)

@@ -118,7 +118,7 @@ async def test_metrics_without_the_extra(
 
 
 async def test_readiness(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Not before there is a market and every engine has begun; then yes."""
+    """Only once the feed is connected and every engine has started."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         assert operations(fleet).readiness()
         await trio.sleep(10)
@@ -133,7 +133,7 @@ def test_page_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_open_web(tmp_path: Path) -> None:
-    """The address is taken and the token read; both are let go at the end of the block."""
+    """The address is bound and the token read; the block's end closes the socket."""
     token = tmp_path / "token"
     token.write_text("a-token-of-more-than-sixteen\n")
     token.chmod(0o600)

@@ -1,4 +1,4 @@
-"""A whole fleet in virtual time: real parts, with memory where the network and the disk are.
+"""A whole fleet in virtual time: real parts, with memory instead of network and disk.
 
 The simulator's server and the feed's client speak the real protocol over a stream in memory;
 the journal is SQLite without a thread, so that the clock does not jump past a commit.
@@ -70,7 +70,7 @@ def write_fleet(
 
 @attrs.define(eq=False)
 class Wall:
-    """The fleet's wall clock; the venue's goes on whatever is done to this one."""
+    """The fleet's wall clock; changing it does not change the venue's."""
 
     ahead: float = 0.0
     """Seconds."""
@@ -81,7 +81,7 @@ class Wall:
 
 @attrs.define(eq=False)
 class VirtualFleet:
-    """What a test talks to while the fleet runs."""
+    """A running fleet, as a test uses it."""
 
     assembly: Assembly
     run: FleetRun

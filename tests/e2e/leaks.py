@@ -1,4 +1,4 @@
-"""Looks for secrets in whatever a run left behind: whole, in pieces, and in other spellings."""
+"""Finds secrets in what a run left behind: whole, in pieces, and in other encodings."""
 
 import base64
 import re
@@ -24,7 +24,7 @@ class Canary:
         return self._pattern.search(raw.lower()) is not None
 
     def excerpt(self, data: bytes) -> str:
-        """What stands around the first leak, for whoever has to find its cause."""
+        """The bytes around the first leak, to find its cause."""
         found = self._pattern.search(data.lower())
         return "" if found is None else repr(data[max(0, found.start() - 60) : found.end() + 20])
 
@@ -60,7 +60,7 @@ def _needles(secrets: Iterable[str]) -> set[bytes]:
 
 
 def text_of_process(pid: int) -> dict[str, bytes]:
-    """What anybody on the machine may read of a process; empty when it is gone."""
+    """Files of /proc about a process, its command line among them; empty when it has ended."""
     seen = {}
     for name in ("cmdline", "environ", "comm", "status"):
         try:

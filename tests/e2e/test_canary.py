@@ -56,7 +56,7 @@ class Thief(Strategy):
 
 @pytest.fixture
 def fleet(tmp_path: Path, home: Path) -> FleetProcess:
-    """Orders go to the simulator with the canary key, and one strategy shouts it out."""
+    """Orders go to the simulator with the canary key, and one strategy raises it in an error."""
     key_file = home / "canary.key"
     key_file.write_text(f"{KEY}\n{SECRET}\n")
     key_file.chmod(0o600)

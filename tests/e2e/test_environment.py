@@ -119,13 +119,13 @@ def test_b133_closed_standard_streams_are_not_taken(
     ("kind", "limit"), [(resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_AS, 300 * 2**20)]
 )
 def test_b134_little_is_enough(fleet: FleetProcess, kind: int, limit: int) -> None:
-    """64 descriptors, 300 MB of addresses: two engines run and are spoken to."""
+    """64 descriptors, 300 MB of addresses: two engines run and answer."""
     with start(fleet, before=lambda: resource.setrlimit(kind, (limit, limit))):
         ends_well(fleet)
 
 
 @pytest.mark.parametrize("limit", [1_000, 4_096, 20_000, 100_000, 1_000_000])
-def test_b134_too_small_files_are_said_in_a_line(fleet: FleetProcess, limit: int) -> None:
+def test_b134_a_file_size_limit_is_reported(fleet: FleetProcess, limit: int) -> None:
     """RLIMIT_FSIZE: what cannot be made is named, with exit 1."""
     with start(fleet, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))):
         assert fleet.wait() == 1
@@ -134,7 +134,7 @@ def test_b134_too_small_files_are_said_in_a_line(fleet: FleetProcess, limit: int
     assert str(fleet.file.parent / "data") in fleet.output
 
 
-def test_b135_a_folder_nobody_may_write_in(fleet: FleetProcess, tmp_path: Path) -> None:
+def test_b135_a_read_only_folder(fleet: FleetProcess, tmp_path: Path) -> None:
     """A read-only disk: one line that names the folder, exit 2, nothing started."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -184,7 +184,7 @@ def test_b136_ctrl_c_twice_and_thrice(fleet: FleetProcess, pauses: tuple[float, 
         ends_well(fleet)
 
 
-def test_b129_a_reader_that_left_ends_no_fleet(fleet: FleetProcess) -> None:
+def test_b129_a_closed_terminal_ends_no_fleet(fleet: FleetProcess) -> None:
     """`levi run | head -1`: a terminal that goes away is no reason to stop trading."""
     assert fleet.process is None
     process = subprocess.Popen(

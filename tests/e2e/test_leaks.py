@@ -1,4 +1,4 @@
-"""The search for secrets bites: planted in any spelling it knows, a secret is found."""
+"""The search for secrets finds one that is planted in any encoding it knows."""
 
 import base64
 import sqlite3

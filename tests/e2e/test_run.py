@@ -1,4 +1,4 @@
-"""The main job as its users meet it: real processes, signals, sockets, SQLite and files."""
+"""`levi run` with real processes, signals, sockets, SQLite and files."""
 
 import json
 import shutil
@@ -155,7 +155,7 @@ def test_shutdown_by_command(fleet: FleetProcess) -> None:
     assert json.loads(document.stdout)["reachable"] is False
 
 
-def test_what_is_found_at_the_start_is_told(fleet: FleetProcess, tmp_path: Path) -> None:
+def test_a_damaged_snapshot_is_reported(fleet: FleetProcess, tmp_path: Path) -> None:
     """A damaged newest snapshot: on the terminal, in the log and in the events, once each."""
     data = tmp_path / "data"
     with fleet:
@@ -172,9 +172,9 @@ def test_what_is_found_at_the_start_is_told(fleet: FleetProcess, tmp_path: Path)
         assert fleet.ctl("shutdown").returncode == 0
         assert fleet.wait() == 0
     logged = "".join(file.read_text() for file in (data / "logs").glob("orchestrator-*.jsonl"))
-    for told in (events, logged, fleet.output):
-        assert told.count("registry.json is damaged: ") == 1
-        assert told.count("from registry.1.json") == 1
+    for text in (events, logged, fleet.output):
+        assert text.count("registry.json is damaged: ") == 1
+        assert text.count("from registry.1.json") == 1
 
 
 def test_bad_fleet_toml_starts_nothing(fleet: FleetProcess) -> None:

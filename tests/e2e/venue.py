@@ -1,4 +1,4 @@
-"""The simulator of a running fleet, asked as anybody with the account's key could."""
+"""A client of a running fleet's simulator, with the key of the fleet's account."""
 
 import json
 import time
@@ -36,5 +36,5 @@ class AccountClient:
         return list(self.ask("GET", "openOrders"))
 
     def buy(self, symbol: str, quantity: str) -> None:
-        """A stranger's market order."""
+        """A market order that no engine sent."""
         self.ask("POST", "order", symbol=symbol, side="BUY", type="MARKET", quantity=quantity)

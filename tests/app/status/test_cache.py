@@ -1,4 +1,4 @@
-"""One document for many readers, and never one that something has overtaken."""
+"""One document for many readers, and never one from before a change."""
 
 import json
 from pathlib import Path
@@ -31,9 +31,7 @@ async def test_many_readers_one_document(autojump_clock: MockClock, tmp_path: Pa
         assert await read(fleet) is not first
 
 
-async def test_who_commands_reads_what_became_of_it(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
+async def test_a_command_shows_at_once(autojump_clock: MockClock, tmp_path: Path) -> None:
     """No time passes between a stop, a halt, and the document that shows them."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(10)
@@ -66,7 +64,7 @@ async def test_a_crash_shows_at_once(autojump_clock: MockClock, tmp_path: Path) 
 
 @attrs.define(eq=False)
 class SlowStatus:
-    """Makes documents that are numbered, each when it is let go on."""
+    """Makes numbered documents, each when the test releases it."""
 
     made: int = 0
     continue_exit: trio.Event = attrs.field(factory=trio.Event)
@@ -79,7 +77,7 @@ class SlowStatus:
 
 
 async def test_a_change_while_it_is_made(nursery: trio.Nursery) -> None:
-    """Who asked before the change may get what was begun before it, nobody after it."""
+    """A reader from before the change may get the old document, a later one never does."""
     status_document = SlowStatus()
     cache, found = StatusCache(cast(StatusDocument, status_document)), []
 

@@ -1,4 +1,4 @@
-"""What the feed does not believe reaches neither a strategy nor the venue, and is in the status."""
+"""Market data that the feed refuses reaches no strategy and no order, and is in the status."""
 
 from pathlib import Path
 
@@ -96,10 +96,10 @@ async def test_before_there_is_a_feed(autojump_clock: MockClock, tmp_path: Path)
         fleet.assembly.venue.feed = feed
 
 
-async def test_an_engine_nobody_tells_anything_is_ill(
+async def test_an_engine_without_data_crashes(
     autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Silent for ten times the patience while the others are told: a crash with cause `stale`."""
+    """No data for ten times the allowed age while others have some: a crash with cause `stale`."""
     async with running_fleet(write_fleet(tmp_path)) as fleet:
         await trio.sleep(5)
         real = DataQuality.state
@@ -114,5 +114,5 @@ async def test_an_engine_nobody_tells_anything_is_ill(
         await trio.sleep(60)
         row = fleet.row("BTCUSDT")
         assert row["incarnation"] == 2
-        assert row["last_error"].startswith("Stale: no data for 1000 s while the others")
+        assert row["last_error"].startswith("Stale: no data for 1000 s while other symbols")
         assert fleet.row("ETHUSDT")["incarnation"] == 1

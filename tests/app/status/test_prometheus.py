@@ -103,7 +103,7 @@ def test_values_and_labels() -> None:
     ],
 )
 def test_up_and_as_wanted(status: str, wanted: str, up: int, as_wanted: int) -> None:
-    """Two questions: does it live, and is it what the operator asked for."""
+    """Whether the engine runs, and whether it is in the wanted state."""
     lines = render(status=status, wanted=wanted).splitlines()
     assert f'levitrio_engine_up{{symbol="BTCUSDT"}} {up}.0' in lines
     assert f'levitrio_engine_as_wanted{{symbol="BTCUSDT"}} {as_wanted}.0' in lines

@@ -16,10 +16,10 @@ from tests.app.virtual import PEER, running_fleet, write_fleet
 ALERTS = '[alerts]\nurls = ["json://127.0.0.1:1/{path}"]\non = ["{on}"]\n'
 
 
-async def test_a_reload_changes_who_is_told_of_what(
+async def test_a_reload_changes_events_and_addresses(
     autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another event, then another address, then none; an address that is none changes nothing."""
+    """Another event, then another address, then none; an invalid address changes nothing."""
     got: list[tuple[str, str]] = []
 
     def open_sends(config: FleetConfig) -> tuple[Send, ...]:
@@ -47,7 +47,7 @@ async def test_a_reload_changes_who_is_told_of_what(
             await fleet.operations.halt(reason, PEER)
             await trio.sleep(1)
 
-        await halt("nobody")
+        await halt("not sent")
         await put_in_force("a", "halted")
         await halt("first")
         await put_in_force("a", "stuck")
@@ -58,6 +58,6 @@ async def test_a_reload_changes_who_is_told_of_what(
             await put_in_force("bad", "halted")
         await halt("third")
         await put_in_force("", "")
-        await halt("nobody again")
-    told = [(path, text.removeprefix("trading is halted: ")) for path, text in got]
-    assert told == [("a", "first"), ("b", "second"), ("b", "third")]
+        await halt("not sent either")
+    sent = [(path, text.removeprefix("trading is halted: ")) for path, text in got]
+    assert sent == [("a", "first"), ("b", "second"), ("b", "third")]

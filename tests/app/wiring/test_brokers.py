@@ -1,4 +1,4 @@
-"""Which broker a fleet gets, with whose key, and what it takes to trade with real money."""
+"""Broker, key and account of a fleet, and what real orders need."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ def live_fleet(folder: Path, url: str = "", feed_url: str = "") -> FleetConfig:
     )
 
 
-def test_real_orders_take_two_words(tmp_path: Path) -> None:
+def test_real_orders_need_file_and_flag(tmp_path: Path) -> None:
     """`--live` alone and the file alone are refused, each with what to do; both together go."""
     real = live_fleet(tmp_path)
     with pytest.raises(UsageError, match=r"\(production\).*add --live"):
@@ -71,7 +71,7 @@ def test_real_orders_take_two_words(tmp_path: Path) -> None:
 
 
 def test_a_test_network_is_one_line(tmp_path: Path) -> None:
-    """It wants both words too, and its trades are others than those of the real exchange."""
+    """It needs both as well, and its venue has another name than the real exchange."""
     config = live_fleet(tmp_path, TESTNET, "wss://stream.testnet.binance.vision")
     with pytest.raises(UsageError, match=r"\(testnet\)"):
         check_live(config, live=False)
@@ -80,7 +80,7 @@ def test_a_test_network_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_simulator_gets_a_key_for_this_run(tmp_path: Path) -> None:
-    """Paper needs none; our own simulator knows the one that was made for it."""
+    """Paper needs none; the built-in simulator knows the one made for it."""
     paper = fleet(tmp_path, "[simulator]\nseed = 1")
     assert open_credentials(paper, token) is None
     assert simulator_keys(paper, None) == ()
@@ -132,7 +132,7 @@ def test_nothing_to_guard_on_paper(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_simulator_remembers_what_the_journal_does() -> None:
-    """Balances after fills: what was bought less its fee in base, what was paid, fees elsewhere."""
+    """Balances after fills, with fees in base, quote and another asset."""
 
     def fill(side: Side, quantity: str, fee: str, asset: str) -> Fill:
         return make_fill(
@@ -187,20 +187,20 @@ def measured_at(account: str) -> History:
     ],
 )
 def test_another_accounts_journal_is_refused(history: History, tmp_path: Path) -> None:
-    """B121: what was bought on paper is not there to be sold for real money, nor counted."""
+    """B121: positions bought on paper are neither sold nor counted at a real venue."""
     with pytest.raises(UsageError, match=r"expected the history of binance, .*data_dir"):
         check_history(live_fleet(tmp_path), history)
 
 
 def test_its_own_journal_is_taken(tmp_path: Path) -> None:
-    """Whatever the number of the account is: the venue tells later whether it is that one."""
+    """With any account number: the venue reports later whether it is that account."""
     config = live_fleet(tmp_path)
     for history in (History(), bought_at("binance"), measured_at("binance:7")):
         check_history(config, history)
 
 
 def test_a_hardened_process_leaves_no_core() -> None:
-    """No core file, and nobody of the same user may look into its memory."""
+    """No core file, and no process of the same user can read its memory."""
     code = (
         "import ctypes, resource\n"
         "from levitrio.app.wiring.process_hardening import harden\n"

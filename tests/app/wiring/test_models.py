@@ -1,4 +1,4 @@
-"""Models in a fleet: refused at the start, replaced in the run, and never in the way of others."""
+"""Models in a fleet: refused at the start, late in the run, absent without the extra."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +63,7 @@ class Late:
 
 
 def test_a_bad_model_is_found_by_check_with_its_line(tmp_path: Path) -> None:
-    """`levi check`, `levi run` and a reload say it before anything starts."""
+    """`levi check`, `levi run` and a reload report it before anything starts."""
     path = write(tmp_path).file
     load(path, check_strategy=strategy_check(path))
     write_model(tmp_path, b"swapped")
@@ -134,7 +134,7 @@ def test_replay_has_its_models_in_its_own_process(tmp_path: Path) -> None:
 
 
 def test_what_is_no_strategy_needs_no_models() -> None:
-    """It is the supervisor's to find out, when the engine starts."""
+    """The supervisor reports an unknown strategy when its engine starts."""
     assert models.user_of("no_such_module:Thing") is None
     assert models.user_of("ema_cross") is None
     assert models.user_of("ensemble") is not None

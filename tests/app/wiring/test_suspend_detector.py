@@ -1,4 +1,4 @@
-"""Clocks that jump: dates change, durations do not; and time that passed without us is noticed."""
+"""Clocks that jump change dates, not durations; a standstill of the process is detected."""
 
 from pathlib import Path
 
@@ -43,8 +43,8 @@ def _own_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_wall_clock_jumps(
     ahead: float, autojump_clock: MockClock, tmp_path: Path
 ) -> None:
-    """F25: an hour back or ahead, a day, 1970, 2100, a leap second: nobody restarts for it,
-    everybody trades on, and a crash waits as long as ever."""
+    """F25: an hour back or ahead, a day, 1970, 2100, a leap second: no engine restarts for it,
+    all trade on, and a crash waits as long as ever."""
     config = write_fleet(
         tmp_path,
         strategy="clock_strategies:Restless",
@@ -67,18 +67,20 @@ async def test_the_wall_clock_jumps(
         assert fleet.row("SOLUSDT")["restarts"] <= 3
 
 
-async def test_standing_still_is_noticed(autojump_clock: MockClock) -> None:
-    """F26, F59: a gap is told with its length, once; what is only late is not."""
-    told: list[float] = []
+async def test_a_standstill_is_reported(autojump_clock: MockClock) -> None:
+    """F26, F59: a standstill is reported once, with its length; a short delay is not."""
+    reported: list[float] = []
     extra = 0.0
-    watch = SuspendDetector(on_standstill=told.append, clock=lambda: trio.current_time() + extra)
+    watch = SuspendDetector(
+        on_standstill=reported.append, clock=lambda: trio.current_time() + extra
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
         await trio.sleep(LOOK * 2.5)
         extra += STOOD_STILL / 2
         await trio.sleep(LOOK * 2)
-        assert told == []
+        assert reported == []
         extra += 30.0
         await trio.sleep(LOOK * 2)
         nursery.cancel_scope.cancel()
-    assert told == [pytest.approx(30.0)]
+    assert reported == [pytest.approx(30.0)]

@@ -75,7 +75,7 @@ async def test_several_intervals_in_the_order_they_closed(autojump_clock: MockCl
 
 
 async def test_a_market_clock_that_does_not_go(autojump_clock: MockClock) -> None:
-    """It is waited for, for a while; then the wall clock has to do."""
+    """Warm-up waits for it for a while, then uses the wall clock."""
     began = trio.current_time()
     bars = await warm_up(FakePast(), "1m", now_ms=0)()
     assert trio.current_time() - began == pytest.approx(5)
@@ -125,7 +125,7 @@ async def run_engine(saved_state: object = None) -> tuple[list[Signal], object]:
 
 
 async def test_an_engine_is_warm_before_its_first_signal(autojump_clock: MockClock) -> None:
-    """It has seen the past silently, and a bar that comes twice only once."""
+    """It has seen the past without a signal, and a bar that comes twice only once."""
     signals, state = await run_engine()
     assert len(signals) == 1
     assert isinstance(state, list)
