@@ -122,7 +122,7 @@ class Assembly:
             ),
             tell=self.tell,
             stop_trading=lambda reason: self.gateway.halt_soon(reason),
-            learn_market=lambda *said: self.gateway.learn_market(*said),
+            learn_market=lambda *facts: self.gateway.learn_market(*facts),
         )
         self.gateway = self._make_gateway(gateway_journal or journal, gateway_report)
         recent = RecentEvents()

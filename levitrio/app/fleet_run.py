@@ -222,7 +222,9 @@ class FleetRun:
                 assembly.tell("journal_trouble", f"the last incidents are lost: {exc}")
         with trio.move_on_after(LAST_ALERTS):
             await assembly.alerts.flush()
-        assembly.tell("fleet_stopped", f"stopped around {len(stuck)} stuck: {', '.join(stuck)}")
+        assembly.tell(
+            "fleet_stopped", f"stopped with {len(stuck)} stuck engines: {', '.join(stuck)}"
+        )
         self.exit_hard(STUCK_EXIT)
 
     def _stood_still(self, seconds: float) -> None:
