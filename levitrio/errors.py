@@ -5,6 +5,13 @@ Each text says what was expected and what came. A refusal that is part of normal
 """
 
 
+def first_error(error: BaseException) -> BaseException:
+    """Return the first error that nurseries have wrapped in groups, or the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class LevitrioError(Exception):
     """Base class of every exception levitrio foresees; a bug is none of them."""
 

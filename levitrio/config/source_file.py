@@ -4,7 +4,6 @@ A user who may write the file, or put a module beside it, can run code as the us
 fleet. The checks look at the opened file, not at its name, which could change in between.
 """
 
-import os
 import re
 import stat
 import tomllib
@@ -14,6 +13,7 @@ from typing import Any
 
 from levitrio.config.diagnostics import printable
 from levitrio.errors import ConfigError
+from levitrio.regular_file import NotARegularFile, open_regular
 
 MAX_BYTES = 4 * 1024 * 1024
 """10,000 engines with parameters of their own take 2 MiB."""
@@ -54,22 +54,18 @@ def read_text(path: Path) -> str:
 
 
 def _content(path: Path) -> bytes:
-    # Not blocking: opening a FIFO would otherwise wait for a writer that never comes.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise _refused(path, f"expected a file, came {_what(about.st_mode)}")
+        file, about = open_regular(path)
+    except NotARegularFile as error:
+        raise _refused(path, f"expected a file, came {_what(error.mode)}") from None
+    with file:
         if about.st_mode & stat.S_IWOTH:
             raise _refused(
                 path,
                 "expected a file that only its owner may write, came one that every user may "
                 f"(mode {about.st_mode & 0o777:04o}; chmod o-w repairs it)",
             )
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
+        return file.read(MAX_BYTES + 1)
 
 
 def parse(path: Path, text: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 
 from levitrio.errors import UsageError
+from levitrio.regular_file import NotARegularFile, open_regular
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Headers as ASGI gives them: names in lower case."""
@@ -107,10 +108,8 @@ def read_token(path: Path) -> str:
     """
     make = f"make one: (umask 077; openssl rand -hex 32 > {path})"
     try:
-        with open(path, "rb", opener=_open) as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise UsageError(f"[http] token_file: expected a file, came something else: {path}")
+        file, about = open_regular(path)
+        with file:
             if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o077:
                 mode = stat.S_IMODE(about.st_mode)
                 raise UsageError(
@@ -118,6 +117,9 @@ def read_token(path: Path) -> str:
                     f"(mode 0600), came mode {mode:04o}: {path}; chmod 600 repairs it"
                 )
             content = file.read(4096)
+    except NotARegularFile:
+        what = "expected a file, came something else"
+        raise UsageError(f"[http] token_file: {what}: {path}") from None
     except OSError as error:
         raise UsageError(f"[http] token_file: {path}: {error.strerror}; {make}") from None
     token: str = content.decode("ascii", "replace").rstrip("\r\n")
@@ -127,8 +129,3 @@ def read_token(path: Path) -> str:
             f"spaces and no placeholder, came something else: {path}; {make}"
         )
     return token
-
-
-def _open(path: str, flags: int) -> int:
-    # O_NONBLOCK: opening a pipe without a writer would block the start of the fleet.
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -10,6 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from levitrio.errors import first_error
 from levitrio.http.auth import AccessDenied, AccessPolicy
 
 SECURITY_HEADERS = {
@@ -92,10 +93,9 @@ class SecurityMiddleware:
 
 def described(error: BaseException | None) -> str:
     """Type, text and place of an error in one line; empty without an error."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
     if error is None:
         return ""
+    error = first_error(error)
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     place = "".join(f" at {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames)
     return f"{type(error).__name__}: {error}"[:2000] + place

@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from levitrio.inference.interface import Missing
-from levitrio.regular_file import read_plain, reason_of
+from levitrio.regular_file import read_regular, reason_of
 
 PERIOD = 1.0
 """Seconds between two checks for changes."""
@@ -83,7 +83,7 @@ class ScoreFiles:
 def read_scores(path: Path, known: Scores) -> Scores:
     """Read a file; returns `known` when it has not changed. Problems go into `trouble`."""
     try:
-        content, changed_at = read_plain(path, MAX_BYTES)
+        content, changed_at = read_regular(path, MAX_BYTES)
     except OSError as exc:
         return Scores(trouble=reason_of(exc))
     if changed_at == known.changed_at and not known.trouble:

@@ -15,7 +15,7 @@ import msgspec
 from levitrio.errors import UsageError
 from levitrio.inference.models.feature_schema import BY_HASH, SCHEMAS, FeatureSchema
 from levitrio.inference.models.onnx_metadata import metadata_of
-from levitrio.regular_file import read_plain, reason_of
+from levitrio.regular_file import read_regular, reason_of
 
 Format = Literal["onnx", "lightgbm"]
 
@@ -171,7 +171,7 @@ def read_model(reference: ModelReference, folder: Path) -> ModelFile:
 
 def _read(path: Path, name: str) -> bytes:
     try:
-        return read_plain(path, MAX_BYTES)[0]
+        return read_regular(path, MAX_BYTES)[0]
     except OSError as exc:
         raise ModelRefused(f"model {name!r}: cannot be read: {reason_of(exc)}") from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from levitrio.records.locks.reserve_descriptor import ReservedDescriptor
+from levitrio.regular_file import open_regular
 
 T = TypeVar("T")
 
@@ -109,12 +110,8 @@ class Directory:
 
     def read(self, name: str, limit: int) -> bytes:
         """As in `Disk`; a symlink, a FIFO or another user's file is an OSError."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(self.path / name, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise OSError("expected a regular file")
+        file, found = open_regular(self.path / name, follow_links=False)
+        with file:
             if found.st_uid != os.geteuid():
                 raise OSError(f"expected our own file, it belongs to user {found.st_uid}")
             if found.st_mode & stat.S_IWOTH:

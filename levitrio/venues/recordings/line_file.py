@@ -6,8 +6,6 @@ line without end and a failed read cost what they hide and nothing else: each go
 """
 
 import gzip
-import os
-import stat
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
@@ -16,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from levitrio.errors import UsageError
-from levitrio.regular_file import reason_of
+from levitrio.regular_file import NotARegularFile, open_regular, reason_of
 
 BLOCK = 1 << 18
 """Bytes: fits the processor's cache, and memory stays flat."""
@@ -76,16 +74,13 @@ class LineFile:
 
     def _open(self) -> BufferedReader:
         try:
-            # Without NONBLOCK a pipe put in the file's place would block the first read forever.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            return open_regular(self.path)[0]
+        except NotARegularFile as error:
+            raise UsageError(f"{self.path}: {error}") from None
         except OSError as error:
             raise UsageError(
                 f"{self.path}: expected a readable file, got: {reason_of(error)}"
             ) from None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise UsageError(f"{self.path}: expected a regular file, got something else")
-        return os.fdopen(descriptor, "rb")
 
     def _split(self, file: gzip.GzipFile | BufferedReader) -> Iterator[bytes]:
         rest = b""

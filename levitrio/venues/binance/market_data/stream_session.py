@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import trio
 
-from levitrio.errors import VenueError
+from levitrio.errors import VenueError, first_error
 from levitrio.venues.binance.market_data.stream_client import StreamClient
 
 WaitChanged = Callable[[], trio.Event]
@@ -64,7 +64,7 @@ class RenewingStream:
                     await self._keep_subscribed()
                     nursery.cancel_scope.cancel()
         except* VenueError as group:
-            self.reason = str(_first(group))
+            self.reason = str(first_error(group))
         finally:
             self.is_open = False
             self.is_over = True
@@ -124,9 +124,3 @@ class RenewingStream:
                 self._settled.set()
                 self._on_subscribed()
                 await self._next_change().wait()
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

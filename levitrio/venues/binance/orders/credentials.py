@@ -19,6 +19,7 @@ from typing import NoReturn
 import attrs
 
 from levitrio.errors import UsageError
+from levitrio.regular_file import NotARegularFile, open_regular
 from levitrio.venues.binance.orders.signing import Ed25519PrivateKey, HmacKey, Signer
 
 MAX_FILE = 16 << 10
@@ -160,16 +161,13 @@ def _check(what: str, value: str, where: str) -> None:
 
 def _read(path: Path) -> str:
     try:
-        # Without blocking: opening a FIFO here would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file, found = open_regular(path)
+    except NotARegularFile:
+        raise UsageError(f"{path}: expected a key file, came something else") from None
     except OSError as error:
         raise UsageError(f"{path}: expected a key file: {error.strerror}") from None
-    try:
-        # What is checked is what is read, whatever happens to the path meanwhile.
-        found = os.fstat(descriptor)
+    with file:
         mode = stat.S_IMODE(found.st_mode)
-        if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"{path}: expected a key file, came something else")
         if found.st_uid not in (os.geteuid(), 0):
             raise UsageError(f"{path}: expected a key file of ours, it belongs to {found.st_uid}")
         if mode & 0o077:
@@ -177,9 +175,7 @@ def _read(path: Path) -> str:
                 f"{path}: expected a file that only its owner may read, came mode {mode:04o};"
                 f" type: chmod 600 {path}"
             )
-        content = os.read(descriptor, MAX_FILE + 1)
-    finally:
-        os.close(descriptor)
+        content = file.read(MAX_FILE + 1)
     if not content.strip():
         raise UsageError(f"{path}: expected a key, came an empty file")
     if len(content) > MAX_FILE:

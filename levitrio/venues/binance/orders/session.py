@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import trio
 
-from levitrio.errors import VenueError
+from levitrio.errors import VenueError, first_error
 from levitrio.venues.binance.orders.credentials import Credentials
 from levitrio.venues.binance.orders.error_codes import ErrorKind, RefusedByVenue, meaning
 from levitrio.venues.binance.orders.server_time import (
@@ -107,7 +107,7 @@ class OrderSession:
                     nursery.start_soon(self._measure_again)
                     nursery.start_soon(self._grow_old)
         except* VenueError as group:
-            self._end(_first(group))
+            self._end(first_error(group))
         finally:
             self.is_over = True
             self.settled.set()
@@ -264,9 +264,3 @@ def _server_ms(answer: Answer) -> int:
 def _refused(method: str, answer: Answer) -> RefusedByVenue:
     assert answer.error is not None
     return RefusedByVenue(method, answer.status, answer.error.code, answer.error.msg)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 import trio
 
-from levitrio.errors import VenueError
+from levitrio.errors import VenueError, first_error
 from levitrio.venues.binance.websocket import library_client
 from levitrio.venues.binance.websocket.interface import OpenWebsocket, Websocket
 from levitrio.venues.binance.websocket.network import OpenStream
@@ -243,8 +243,7 @@ class _Waiting(Generic[A]):
 
 def _because(error: BaseException) -> VenueError:
     """Return why a connection ended; of several reasons the first."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_error(error)
     if isinstance(error, VenueError):
         return error
     status = getattr(error, "status_code", None)
