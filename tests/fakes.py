@@ -8,8 +8,15 @@ import trio
 
 from levitrio.errors import JournalUnavailable
 from levitrio.records.journal.entries import Entry
+from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import NEXT, Fill, Order, OrderStatus
-from levitrio.venues.base import AccountBalances, BrokerUnavailable, MassStatus, OrderReport
+from levitrio.venues.base import (
+    AccountBalances,
+    BrokerListener,
+    BrokerUnavailable,
+    MassStatus,
+    OrderReport,
+)
 from tests.factories import make_fill
 
 
@@ -75,8 +82,8 @@ class FakeBroker:
         task_status.started()
         await trio.sleep_forever()
 
-    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        self.tell, self.lost = take, lost
+    def listen(self, listener: BrokerListener) -> None:
+        self.tell, self.lost = listener.take_report, listener.reconcile_all
 
     async def balances(self) -> AccountBalances | None:
         held = (
@@ -144,3 +151,27 @@ class FakeReport:
     def of(self, kind: str) -> list[tuple[str, str | None]]:
         """Text and engine of each line of one kind."""
         return [(text, engine) for found, text, engine in self.lines if found == kind]
+
+
+@attrs.define(eq=False)
+class FakeListener:
+    """Remembers what a broker pushes."""
+
+    reports: list[tuple[str, OrderReport]] = attrs.field(factory=list)
+    missed: list[float] = attrs.field(factory=list)
+    """`trio.current_time()` of each call."""
+    halts: list[str] = attrs.field(factory=list)
+    filters: dict[str, SymbolFilters] = attrs.field(factory=dict)
+    closed: dict[str, str] = attrs.field(factory=dict)
+
+    def take_report(self, symbol: str, report: OrderReport) -> None:
+        self.reports.append((symbol, report))
+
+    def reconcile_all(self) -> None:
+        self.missed.append(trio.current_time())
+
+    def halt_soon(self, reason: str) -> None:
+        self.halts.append(reason)
+
+    def learn_market(self, symbol: str, filters: SymbolFilters, closed: str) -> None:
+        self.filters[symbol], self.closed[symbol] = filters, closed

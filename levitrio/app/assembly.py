@@ -121,8 +121,6 @@ class Assembly:
                 history.fills, quote=config.fleet.quote, cash=config.broker.cash
             ),
             tell=self.tell,
-            stop_trading=lambda reason: self.gateway.halt_soon(reason),
-            learn_market=lambda *facts: self.gateway.learn_market(*facts),
         )
         self.gateway = self._make_gateway(gateway_journal or journal, gateway_report)
         recent = RecentEvents()

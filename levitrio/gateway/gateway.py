@@ -71,7 +71,7 @@ class Gateway:
             control=self.control,
             report=context.report,
         )
-        self.broker.listen(self._take_report, self.reconcile_all)
+        self.broker.listen(self)
 
     @property
     def symbol_states(self) -> Mapping[str, SymbolState]:
@@ -174,7 +174,7 @@ class Gateway:
         if state.has_work:
             self.dispatch.wake(state)
 
-    def _take_report(self, symbol: str, report: OrderReport) -> None:
+    def take_report(self, symbol: str, report: OrderReport) -> None:
         """Take a report that the venue pushed: a fill, an order's end, or a foreign order."""
         state = self.symbol_states.get(symbol)
         if state is None or self._nursery is None:
@@ -257,7 +257,9 @@ class Gateway:
         A flatten that waits for the market goes when it opens; if that is too late, it is
         reported and dropped.
         """
-        state = self.symbol_states[symbol]
+        state = self.symbol_states.get(symbol)
+        if state is None:
+            return
         state.rules, state.limit_rules = filters.rules(), filters.rules(is_market=False)
         state.closed = closed
         if closed or state.flatten_until is None:

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from levitrio.errors import LevitrioError
+from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.market import Bar, MarketEvent
 from levitrio.trading.orders import Fill, Order, OrderStatus
 
@@ -120,6 +121,29 @@ class BrokerUnavailable(LevitrioError):
     """The venue could not be reached, so its orders and balances are not known."""
 
 
+class BrokerListener(Protocol):
+    """Gets what a broker learns without being asked; the gateway is the only one.
+
+    Every method is called on the loop, and must neither block nor raise.
+    """
+
+    def take_report(self, symbol: str, report: OrderReport) -> None:
+        """Take a report that the venue pushed; they come in the venue's order."""
+
+    def reconcile_all(self) -> None:
+        """Compare all symbols: reports may have been missed. Called after each reconnect."""
+
+    def halt_soon(self, reason: str) -> None:
+        """Stop trading: the venue does not accept our key. May be called again."""
+
+    def learn_market(self, symbol: str, filters: SymbolFilters, closed: str) -> None:
+        """Take a symbol's filters, and why it takes no orders now; empty while it trades.
+
+        Called before the symbol is first compared with the venue, after each reconnect, and from
+        time to time.
+        """
+
+
 class Broker(Protocol):
     """Speaks to a venue about orders. The gateway is its only caller."""
 
@@ -134,11 +158,8 @@ class Broker(Protocol):
         `started()` is called at once: a venue that cannot be reached makes answers `UNKNOWN`.
         """
 
-    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        """Before `run`: `take(symbol, report)` gets the reports the venue pushes, in order.
-
-        `lost()` is called after each reconnect, when reports may have been missed.
-        """
+    def listen(self, listener: BrokerListener) -> None:
+        """Name the one who gets what the venue pushes; called once, before `run`."""
 
     async def place(self, order: Order) -> OrderReport:
         """Send an order whose intent is durable. A lost answer is `UNKNOWN`, never an exception."""

@@ -20,7 +20,7 @@ from levitrio.trading.market_view import MarketView
 from levitrio.trading.matching import MatchingEngine, touch_price
 from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType, Side
 from levitrio.trading.venue_orders import Depth, Ending, Execution, RestingOrder
-from levitrio.venues.base import MassStatus, OrderReport
+from levitrio.venues.base import BrokerListener, MassStatus, OrderReport
 
 VENUE = "paper"
 
@@ -88,7 +88,7 @@ class PaperBroker:
     """By client id."""
     _ended: OrderedDict[str, OrderStatus] = attrs.field(factory=OrderedDict)
     _ids: "count[int]" = attrs.field(factory=lambda: count(1))
-    _take: Callable[[str, OrderReport], None] | None = None
+    _listener: BrokerListener | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the venue's filters up to date until cancelled; there is no connection."""
@@ -97,14 +97,16 @@ class PaperBroker:
             await self.rulebook.keep_fresh()
         await trio.sleep_forever()
 
-    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        """`take` gets the fills of resting orders, each once; `lost` is never called."""
-        self._take = take
+    def listen(self, listener: BrokerListener) -> None:
+        """See `Broker.listen`: it gets the fills of resting orders, and the venue's filters."""
+        self._listener = listener
 
-    def learn(self, symbol: str, filters: SymbolFilters, *, is_open: bool) -> None:
-        """Set the venue's filters of a symbol, and whether it is traded there."""
+    def learn(self, symbol: str, filters: SymbolFilters, closed: str) -> None:
+        """Set the venue's filters of a symbol, and why it is not traded now; else empty."""
         self.filters[symbol] = filters
-        (self.closed.discard if is_open else self.closed.add)(symbol)
+        (self.closed.add if closed else self.closed.discard)(symbol)
+        if self._listener is not None:
+            self._listener.learn_market(symbol, filters, closed)
 
     async def place(self, order: Order) -> OrderReport:
         """Match against the market at arrival; the rest of a limit order stays resting."""
@@ -220,8 +222,8 @@ class PaperBroker:
             if not resting.entry.remaining:
                 del self._resting[client_id]
                 self._remember(client_id, OrderStatus.FILLED)
-            if self._take is not None:
-                self._take(symbol, report)
+            if self._listener is not None:
+                self._listener.take_report(symbol, report)
 
     def _remember(self, client_id: str, status: OrderStatus) -> None:
         self._ended[client_id] = status

@@ -7,7 +7,7 @@ import attrs
 import trio
 
 from levitrio.trading.orders import Fill, Order, OrderStatus, OrderType
-from levitrio.venues.base import MassStatus, OrderReport
+from levitrio.venues.base import BrokerListener, MassStatus, OrderReport
 from tests.factories import make_fill
 
 
@@ -61,8 +61,8 @@ class RestingVenue:
         task_status.started()
         await trio.sleep_forever()
 
-    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
-        self.take = take
+    def listen(self, listener: BrokerListener) -> None:
+        self.take = listener.take_report
 
     async def place(self, order: Order) -> OrderReport:
         await trio.sleep(self.delay)

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from levitrio.trading.orders import Fill, Order, OrderStatus
-from levitrio.venues.base import MassStatus, OrderReport
+from levitrio.venues.base import BrokerListener, MassStatus, OrderReport
 from tests.factories import make_fill
 
 RECV_WINDOW = 5.0
@@ -108,9 +108,9 @@ class ModelBroker:
         task_status.started()
         await trio.sleep_forever()
 
-    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
+    def listen(self, listener: BrokerListener) -> None:
         """Of each fill's event, some are lost."""
-        self.world.tell = take
+        self.world.tell = listener.take_report
 
     async def place(self, order: Order) -> OrderReport:
         self.world.placed += 1

@@ -14,6 +14,7 @@ from levitrio.trading.orders import Order, OrderStatus, OrderType, Side
 from levitrio.venues.base import OrderReport
 from levitrio.venues.paper import PaperBroker
 from tests.factories import make_order
+from tests.fakes import FakeListener
 
 
 def make_broker(latency: float = 0.0) -> PaperBroker:
@@ -67,8 +68,12 @@ class Received:
     """The reports the broker pushed."""
 
     def __init__(self, broker: PaperBroker) -> None:
-        self.reports: list[OrderReport] = []
-        broker.listen(lambda symbol, report: self.reports.append(report), lambda: None)
+        self.listener = FakeListener()
+        broker.listen(self.listener)
+
+    @property
+    def reports(self) -> list[OrderReport]:
+        return [report for _, report in self.listener.reports]
 
     @property
     def filled(self) -> list[tuple[Decimal, Decimal]]:

@@ -18,7 +18,6 @@ from levitrio.trading.orders import Fill
 from levitrio.trading.position import Position
 from levitrio.venues.binance.orders.broker import BinanceBroker, OnBrokerEvent
 from levitrio.venues.binance.orders.credentials import Credentials, read_key_file
-from levitrio.venues.binance.orders.exchange_info import OnListed
 from levitrio.venues.binance.orders.signing import HmacKey
 from levitrio.venues.binance.rate_limits.request_weight import WeightLimiter
 from levitrio.venues.binance.websocket.network import OpenStream
@@ -132,8 +131,6 @@ def make_binance(
     *,
     simulator_url: Callable[[], str],
     on_event: OnBrokerEvent,
-    on_unauthorized: Callable[[str], None],
-    on_listed: OnListed,
     weight_limiter: WeightLimiter,
     chance: Callable[[], float],
     redact: Callable[[str], str],
@@ -146,8 +143,6 @@ def make_binance(
         credentials: The key that signs orders.
         simulator_url: Returns the simulator's address; called once the simulator runs.
         on_event: Receives the broker's events.
-        on_unauthorized: Called with the reason when the venue refuses the key.
-        on_listed: Called with what the venue lists for a symbol.
         weight_limiter: Request weight of this machine's address, shared with the feed.
         chance: Random numbers in [0, 1), for the jitter of reconnects.
         redact: Takes secrets out of texts.
@@ -165,8 +160,6 @@ def make_binance(
         venue=venue_name(config),
         credentials=credentials,
         on_event=on_event,
-        on_unauthorized=on_unauthorized,
-        on_listed=on_listed,
         weight_limiter=weight_limiter,
         backoff=settings.feed_backoff(config),
         chance=chance,

@@ -1,6 +1,6 @@
 """Builds what connects a fleet to its venue: simulator, feed, broker, data quality."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 import attrs
@@ -55,10 +55,6 @@ class VenueServices:
     balances: Mapping[str, Decimal]
     """Balances by asset that the built-in simulator's account begins with."""
     tell: Report
-    stop_trading: Callable[[str], None]
-    """Called with the reason when the venue refuses the key: trading halts."""
-    learn_market: Callable[[str, SymbolFilters, str], None]
-    """Called with symbol, filters, and why the venue takes no orders for it; empty when it does."""
     simulator: Simulator | None = attrs.field(init=False)
     data_quality: DataQuality = attrs.field(init=False)
     feed: BinanceFeed | None = None
@@ -120,8 +116,6 @@ class VenueServices:
                 self.credentials,
                 simulator_url=self._simulator_url,
                 on_event=self.tell,
-                on_unauthorized=self.stop_trading,
-                on_listed=self._learn_exchange_info,
                 weight_limiter=self._weight_limiter,
                 chance=self.environment.chance,
                 redact=self.redactor.text,
@@ -145,10 +139,8 @@ class VenueServices:
         return self._paper
 
     def _learn_exchange_info(self, symbol: str, filters: SymbolFilters, status: str) -> None:
-        if symbol in self.symbol_states:
-            self.learn_market(symbol, filters, "" if status == TRADING else status)
         if self._paper is not None:
-            self._paper.learn(symbol, filters, is_open=status == TRADING)
+            self._paper.learn(symbol, filters, "" if status == TRADING else status)
 
     def _simulator_url(self) -> str:
         assert self.simulator is not None, "the check of fleet.toml requires [simulator] here"

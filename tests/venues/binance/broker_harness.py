@@ -13,9 +13,7 @@ import attrs
 import trio
 from trio.testing import memory_stream_pair
 
-from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import Order, OrderType, Side
-from levitrio.venues.base import OrderReport
 from levitrio.venues.binance.orders.broker import BinanceBroker
 from levitrio.venues.binance.orders.credentials import Credentials
 from levitrio.venues.binance.orders.session import RENEW_AFTER
@@ -23,6 +21,7 @@ from levitrio.venues.simulator.exchange.accounts import ApiKey, VenueAccount
 from levitrio.venues.simulator.exchange.faults import Faults
 from levitrio.venues.simulator.server.simulator import Simulator
 from tests.factories import make_order
+from tests.fakes import FakeListener
 
 EPOCH = 1_790_000_000.0
 """Wall clock at virtual second 0."""
@@ -41,12 +40,8 @@ class BrokerHarness:
     broker: BinanceBroker = attrs.field(init=False)
     streams: list[trio.abc.Stream] = attrs.field(factory=list)
     """The broker's side of its connections, oldest first."""
-    heard: list[tuple[str, OrderReport]] = attrs.field(factory=list)
-    missed: list[float] = attrs.field(factory=list)
+    listener: FakeListener = attrs.field(factory=FakeListener)
     events: list[tuple[str, str]] = attrs.field(factory=list)
-    unauthorized: list[str] = attrs.field(factory=list)
-    filters: dict[str, SymbolFilters] = attrs.field(factory=dict)
-    statuses: dict[str, str] = attrs.field(factory=dict)
     is_down: bool = False
     _ids: int = 0
     _change: trio.Event = attrs.field(factory=trio.Event)
@@ -60,9 +55,6 @@ class BrokerHarness:
     @property
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.events]
-
-    def learn(self, symbol: str, filters: SymbolFilters, status: str) -> None:
-        self.filters[symbol], self.statuses[symbol] = filters, status
 
     def fault(self, **faults: object) -> None:
         """What goes wrong from now on."""
@@ -153,17 +145,12 @@ async def broker_harness(
             venue="simulator",
             credentials=credentials or Credentials.of(API_KEY, API_SECRET),
             on_event=lambda kind, text, *, engine=None: harness.tell(kind, text),
-            on_unauthorized=lambda reason: harness.unauthorized.append(reason),
             backoff=lambda attempt, chance: min(60.0, 2.0**attempt),
             chance=random.Random(seed).random,
             renew_after=renew_after,
-            on_listed=harness.learn,
             open_stream=open_stream,
         )
-        broker.listen(
-            lambda symbol, report: harness.heard.append((symbol, report)),
-            lambda: harness.missed.append(trio.current_time()),
-        )
+        broker.listen(harness.listener)
         nursery.start_soon(simulator.play)
         nursery.start_soon(simulator.run_timers)
         await nursery.start(broker.run)

@@ -10,9 +10,9 @@ import trio
 import trio_websocket
 from trio.testing import memory_stream_pair
 
-from levitrio.venues.base import OrderReport
 from levitrio.venues.binance.orders.broker import BinanceBroker
 from levitrio.venues.binance.orders.credentials import Credentials
+from tests.fakes import FakeListener
 from tests.venues.binance.broker_harness import API_KEY, API_SECRET, EPOCH
 
 Script = Callable[[dict[str, Any]], "dict[str, Any] | str | None"]
@@ -26,9 +26,8 @@ class ScriptedVenue:
     scripts: dict[str, Script] = attrs.field(factory=dict)
     requests: list[dict[str, Any]] = attrs.field(factory=list)
     broker: BinanceBroker = attrs.field(init=False)
-    heard: list[tuple[str, OrderReport]] = attrs.field(factory=list)
+    listener: FakeListener = attrs.field(factory=FakeListener)
     events: list[tuple[str, str]] = attrs.field(factory=list)
-    unauthorized: list[str] = attrs.field(factory=list)
     connected: trio.Event = attrs.field(factory=trio.Event)
     _socket: trio_websocket.WebSocketConnection | None = None
 
@@ -121,15 +120,12 @@ async def scripted_venue(redact: Callable[[str], str] = str) -> AsyncIterator[Sc
             venue="scripted",
             credentials=Credentials.of(API_KEY, API_SECRET),
             on_event=lambda kind, text, *, engine=None: venue.told(kind, text),
-            on_unauthorized=lambda reason: venue.unauthorized.append(reason),
             backoff=lambda attempt, chance: 1.0,
             chance=lambda: 0.5,
             redact=redact,
             open_stream=open_stream,
         )
-        venue.broker.listen(
-            lambda symbol, report: venue.heard.append((symbol, report)), lambda: None
-        )
+        venue.broker.listen(venue.listener)
         await nursery.start(venue.broker.run)
         await venue.connected.wait()
         await trio.testing.wait_all_tasks_blocked()

@@ -14,12 +14,19 @@ from typing import Protocol
 import trio
 
 from levitrio.errors import VenueError
+from levitrio.trading.filters import SymbolFilters
 from levitrio.trading.orders import Fill, Order, OrderStatus
-from levitrio.venues.base import AccountBalances, BrokerUnavailable, MassStatus, OrderReport
+from levitrio.venues.base import (
+    AccountBalances,
+    BrokerListener,
+    BrokerUnavailable,
+    MassStatus,
+    OrderReport,
+)
 from levitrio.venues.binance.orders.account_queries import WEIGHT_STATUS, AccountQueries
 from levitrio.venues.binance.orders.credentials import Credentials
 from levitrio.venues.binance.orders.error_codes import ErrorKind, contradicts_exchange_info
-from levitrio.venues.binance.orders.exchange_info import ExchangeInfo, OnListed
+from levitrio.venues.binance.orders.exchange_info import TRADING, ExchangeInfo
 from levitrio.venues.binance.orders.fill_deduplication import FillDeduplicator
 from levitrio.venues.binance.orders.reports import ReportBuilder, meaning_of, unknown
 from levitrio.venues.binance.orders.schemas import InconsistentAnswer, named, place_params
@@ -64,7 +71,6 @@ class BinanceBroker:
         venue: str,
         credentials: Credentials,
         on_event: OnBrokerEvent,
-        on_unauthorized: Callable[[str], None],
         backoff: Backoff,
         chance: Callable[[], float],
         weight_limiter: WeightLimiter | None = None,
@@ -72,7 +78,6 @@ class BinanceBroker:
         timing: Timing | None = None,
         renew_after: float = RENEW_AFTER,
         redact: Callable[[str], str] = str,
-        on_listed: OnListed = lambda _symbol, _filters, _status: None,
         open_stream: OpenStream = open_network_stream,
     ) -> None:
         """Make a broker.
@@ -84,16 +89,12 @@ class BinanceBroker:
             on_event: Called with `broker_connected`, `broker_disconnected`, `broker_renewed`,
                 `broker_unauthorized`, `account_unread`, `order_malformed`, `quarantine`, `limits`,
                 `filters_changed`, `market_closed`, `market_open`, `listing_unread`.
-            on_unauthorized: Called with a reason when the venue accepts our key no more: trading
-                must stop. May be called again.
             backoff: Attempt and chance -> seconds; attempt 0 is the first reconnect.
             chance: A random number from 0 to 1.
             weight_limiter: Shared with others who ask the venue from this address.
             attempts: The bucket to share when others connect to the same venue.
             timing: Deadlines of each connection.
             renew_after: Seconds after which a connection is replaced while it works.
-            on_listed: Called with a symbol's filters and status before it is first compared with
-                the venue, after each reconnect, and from time to time.
             redact: Blots out secrets in texts of the venue, before they are passed on.
             open_stream: Opens the network stream of a connection.
         """
@@ -102,7 +103,6 @@ class BinanceBroker:
         self._address = address
         self._credentials = credentials
         self._on_event = on_event
-        self._on_unauthorized = on_unauthorized
         self._timing = timing
         self._renew_after = renew_after
         self._redact = redact
@@ -110,7 +110,7 @@ class BinanceBroker:
         self._clock = VenueClock()
         self._limits = AccountLimits(address=weight_limiter or WeightLimiter())
         memory = FillDeduplicator()
-        self._exchange_info = ExchangeInfo(on_listed, self._tell)
+        self._exchange_info = ExchangeInfo(self._learn_market, self._tell)
         self._reading = AccountQueries(venue=venue, memory=memory)
         self._reports = ReportBuilder(
             venue=venue,
@@ -127,17 +127,16 @@ class BinanceBroker:
             chance=chance,
             tell=self._tell,
             on_ready=self._ready,
-            on_missed=lambda: self._lost(),
+            on_missed=self._missed,
         )
         self._nursery: trio.Nursery | None = None
-        self._take: Callable[[str, OrderReport], None] = lambda _symbol, _report: None
-        self._lost: Callable[[], None] = lambda: None
+        self._listener: BrokerListener | None = None
         self._asked_since: dict[str, int] = {}
         """When a symbol without any trade of ours was first asked for, ms of the venue."""
 
-    def listen(self, take: Callable[[str, OrderReport], None], lost: Callable[[], None]) -> None:
+    def listen(self, listener: BrokerListener) -> None:
         """See `Broker.listen`."""
-        self._take, self._lost = take, lost
+        self._listener = listener
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See `Broker.run`. Cancelled, the connection is closed; what was sent stays sent."""
@@ -274,8 +273,16 @@ class BinanceBroker:
 
     def _hear(self, kind: str, event: bytes) -> None:
         said = self._reports.event(kind, event)
-        if said is not None:
-            self._take(*said)
+        if said is not None and self._listener is not None:
+            self._listener.take_report(*said)
+
+    def _missed(self) -> None:
+        if self._listener is not None:
+            self._listener.reconcile_all()
+
+    def _learn_market(self, symbol: str, filters: SymbolFilters, status: str) -> None:
+        if self._listener is not None:
+            self._listener.learn_market(symbol, filters, "" if status == TRADING else status)
 
     async def _look_at_account(self, session: OrderSession) -> None:
         try:
@@ -296,7 +303,8 @@ class BinanceBroker:
         if not self._keeper.is_refused:
             self._tell("broker_unauthorized", text)
         self._keeper.is_refused = True
-        self._on_unauthorized(text[:300])
+        if self._listener is not None:
+            self._listener.halt_soon(text[:300])
 
     def _unavailable(self, error: VenueError, symbol: str | None) -> BrokerUnavailable:
         text = self._redact(str(error))

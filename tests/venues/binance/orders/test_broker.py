@@ -27,7 +27,11 @@ async def test_a_market_order_is_filled(autojump_clock: MockClock) -> None:
         assert fill.fee == fill.quantity * Decimal("0.001")
         assert fill.venue == "simulator"
         await trio.testing.wait_all_tasks_blocked()
-        heard = [report for symbol, report in harness.heard if symbol == SYMBOL and report.fills]
+        heard = [
+            report
+            for symbol, report in harness.listener.reports
+            if symbol == SYMBOL and report.fills
+        ]
         assert [each.fills for each in heard] == [(each,) for each in report.fills]
 
 
@@ -43,8 +47,8 @@ async def test_a_resting_order_is_found_and_cancelled(autojump_clock: MockClock)
         assert [each.client_id for each in mass_status.open_orders] == [order.client_id]
         assert (await harness.broker.cancel(order)).status is OrderStatus.CANCELED
         await trio.testing.wait_all_tasks_blocked()
-        assert harness.heard[-1][1].status is OrderStatus.CANCELED
-        assert harness.heard[-1][1].client_id == order.client_id
+        assert harness.listener.reports[-1][1].status is OrderStatus.CANCELED
+        assert harness.listener.reports[-1][1].client_id == order.client_id
         # Again: it is done already, and the answer says how it ended.
         assert (await harness.broker.cancel(order)).status is OrderStatus.CANCELED
 
@@ -114,15 +118,15 @@ async def test_filters_are_told_before_a_symbol_is_compared(autojump_clock: Mock
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(compare, symbol)
                 nursery.start_soon(compare, "BNBUSDT")
-        assert set(harness.filters) == {SYMBOL, "ETHUSDT", "SOLUSDT", "BNBUSDT"}
-        assert harness.filters[SYMBOL].rules().step > 0
+        assert set(harness.listener.filters) == {SYMBOL, "ETHUSDT", "SOLUSDT", "BNBUSDT"}
+        assert harness.listener.filters[SYMBOL].rules().step > 0
         (words,) = failed
         assert "-1121" in words
-        harness.filters.clear()
+        harness.listener.filters.clear()
         await harness.cut()
         await harness.connected()
         await harness.broker.mass_status(SYMBOL, None)
-        assert set(harness.filters) == {SYMBOL}
+        assert set(harness.listener.filters) == {SYMBOL}
 
 
 async def test_balances(autojump_clock: MockClock) -> None:
@@ -154,13 +158,13 @@ async def test_filters_that_change_are_learnt_from_a_refusal(autojump_clock: Moc
     """B090: an order refused by a filter is refused for good, and the next knows the new steps."""
     async with broker_harness() as harness:
         await harness.broker.mass_status(SYMBOL, None)
-        step = harness.filters[SYMBOL].rules().step
+        step = harness.listener.filters[SYMBOL].rules().step
         harness.fault(coarser=1_000_000)
         report = await harness.broker.place(harness.order())
         assert report.status is OrderStatus.REJECTED
         assert "-1013" in report.reason
         await trio.sleep(1)
-        assert harness.filters[SYMBOL].rules().step == 1_000_000 * step
+        assert harness.listener.filters[SYMBOL].rules().step == 1_000_000 * step
         assert harness.kinds.count("filters_changed") == 1
         # Another refusal is heeded after a rest, not at once.
         harness.fault(coarser=100_000)
@@ -168,7 +172,7 @@ async def test_filters_that_change_are_learnt_from_a_refusal(autojump_clock: Moc
         await trio.sleep(1)
         assert harness.kinds.count("filters_changed") == 1
         await trio.sleep(REREAD_REST)
-        assert harness.filters[SYMBOL].rules().step == 100_000 * step
+        assert harness.listener.filters[SYMBOL].rules().step == 100_000 * step
 
 
 async def test_a_market_that_closes_and_opens(autojump_clock: MockClock) -> None:
@@ -179,15 +183,15 @@ async def test_a_market_that_closes_and_opens(autojump_clock: MockClock) -> None
         await harness.broker.place(resting)
         harness.fault(market_status="CANCEL_ONLY")
         await trio.sleep(REREAD_AFTER + REREAD_REST)
-        assert harness.statuses[SYMBOL] == "CANCEL_ONLY"
+        assert harness.listener.closed[SYMBOL] == "CANCEL_ONLY"
         assert (await harness.broker.cancel(resting)).status is OrderStatus.CANCELED
         harness.fault()
         await trio.sleep(2 * REREAD_AFTER)
-        assert harness.statuses[SYMBOL] == "TRADING"
+        assert harness.listener.closed[SYMBOL] == ""
         harness.fault(market_status="HALT")
         report = await harness.broker.place(harness.order())
         assert report.status is OrderStatus.REJECTED
         await trio.sleep(REREAD_REST)
-        assert harness.statuses[SYMBOL] == "HALT"
+        assert harness.listener.closed[SYMBOL] == "HALT"
         kinds = [kind for kind in harness.kinds if kind.startswith("market_")]
         assert kinds == ["market_closed", "market_open", "market_closed"]

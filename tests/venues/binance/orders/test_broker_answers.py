@@ -204,7 +204,7 @@ async def test_errors_mean_what_the_table_says(
         report = await venue.broker.place(ORDER)
         assert report.status is expected
         assert msg in report.reason
-        assert bool(venue.unauthorized) is (code == -2015)
+        assert bool(venue.listener.halts) is (code == -2015)
 
 
 async def test_the_account_may_not_trade(autojump_clock: MockClock) -> None:
@@ -212,9 +212,9 @@ async def test_the_account_may_not_trade(autojump_clock: MockClock) -> None:
     async with scripted_venue() as venue:
         venue.says("account.status", lambda _: {"canTrade": False, "balances": []})
         await venue.send('{"id":null,"status":401,"error":{"code":-2015,"msg":"revoked"}}')
-        assert venue.unauthorized
+        assert venue.listener.halts
         await trio.sleep(70)
-        assert "may not trade" in venue.unauthorized[-1]
+        assert "may not trade" in venue.listener.halts[-1]
 
 
 async def test_a_timestamp_refused_is_sent_again_once(autojump_clock: MockClock) -> None:
@@ -252,7 +252,7 @@ async def test_an_event_is_handed_on_once(autojump_clock: MockClock) -> None:
         await venue.tell(EVENT)
         await venue.tell(EVENT)
         await venue.tell({**EVENT, "l": "0.01"})
-        ((symbol, report),) = venue.heard
+        ((symbol, report),) = venue.listener.reports
         assert symbol == "BTCUSDT"
         assert report.status is OrderStatus.FILLED
         assert report.fills == (FILL,)
@@ -264,8 +264,8 @@ async def test_a_cancel_event_names_the_order(autojump_clock: MockClock) -> None
     async with scripted_venue() as venue:
         cancelled = {"x": "CANCELED", "X": "CANCELED", "c": "web_1", "C": "levi-0-2a-0", "t": -1}
         await venue.tell({**EVENT, **cancelled})
-        assert venue.heard[0][1].client_id == "levi-0-2a-0"
-        assert venue.heard[0][1].fills == ()
+        assert venue.listener.reports[0][1].client_id == "levi-0-2a-0"
+        assert venue.listener.reports[0][1].fills == ()
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ async def test_an_event_that_cannot_be_true(
     """B098-B100: it goes no further, and is told."""
     async with scripted_venue() as venue:
         await venue.tell({**EVENT, **change})
-        assert venue.heard == []
+        assert venue.listener.reports == []
         assert venue.kinds.count("quarantine") == 1
 
 
@@ -287,7 +287,7 @@ async def test_other_events_are_skipped(autojump_clock: MockClock) -> None:
     async with scripted_venue() as venue:
         await venue.tell({"e": "outboundAccountPosition", "B": []})
         await venue.tell({"e": "somethingNew"})
-        assert venue.heard == []
+        assert venue.listener.reports == []
         await venue.tell({"e": "eventStreamTerminated"})
         await trio.sleep(5)
         assert venue.kinds.count("broker_connected") == 2
@@ -368,4 +368,4 @@ async def test_the_venue_echoes_our_key(autojump_clock: MockClock) -> None:
         report = await venue.broker.place(ORDER)
         assert API_KEY not in report.reason
         assert "***" in report.reason
-        assert API_KEY not in repr(venue.events) + repr(venue.unauthorized)
+        assert API_KEY not in repr(venue.events) + repr(venue.listener.halts)

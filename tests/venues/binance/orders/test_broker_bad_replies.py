@@ -99,7 +99,6 @@ async def answered_with(answer: bytes | None) -> AsyncIterator[ScriptedVenues]:
             venue="scripted",
             credentials=Credentials.of(API_KEY, API_SECRET),
             on_event=lambda kind, text, *, engine=None: scripted_venues.events.append((kind, text)),
-            on_unauthorized=lambda reason: None,
             backoff=lambda attempt, chance: 1.0,
             chance=lambda: 0.5,
             open_stream=open_stream,
@@ -210,7 +209,7 @@ async def test_a_trade_that_a_question_tells_otherwise(autojump_clock: MockClock
     """B100: one trade id with two quantities: the first counts, the second proves nothing."""
     async with scripted_venue() as venue:
         await venue.tell(EVENT)
-        ((_, told),) = venue.heard
+        ((_, told),) = venue.listener.reports
         venue.says("order.status", changed(ANSWER, fills=[]))
         venue.says("myTrades", lambda _: [{**ROW, "qty": "0.01"}])
         found = await venue.broker.query(ORDER)
@@ -343,7 +342,7 @@ async def test_a_silent_user_stream(autojump_clock: MockClock) -> None:
         assert found is not None
         assert found.status is OrderStatus.FILLED
         assert sum(fill.quantity for fill in found.fills) == LIMIT.quantity
-        assert venue.heard == []
+        assert venue.listener.reports == []
 
 
 async def test_words_with_escapes(autojump_clock: MockClock) -> None:

@@ -120,18 +120,18 @@ async def test_events_before_the_answer_tell_a_fill_once_each(autojump_clock: Mo
         harness.fault(events_first=True)
         report = await harness.broker.place(harness.order())
         await trio.testing.wait_all_tasks_blocked()
-        heard = [fill for _, each in harness.heard for fill in each.fills]
+        heard = [fill for _, each in harness.listener.reports for fill in each.fills]
         assert [fill.trade_id for fill in heard] == [fill.trade_id for fill in report.fills]
 
 
 async def test_a_broken_connection_is_replaced_and_told(autojump_clock: MockClock) -> None:
     """After a reconnect somebody is told that events may have been missed; not before."""
     async with broker_harness() as harness:
-        assert harness.missed == []
+        assert harness.listener.missed == []
         await harness.cut()
         assert (await harness.broker.place(harness.order())).status is OrderStatus.UNKNOWN
         await harness.connected()
-        assert len(harness.missed) == 1
+        assert len(harness.listener.missed) == 1
         assert (await harness.broker.place(harness.order())).status is OrderStatus.FILLED
         assert harness.kinds.count("broker_disconnected") == 1
 
@@ -141,7 +141,7 @@ async def test_an_old_connection_is_replaced_while_it_works(autojump_clock: Mock
     async with broker_harness(renew_after=600) as harness:
         await trio.sleep(660)
         assert len(harness.streams) == 2
-        assert harness.missed == []
+        assert harness.listener.missed == []
         assert "broker_renewed" in harness.kinds
         assert (await harness.broker.place(harness.order())).status is OrderStatus.FILLED
 
@@ -154,7 +154,7 @@ async def test_a_shutdown_is_anticipated(autojump_clock: MockClock) -> None:
         assert len(harness.streams) == 2
         harness.fault()
         await trio.sleep(60)
-        assert harness.missed == []
+        assert harness.listener.missed == []
         assert "broker_disconnected" not in harness.kinds
 
 
@@ -175,10 +175,10 @@ async def test_a_key_that_is_refused_stops_trading(autojump_clock: MockClock) ->
     wrong = Credentials.of(API_KEY, "W" + "rongSecretOfTheRightLength123")
     async with broker_harness(credentials=wrong, connect=False) as harness:
         await trio.sleep(600)
-        assert harness.unauthorized
+        assert harness.listener.halts
         assert harness.kinds.count("broker_unauthorized") == 1
         assert len(harness.streams) <= 11
-        told = repr(harness.events) + repr(harness.unauthorized)
+        told = repr(harness.events) + repr(harness.listener.halts)
         assert API_KEY not in told
         assert "-1022" in told
 
@@ -192,7 +192,7 @@ async def test_ed25519_logs_on(autojump_clock: MockClock) -> None:
         report = await harness.broker.place(harness.order())
         assert report.status is OrderStatus.FILLED
         await trio.testing.wait_all_tasks_blocked()
-        assert harness.heard
+        assert harness.listener.reports
 
 
 async def test_entries_leave_room_for_exits(autojump_clock: MockClock) -> None:
