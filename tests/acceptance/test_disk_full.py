@@ -20,7 +20,7 @@ def keep_full(filler: Path, *, seconds: float) -> None:
 
 
 def test_no_order_leaves(tmp_path: Path, home: Path) -> None:
-    """F29, F30: no trade while the disk is full, an alarm, both engines alive; then it goes on."""
+    """No trade while the disk is full, an alarm, both engines alive; then it goes on."""
     with mounted(tmp_path / "disk", "size=4m") as disk, make_fleet(tmp_path, home) as fleet:
         filler = disk / "filler"
         fleet.until(all_running)

@@ -70,7 +70,7 @@ def goes_on(fleet: FleetProcess, before: int) -> None:
 
 @pytest.mark.parametrize("returns", [True, False])
 def test_the_directory_is_gone(tmp_path: Path, home: Path, returns: bool) -> None:
-    """F35: moved away while it trades; whether it comes back or not, and where nothing does, it
+    """Moved away while it trades; whether it comes back or not, and where nothing does, it
     ends in order."""
     with make_fleet(tmp_path, home) as fleet:
         data = tmp_path / "disk" / "data"
@@ -89,7 +89,7 @@ def test_the_directory_is_gone(tmp_path: Path, home: Path, returns: bool) -> Non
 
 
 def test_files_may_not_grow(tmp_path: Path, home: Path) -> None:
-    """F33: RLIMIT_FSIZE makes writes short, then refused; nothing torn is taken for whole."""
+    """RLIMIT_FSIZE makes writes short, then refused; nothing torn is taken for whole."""
     with make_fleet(tmp_path, home) as fleet:
         fleet.until(has_traded)
         _, hard = resource.prlimit(pid_of(fleet), resource.RLIMIT_FSIZE)
@@ -103,7 +103,7 @@ def test_files_may_not_grow(tmp_path: Path, home: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_fsync_fails(tmp_path: Path, home: Path) -> None:
-    """F31: EIO at every fsync: nothing is sent, and afterwards the journal is another file, because
+    """EIO at every fsync: nothing is sent, and afterwards the journal is another file, because
     what the kernel believes to be written of the old one is not known."""
     with make_fleet(tmp_path, home) as fleet:
         fleet.until(has_traded)
@@ -122,7 +122,7 @@ def test_fsync_fails(tmp_path: Path, home: Path) -> None:
 
 
 def test_no_descriptor_is_left(tmp_path: Path, home: Path) -> None:
-    """F36: EMFILE at every open: operators are heard, journal and snapshots go on."""
+    """EMFILE at every open: operators are heard, journal and snapshots go on."""
     with make_fleet(tmp_path, home) as fleet:
         fleet.until(has_traded)
         time.sleep(1.0)
@@ -144,7 +144,7 @@ def test_no_descriptor_is_left(tmp_path: Path, home: Path) -> None:
 
 
 def test_no_inode_is_left(tmp_path: Path, home: Path) -> None:
-    """F37: no file can be made: snapshots fail and say so, the older ones stay; orders go on,
+    """No file can be made: snapshots fail and say so, the older ones stay; orders go on,
     because the journal's file is there already."""
     with mounted(tmp_path / "disk", "size=40m,nr_inodes=64") as disk:
         fleet = make_fleet(tmp_path, home)
@@ -169,7 +169,7 @@ def test_no_inode_is_left(tmp_path: Path, home: Path) -> None:
 
 
 def test_the_disk_of_the_logs_is_full(tmp_path: Path, home: Path) -> None:
-    """F38: lines are lost and counted; trading does not notice."""
+    """Lines are lost and counted; trading does not notice."""
     with mounted(tmp_path / "disk" / "data" / "logs", "size=64k") as logs:
         (tmp_path / "disk" / "data").chmod(0o700)
         with make_fleet(tmp_path, home) as fleet:

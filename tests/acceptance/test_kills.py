@@ -12,7 +12,7 @@ KILLS = int(os.environ.get("LEVI_KILLS", "300"))
 
 
 def test_kills(tmp_path: Path) -> None:
-    """F21: no unreadable registry, no acknowledged record lost, no generation going backwards."""
+    """No unreadable registry, no acknowledged record lost, no generation going backwards."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.acceptance.kill_loop", str(KILLS), "11", str(tmp_path)],
         cwd=ROOT,

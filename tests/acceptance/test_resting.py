@@ -84,7 +84,7 @@ def until_some_rest(venue: AccountClient, fleet: FleetProcess, least: int = 2) -
 def test_no_order_is_forgotten_at_the_venue(tmp_path: Path, home: Path) -> None:
     """Halt, SIGTERM, kill -9 and pause while entries rest: afterwards the venue has none of them.
 
-    F50: the books are what the account holds, whenever the fleet was killed.
+    The books are what the account holds, whenever the fleet was killed.
     """
     (tmp_path / "own_resting.py").write_text(OWN)
     key_file = tmp_path / "own.key"

@@ -1,4 +1,4 @@
-"""F34: a disk whose every fsync takes two seconds holds up orders, and nobody else."""
+"""A disk whose every fsync takes two seconds holds up orders, and nobody else."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""F26, F59: a process that was stopped for a while does not trade on what waited meanwhile."""
+"""A process that was stopped for a while does not trade on what waited meanwhile."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""F22: killed at a given system call of journal or snapshot writing, one after the other."""
+"""Killed at a given system call of journal or snapshot writing, one after the other."""
 
 import os
 import shutil

@@ -32,7 +32,7 @@ def test_a_live_fleet_warns(tmp_path: Path) -> None:
 
 
 def test_real_money_as_root_warns(tmp_path: Path) -> None:
-    """B132. A warning, no refusal: containers do that; on paper there is none."""
+    """A warning, no refusal: containers do that; on paper there is none."""
     text = root_warning(live_fleet(tmp_path), 0)
     assert text is not None
     assert "as root" in text

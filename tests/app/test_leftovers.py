@@ -18,7 +18,7 @@ from tests.factories import make_order
 async def test_a_leftover_of_an_engine_that_is_gone(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """F50: killed with an order under way, then taken out of the file: its end is found as well."""
+    """Killed with an order under way, then taken out of the file: its end is found as well."""
     config = write_fleet(tmp_path)
     config.fleet.data_dir.mkdir()
     journal = Journal(config.fleet.data_dir / "journal.db", offload=inline)

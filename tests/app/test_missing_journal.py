@@ -1,4 +1,4 @@
-"""B118: a registry without its journal."""
+"""A registry without its journal."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ key_file = "simulator.key"
 async def test_a_ban_met_by_the_feed_stops_orders(
     status: int, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """F48: asking for history meets the ban; no order leaves until it is over, then all do."""
+    """Asking for history meets the ban; no order leaves until it is over, then all do."""
     key_file = tmp_path / "simulator.key"
     key_file.write_text(f"{API_KEY}\n{API_SECRET}\n")
     key_file.chmod(0o600)

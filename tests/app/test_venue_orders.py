@@ -121,7 +121,7 @@ async def test_an_order_by_hand_stops_its_symbol(tmp_path: Path, autojump_clock:
 
 @pytest.mark.usefixtures("own_strategies")
 async def test_a_closed_market_and_new_steps(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """B090: one order learns that the market is closed; once it is open, orders keep new steps."""
+    """One order learns that the market is closed; once it is open, orders keep new steps."""
     config = write(tmp_path)
     async with trading(config, market_status="HALT") as fleet:
         await trio.sleep(60)

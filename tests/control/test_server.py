@@ -137,7 +137,7 @@ async def test_no_descriptor_is_no_end(place: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_without_descriptors_operators_are_heard_one_by_one(place: Path) -> None:
-    """F36: every open fails with EMFILE, and still each client is answered, beside a silent one."""
+    """Every open fails with EMFILE, and still each client is answered, beside a silent one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     clients: list[socket.socket] = []
     async with serving(fleet(), place, Recorder()):

@@ -193,7 +193,7 @@ async def test_a_crash_loses_only_its_own_event(autojump_clock: MockClock) -> No
 
 
 async def test_cycles_follow_market_time(autojump_clock: MockClock) -> None:
-    """F28: on a tape a cycle is due by the events' time; missed ones are not repeated."""
+    """On a tape a cycle is due by the events' time; missed ones are not repeated."""
     recorder = Recorder()
     harness = Harness(recorder)
     async with harness.running():
@@ -290,7 +290,7 @@ async def test_only_overridden_methods_cost(autojump_clock: MockClock) -> None:
 
 
 async def test_a_slow_engine_harms_nobody(autojump_clock: MockClock) -> None:
-    """F44: events a slow engine cannot take are dropped and counted for it alone."""
+    """Events a slow engine cannot take are dropped and counted for it alone."""
 
     class Slow(Recorder):
         async def on_trade(self, trade: Trade) -> None:  # type: ignore[override]

@@ -208,7 +208,7 @@ async def test_coins_that_are_gone_stop_their_symbol(autojump_clock: MockClock) 
 
 
 async def test_the_key_of_another_account_halts(autojump_clock: MockClock) -> None:
-    """B121: the journal's positions are not there; nothing is sold, sized or counted."""
+    """The journal's positions are not there; nothing is sold, sized or counted."""
     harness = Harness(known=Decimal(10_000), held={"USDT": Decimal(500)})
     harness.account.name = "fake:1"
     harness.broker.account = "fake:2"

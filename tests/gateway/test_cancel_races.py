@@ -21,7 +21,7 @@ from tests.gateway.harness import LONG, Harness
 async def test_a_fill_while_the_cancel_is_under_way(
     end: OrderStatus, pieces: tuple[int, ...], told_first: bool, autojump_clock: MockClock
 ) -> None:
-    """F52, B106: each piece is applied once, by event, answer or both; the end is the venue's."""
+    """Each piece is applied once, by event, answer or both; the end is the venue's."""
     harness = Harness()
     harness.broker.answer = lambda order: OrderReport(
         client_id=order.client_id, status=OrderStatus.NEW

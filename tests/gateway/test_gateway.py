@@ -518,7 +518,7 @@ async def test_orders_of_another_fleet_are_foreign(autojump_clock: MockClock) ->
 async def test_fills_that_an_order_cannot_have(
     side: Side, quantity: str, autojump_clock: MockClock
 ) -> None:
-    """B098, B100: reported and not applied; the venue is asked, and its answer is applied."""
+    """Reported and not applied; the venue is asked, and its answer is applied."""
     harness = Harness(broker=FakeBroker(delay=5.0))
     async with harness.running():
         harness.admit()(LONG)

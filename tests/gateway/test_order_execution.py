@@ -31,7 +31,7 @@ def statuses(harness: Harness) -> list[OrderStatus]:
 
 
 async def test_an_unknown_order_is_asked_about_and_adopted(autojump_clock: MockClock) -> None:
-    """F45: the answer was lost, the order was filled: found by its id, applied once, sent once."""
+    """The answer was lost, the order was filled: found by its id, applied once, sent once."""
     harness = Harness()
     harness.broker.answer = unknown
     async with harness.running():
@@ -49,7 +49,7 @@ async def test_an_unknown_order_is_asked_about_and_adopted(autojump_clock: MockC
 
 
 async def test_no_such_order_is_proof_only_later(autojump_clock: MockClock) -> None:
-    """F46: until the receive window has passed "none" proves nothing; then it is decided anew."""
+    """Until the receive window has passed "none" proves nothing; then it is decided anew."""
     harness = Harness()
     harness.broker.answer = unknown
     async with harness.running():
@@ -68,7 +68,7 @@ async def test_no_such_order_is_proof_only_later(autojump_clock: MockClock) -> N
 
 
 async def test_a_late_arrival_is_found(autojump_clock: MockClock) -> None:
-    """F47: "none" first, then the order arrives after all, in its window: adopted, not repeated."""
+    """First "none", then the order arrives after all, in its window: adopted, not repeated."""
     harness = Harness()
     harness.broker.answer = unknown
     async with harness.running():
@@ -104,7 +104,7 @@ async def test_a_blocked_symbol_sends_nothing_not_even_a_flatten(
 
 
 async def test_a_fill_reported_twice_is_applied_once(autojump_clock: MockClock) -> None:
-    """F49: by the user stream before the answer, and by the answer: one trade id, one fill."""
+    """By the user stream before the answer, and by the answer: one trade id, one fill."""
     harness = Harness()
     harness.broker.delay = 1.0
     harness.broker.answer = lambda order: with_trade_id(harness.broker.filled(order), 7)
@@ -139,7 +139,7 @@ async def test_a_fill_the_journal_has_is_not_applied(autojump_clock: MockClock) 
 
 
 async def test_a_backward_status_proves_nothing(autojump_clock: MockClock) -> None:
-    """B099: an answer that contradicts what was proven is asked about again."""
+    """An answer that contradicts what was proven is asked about again."""
     harness = Harness()
     answers = iter((OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW, OrderStatus.FILLED))
 
@@ -192,7 +192,7 @@ async def test_a_resting_entry_is_cancelled(how: str, autojump_clock: MockClock)
 
 
 async def test_reconciled_before_anything_is_sent(autojump_clock: MockClock) -> None:
-    """B102: while the venue cannot be asked nothing leaves; what was wanted meanwhile goes then."""
+    """While the venue cannot be asked nothing leaves; what was wanted meanwhile goes then."""
     harness = Harness()
     harness.broker.unavailable = "connection refused"
     async with harness.running(ready=False):
@@ -231,7 +231,7 @@ async def test_a_missed_fill_of_ours_is_applied(autojump_clock: MockClock) -> No
 
 @pytest.mark.parametrize("how", ["open order", "trade", "pushed"])
 async def test_a_foreign_order_blocks_the_symbol(how: str, autojump_clock: MockClock) -> None:
-    """B100, F51: after a foreign order or trade nothing leaves until the operator has looked."""
+    """After a foreign order or trade nothing leaves until the operator has looked."""
     harness = Harness()
     foreign = OrderReport(client_id="web_123", status=OrderStatus.NEW)
     trade = make_fill(

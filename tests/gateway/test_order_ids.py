@@ -38,5 +38,5 @@ def test_ids_of_old_journals_stay_ours() -> None:
     ],
 )
 def test_an_id_that_only_looks_like_ours_is_foreign(client_id: str) -> None:
-    """B100: an id may be any text at all."""
+    """An id may be any text at all."""
     assert not OrderIds(0, lambda: 100).is_ours(client_id)

@@ -46,7 +46,7 @@ def ends(harness: Harness) -> dict[str, OrderStatus]:
 
 
 async def test_a_leftover_that_rests_is_cancelled(autojump_clock: MockClock) -> None:
-    """F50: a kill after the send: no order of the new run before it has ended, its fill applied."""
+    """A kill after the send: no order of the new run before it has ended, its fill applied."""
     harness = Harness()
     resting = OrderReport(client_id=LEFT.client_id, status=OrderStatus.PARTIALLY_FILLED)
     harness.broker.known[LEFT.client_id] = resting
@@ -78,7 +78,7 @@ async def test_a_leftover_that_rests_is_cancelled(autojump_clock: MockClock) -> 
 
 
 async def test_each_leftover_finds_its_end(autojump_clock: MockClock) -> None:
-    """F50: never sent, filled meanwhile, resting: lost with proof, applied, cancelled; in turn."""
+    """Never sent, filled meanwhile, resting: lost with proof, applied, cancelled; in turn."""
     harness = Harness()
     never, filled = (attrs.evolve(LEFT, client_id=f"levi-0-{n}-0") for n in (8, 9))
     harness.broker.known[filled.client_id] = harness.broker.filled(filled)
@@ -100,7 +100,7 @@ async def test_each_leftover_finds_its_end(autojump_clock: MockClock) -> None:
 
 
 async def test_a_venue_that_is_silent_at_the_start(autojump_clock: MockClock) -> None:
-    """B102: while the venue cannot be asked nothing is proven, nothing leaves, engines may wait."""
+    """While the venue cannot be asked nothing is proven, nothing leaves, engines may wait."""
     harness = Harness()
     harness.broker.known[LEFT.client_id] = unknown(LEFT)
     harness.broker.cancel_answer = unknown
@@ -182,7 +182,7 @@ async def test_on_paper_it_died_with_the_process(autojump_clock: MockClock) -> N
 async def test_a_leftover_at_a_real_venue(
     fault: dict[str, object], autojump_clock: MockClock
 ) -> None:
-    """F50, F52: half filled, half resting at the simulator: cancelled there, quantities add up."""
+    """Half filled, half resting at the simulator: cancelled there, quantities add up."""
     async with broker_harness() as floor:
         ask, _ = floor.simulator.venue.market.depth(SYMBOL, 1).asks[0]  # type: ignore[union-attr]
         order = floor.order(quantity="1.200", kind=OrderType.LIMIT, price=str(ask))

@@ -54,7 +54,7 @@ trio.run(main)
 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:
-    """F21: over several lives of one directory: no record lost, no fill twice, no way back."""
+    """Over several lives of one directory: no record lost, no fill twice, no way back."""
     chance = random.Random(7)
     acknowledged: dict[str, set[int]] = {"intent": set(), "fill": set(), "generation": set()}
     for _ in range(5):

@@ -88,7 +88,7 @@ def test_a_snapshot_that_is_too_old() -> None:
 
 
 def test_a_gap_discards_the_order_book() -> None:
-    """B080: the update that proves the gap waits for the next snapshot."""
+    """The update that proves the gap waits for the next snapshot."""
     order_book = live_order_book()
     assert order_book.update(update(12, 13, [("99", "8")])) is OrderBookFault.GAP
     assert (order_book.is_live, order_book.asks(1), order_book.last_id) == (False, [], -1)
@@ -97,7 +97,7 @@ def test_a_gap_discards_the_order_book() -> None:
 
 
 def test_repeats_and_overlaps() -> None:
-    """B080: what ends at or before the last id is dropped; what overlaps it is applied."""
+    """What ends at or before the last id is dropped; what overlaps it is applied."""
     order_book = live_order_book()
     assert order_book.update(update(9, 10, [("99", "0")])) is None
     assert order_book.bids(1) == [(Decimal(99), Decimal(1))]
@@ -107,7 +107,7 @@ def test_repeats_and_overlaps() -> None:
 
 @pytest.mark.parametrize("touching", ["100", "100.5"])
 def test_never_crossed(touching: str) -> None:
-    """B079: a bid at or above the ask proves that the order book is wrong."""
+    """A bid at or above the ask proves that the order book is wrong."""
     order_book = live_order_book()
     assert order_book.update(update(11, 11, [(touching, "1")])) is OrderBookFault.CROSSED
     assert order_book.bids(1) == []
@@ -117,7 +117,7 @@ def test_never_crossed(touching: str) -> None:
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B079: neither an order book nor the updates kept for one grow without end."""
+    """Neither an order book nor the updates kept for one grow without end."""
     monkeypatch.setattr(module, "MAX_LEVELS", 3)
     monkeypatch.setattr(module, "MAX_WAITING", 2)
     order_book = live_order_book()
@@ -129,7 +129,7 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_snapshot_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B079: a snapshot of 100,000 levels is refused, and so is an unsorted and crossed one."""
+    """A snapshot of 100,000 levels is refused, and so is an unsorted and crossed one."""
     levels = [(f"{n}.5", "1") for n in range(1, 100_001)]
     order_book = OrderBook("BTCUSDT")
     assert not order_book.load(DepthSnapshot(last_id=1, bids=levels, asks=[]))
@@ -146,7 +146,7 @@ def test_a_snapshot_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ids_that_begin_anew() -> None:
-    """B080: low ids a minute later are a new count and ask for a snapshot; repeats never do."""
+    """Low ids a minute later are a new count and ask for a snapshot; repeats never do."""
     margin = module.RESTART_MARGIN_MS
     order_book = OrderBook("BTCUSDT")
     for n in range(11, 14):
@@ -178,7 +178,7 @@ def test_restart() -> None:
     )
 )
 def test_as_a_plain_mapping(changes: list[tuple[bool, int, str]]) -> None:
-    """B079: both sides always are what two dictionaries would be."""
+    """Both sides always are what two dictionaries would be."""
     order_book = OrderBook("BTCUSDT")
     order_book.load(DepthSnapshot(last_id=0, bids=[], asks=[]))
     bids: dict[int, Decimal] = {}

@@ -112,7 +112,7 @@ async def test_a_calm_market(autojump_clock: MockClock) -> None:
 
 
 async def test_cut_every_seven_seconds(autojump_clock: MockClock) -> None:
-    """F39: the venue's own history fills every hole, in order, for every symbol."""
+    """The venue's own history fills every hole, in order, for every symbol."""
     played = await run(200, Faults(disconnect_every=7.0))
     statistics = played.feed.statistics()
     assert statistics.reconnects > 15
@@ -122,7 +122,7 @@ async def test_cut_every_seven_seconds(autojump_clock: MockClock) -> None:
 
 
 async def test_gaps_and_repetitions(autojump_clock: MockClock) -> None:
-    """F41: whatever the streams leave out or say twice, each trade and bar comes once, in order."""
+    """Whatever the streams leave out or say twice, each trade and bar comes once, in order."""
     played = await run(400, Faults(gap_every=9, duplicate_every=5))
     statistics = played.feed.statistics()
     assert statistics.late_trades > 50
@@ -133,7 +133,7 @@ async def test_gaps_and_repetitions(autojump_clock: MockClock) -> None:
 
 
 async def test_the_daily_cut_is_not_noticed(autojump_clock: MockClock) -> None:
-    """F42: announced shutdowns every 40 s: connections are handed over and nothing is fetched."""
+    """Announced shutdowns every 40 s: connections are handed over and nothing is fetched."""
     played = await run(200, Faults(cut_after=40.0, shutdown_notice=15.0))
     statistics = played.feed.statistics()
     assert statistics.renewals >= 5
@@ -144,7 +144,7 @@ async def test_the_daily_cut_is_not_noticed(autojump_clock: MockClock) -> None:
 
 
 async def test_a_thousand_symbols_after_a_mass_disconnect(autojump_clock: MockClock) -> None:
-    """F43: a venue that is away for 20 s: five connections, one bucket, all fresh in a minute."""
+    """A venue that is away for 20 s: five connections, one bucket, all fresh in a minute."""
     symbols = [f"S{number}USDT" for number in range(1000)]
     refusing = Faults(disconnect_every=0.001, refuse=503)
     async with playing(symbols, Faults(), ("trade",)) as played:

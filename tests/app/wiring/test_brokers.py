@@ -187,7 +187,7 @@ def measured_at(account: str) -> History:
     ],
 )
 def test_another_accounts_journal_is_refused(history: History, tmp_path: Path) -> None:
-    """B121: positions bought on paper are neither sold nor counted at a real venue."""
+    """Positions bought on paper are neither sold nor counted at a real venue."""
     with pytest.raises(UsageError, match=r"expected the history of binance, .*data_dir"):
         check_history(live_fleet(tmp_path), history)
 

@@ -43,7 +43,7 @@ def _own_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_wall_clock_jumps(
     ahead: float, autojump_clock: MockClock, tmp_path: Path
 ) -> None:
-    """F25: an hour back or ahead, a day, 1970, 2100, a leap second: no engine restarts for it,
+    """An hour back or ahead, a day, 1970, 2100, a leap second: no engine restarts for it,
     all trade on, and a crash waits as long as ever."""
     config = write_fleet(
         tmp_path,
@@ -68,7 +68,7 @@ async def test_the_wall_clock_jumps(
 
 
 async def test_a_standstill_is_reported(autojump_clock: MockClock) -> None:
-    """F26, F59: a standstill is reported once, with its length; a short delay is not."""
+    """A standstill is reported once, with its length; a short delay is not."""
     reported: list[float] = []
     extra = 0.0
     watch = SuspendDetector(

@@ -1,4 +1,4 @@
-"""F24: the fleet is killed, and its workers do not stay behind, whatever they are doing."""
+"""The fleet is killed, and its workers do not stay behind, whatever they are doing."""
 
 import signal
 import subprocess

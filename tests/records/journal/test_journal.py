@@ -397,7 +397,7 @@ async def test_the_end_of_a_run_tries_once_more(path: Path) -> None:
 async def test_a_real_full_disk_is_survived(
     make: Make, path: Path, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """F30: SQLite's own "disk is full", made by a page limit, behaves as injected ones."""
+    """SQLite's own "disk is full", made by a page limit, behaves as injected ones."""
     full = True
 
     def connect(uri: str) -> sqlite3.Connection:
@@ -429,7 +429,7 @@ async def test_a_failing_checkpoint_is_a_failure(
     nursery: trio.Nursery,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """F31: a checkpoint whose fsync fails must not be repeated on the same file unseen."""
+    """A checkpoint whose fsync fails must not be repeated on the same file unseen."""
     monkeypatch.setattr(journal_module, "CHECKPOINT_COMMITS", 1)
     broken = True
 
@@ -477,7 +477,7 @@ async def test_a_huge_queue_drops_incidents_never_money(monkeypatch: pytest.Monk
 async def test_a_slow_fsync_does_not_hold_the_loop(
     make: Make, path: Path, nursery: trio.Nursery
 ) -> None:
-    """F34: while the thread is stuck in a commit, the loop runs and incidents can be read."""
+    """While the thread is stuck in a commit, the loop runs and incidents can be read."""
     released = trio.Event()
     begun = trio.Event()
     token = trio.lowlevel.current_trio_token()

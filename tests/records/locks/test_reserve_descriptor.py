@@ -36,7 +36,7 @@ def no_descriptor_left() -> Iterator[None]:
 
 
 def test_a_snapshot_is_written_without_descriptors(tmp_path: Path) -> None:
-    """F36: save after save, and nothing is left open by it."""
+    """Save after save, and nothing is left open by it."""
     before = len(list(Path("/proc/self/fd").iterdir()))
     with ReservedDescriptor() as reserve:
         store = SnapshotStore(Directory(tmp_path, reserve))

@@ -105,7 +105,7 @@ def test_a_full_buffer_drops_and_says_so(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_costs_lines_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F38: dropped lines are counted while the disk is full, and reported once when it is not."""
+    """Dropped lines are counted while the disk is full, and reported once when it is not."""
     full = True
     written = threading.Event()
     append = LogFiles.append

@@ -130,7 +130,7 @@ def bad_states(save: Save) -> list[str]:
 
 
 def test_no_crash_state_loses_the_last_saved_generation() -> None:
-    """F22, F23: killed or without power before every call: loadable, never backwards."""
+    """Killed or without power before every call: loadable, never backwards."""
     assert bad_states(protocol) == []
 
 
@@ -143,7 +143,7 @@ def test_the_enumeration_bites(wrong: Save) -> None:
 @pytest.mark.parametrize("at", range(1, 20))
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_a_refusing_disk_keeps_the_old_generation(at: int, code: int) -> None:
-    """F29, F31: ENOSPC or EIO at any call: the old snapshot loads, and the next save works."""
+    """ENOSPC or EIO at any call: the old snapshot loads, and the next save works."""
     disk = saved(2)
     store = SnapshotStore(disk)
     store.load()
@@ -173,7 +173,7 @@ def damage(disk: PowerDisk, name: str, data: bytes) -> None:
 
 
 def test_every_flipped_or_missing_byte_is_noticed() -> None:
-    """F66, B110 to B112: cut anywhere, or one bit of a byte changed: the one before, and a note."""
+    """Cut anywhere, or one bit of a byte changed: the one before, and a note."""
     sound = encode(3, {"n": 3, "text": "é"})
     broken = [sound[:length] for length in range(len(sound))]
     for at in range(len(sound)):
@@ -243,7 +243,7 @@ def test_our_own_version_passes_the_same_way() -> None:
 
 
 def test_an_unreadable_newest_is_as_good_as_damaged() -> None:
-    """F32: EIO at load gives the generation before, and says so; of all three, a refusal."""
+    """EIO at load gives the generation before, and says so; of all three, a refusal."""
 
     class Unreadable(PowerDisk):
         bad: tuple[str, ...] = NAMES[:1]
@@ -268,7 +268,7 @@ def contents(disk: PowerDisk) -> dict[str, bytes]:
 
 
 def test_files_in_any_order_are_the_newest_generation() -> None:
-    """B115: a generation lower than, or equal to, that of an older name is no way back."""
+    """A generation lower than, or equal to, that of an older name is no way back."""
     files = contents(saved(3))
     swapped = PowerDisk({NAMES[0]: files[NAMES[2]], NAMES[1]: files[NAMES[0]]})
     same = PowerDisk(dict.fromkeys(NAMES, files[NAMES[0]]))
@@ -292,7 +292,7 @@ def sealed(registry: bytes, generation: int = 9) -> bytes:
     [b'{"n":NaN}', b'{"n":Infinity}', b"[1]", b"null", b'{"n":' * 10**5 + b"1" + b"}" * 10**5],
 )
 def test_a_right_checksum_does_not_make_it_right(registry: bytes) -> None:
-    """B113, B116, B122: no number, no object, or too deep: the generation before, and a note."""
+    """No number, no object, or too deep: the generation before, and a note."""
     files = contents(saved(3))
     disk = PowerDisk({**files, NAMES[0]: sealed(registry)})
     loaded = SnapshotStore(disk).load()
@@ -302,7 +302,7 @@ def test_a_right_checksum_does_not_make_it_right(registry: bytes) -> None:
 
 
 def test_a_huge_snapshot_is_not_read(tmp_path: Path) -> None:
-    """B122: 100 MB, sparse: refused by its size, the generation before is used."""
+    """100 MB, sparse: refused by its size, the generation before is used."""
     for name, data in contents(saved(3)).items():
         (tmp_path / name).write_bytes(data)
     os.truncate(tmp_path / NAMES[0], 100 * 2**20)
@@ -313,7 +313,7 @@ def test_a_huge_snapshot_is_not_read(tmp_path: Path) -> None:
 
 
 def test_leftover_temporaries_are_removed() -> None:
-    """B117: two saves were killed; their halves are neither read nor kept."""
+    """Two saves were killed; their halves are neither read nor kept."""
     disk = saved(1)
     for name in (".registry.7.tmp", ".registry.8.tmp"):
         write_all(disk, name, b"half", synced=False)

@@ -150,7 +150,7 @@ BAD = [
 async def test_what_is_no_listing(
     answer: bytes, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """B091, B092, B093: an event says what came, and nothing is learnt, followed or raised."""
+    """An event says what came, and nothing is learnt, followed or raised."""
     peer = Peer(nursery, answer)
     known: list[str] = []
     events: list[str] = []

@@ -99,7 +99,7 @@ async def test_chunks_and_pieces(nursery: trio.Nursery) -> None:
     ],
 )
 async def test_answers_that_are_none(answer: bytes, match: str, nursery: trio.Nursery) -> None:
-    """F48, B091, B093, B096, B108: an error with what came; nothing is followed or unpacked."""
+    """An error with what came; nothing is followed or unpacked."""
     peer = Peer(nursery, answer)
     with pytest.raises(VenueError, match=match) as caught:
         await ask(peer)
@@ -108,13 +108,13 @@ async def test_answers_that_are_none(answer: bytes, match: str, nursery: trio.Nu
 
 
 async def test_silence(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """B096: ten seconds for the whole answer, however slowly it drips."""
+    """Ten seconds for the whole answer, however slowly it drips."""
     with pytest.raises(VenueError, match="expected an answer in 10 s"):
         await ask(Peer(nursery))
 
 
 async def test_nobody_there() -> None:
-    """F53, F70: names that do not resolve and ports that are shut are errors of the venue."""
+    """Names that do not resolve and ports that are shut are errors of the venue."""
 
     async def fail(host: str, port: int, tls: bool) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
@@ -125,7 +125,7 @@ async def test_nobody_there() -> None:
 
 
 async def test_a_ban_holds_for_everybody(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """F48, B094, B095: after 429 the next question waits; a long ban is refused at once."""
+    """After 429 the next question waits; a long ban is refused at once."""
     weight_limiter = WeightLimiter()
     peer = Peer(
         nursery,

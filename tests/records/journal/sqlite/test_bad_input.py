@@ -51,7 +51,7 @@ def change(path: Path, *statements: str) -> None:
     ],
 )
 def test_a_changed_row_is_refused(path: Path, statement: str) -> None:
-    """B112, B116, B119: no number, another symbol, 10 MB, a line separator, a sequence that goes
+    """No number, another symbol, 10 MB, a line separator, a sequence that goes
     backwards or has a hole: never another history, and nothing is repaired in silence."""
     filled(path)
     try:
@@ -66,7 +66,7 @@ def test_a_changed_row_is_refused(path: Path, statement: str) -> None:
 
 @pytest.mark.parametrize("at", ["first page", "middle", "last page"])
 def test_a_block_of_nul_is_refused(path: Path, at: str) -> None:
-    """B119: a page that came back as zeros after a power cut."""
+    """A page that came back as zeros after a power cut."""
     history = filled(path)
     sound = bytearray(path.read_bytes())
     pages = len(sound) // 4096
@@ -84,7 +84,7 @@ def test_a_block_of_nul_is_refused(path: Path, at: str) -> None:
 
 
 def test_a_torn_end_of_the_log_is_cut(path: Path) -> None:
-    """B111, B119: truncated anywhere, a WAL loses only what was never acknowledged whole; the
+    """Truncated anywhere, a WAL loses only what was never acknowledged whole; the
     commits before the cut are all there."""
     journal = JournalFile.open(path)
     ends = []
@@ -106,7 +106,7 @@ def test_a_torn_end_of_the_log_is_cut(path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["-wal", ".rescue", ".new"])
 def test_neighbours_that_are_no_files_are_refused(path: Path, suffix: str) -> None:
-    """B120: a directory or a FIFO in the place of a file that belongs to the journal."""
+    """A directory or a FIFO in the place of a file that belongs to the journal."""
     filled(path)
     os.mkfifo(path.with_name(path.name + suffix))
     journal = Journal(path)
@@ -147,7 +147,7 @@ def failing(code: int, wanted: str) -> Callable[[str], sqlite3.Connection]:
 def test_a_disk_that_cannot_be_read_is_not_called_damage(
     path: Path, statement: str, code: int
 ) -> None:
-    """F32: EIO or a short read at load: the start is refused, and the text does not say to move the
+    """EIO or a short read at load: the start is refused, and the text does not say to move the
     journal away."""
     filled(path)
     before = path.read_bytes()

@@ -31,7 +31,7 @@ def state_of(harness: FeedHarness, symbol: str = "BTCUSDT") -> InputState:
 
 @with_harness("BTCUSDT", "ETHUSDT", streams=("trade",), stale_after=10.0)
 async def test_an_alarm_names_the_symbol_once(harness: FeedHarness) -> None:
-    """B088: one silent symbol of a lively connection is told once, and its return once."""
+    """One silent symbol of a lively connection is told once, and its return once."""
     for n in range(40):
         if not 5 <= n < 30:
             await harness.venue.emit(trade_frame("BTCUSDT", n))
@@ -48,7 +48,7 @@ async def test_an_alarm_names_the_symbol_once(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT", stale_after=10.0)
 async def test_one_stalled_stream_is_seen(harness: FeedHarness) -> None:
-    """B088: quotes and candles do not hide that trades have stopped."""
+    """Quotes and candles do not hide that trades have stopped."""
     await harness.venue.emit(trade_frame("BTCUSDT", 1))
     for n in range(30):
         await harness.venue.emit(
@@ -95,7 +95,7 @@ async def test_at_the_end_of_a_tape_nobody_is_stale(harness: FeedHarness) -> Non
 
 @pytest.mark.parametrize("factor", ["150", "10000", "0.01", "66"])
 def test_an_absurd_price(factor: str) -> None:
-    """B077: one tick x1.5, x100 or with shifted decimals reaches nobody; the next good one does."""
+    """One tick x1.5, x100 or with shifted decimals reaches nobody; the next good one does."""
 
     @with_harness("BTCUSDT", backfill=FakeBackfill())
     async def scenario(harness: FeedHarness) -> None:
@@ -126,7 +126,7 @@ async def test_a_real_jump_is_confirmed_by_repetition(harness: FeedHarness) -> N
 
 @with_harness("BTCUSDT")
 async def test_quotes_and_bars_have_their_band(harness: FeedHarness) -> None:
-    """B077, B089: either side of a quote, and the close and the spikes of a bar."""
+    """Either side of a quote, and the close and the spikes of a bar."""
     emit = harness.venue.emit
     await emit(trade_frame("BTCUSDT", 1), quote_frame("BTCUSDT", 1))
     await emit(quote_frame("BTCUSDT", 2, bid="1.0"), quote_frame("BTCUSDT", 3, ask="1000.0"))
@@ -191,7 +191,7 @@ async def test_a_few_refusals_are_forgiven(harness: FeedHarness) -> None:
 
 
 async def test_a_process_that_stood_still(autojump_clock: trio.testing.MockClock) -> None:
-    """F59: what waits in the sockets after a long stop is old, and is thrown away."""
+    """What waits in the sockets after a long stop is old, and is thrown away."""
     async with trio.open_nursery() as nursery:
         harness = FeedHarness(nursery, ["BTCUSDT"])
         await nursery.start(harness.feed.run)

@@ -189,7 +189,7 @@ def test_order_of_keys_and_blanks_do_not_matter(frame: str) -> None:
 
 @pytest.mark.parametrize("amount", BAD_AMOUNTS)
 def test_hostile_amounts(amount: str) -> None:
-    """B076, B078: no unsound number passes, in any field that holds one."""
+    """No unsound number passes, in any field that holds one."""
     assert decode(trade_with(p=amount)) == refused(RejectReason.PRICE)
     assert decode(trade_with(q=amount)) == refused(RejectReason.QUANTITY)
     assert decode(quote_with(b=amount)) == refused(RejectReason.PRICE)
@@ -204,7 +204,7 @@ def test_hostile_amounts(amount: str) -> None:
 
 @pytest.mark.parametrize("value", WRONG_TYPES)
 def test_wrong_types_are_malformed(value: object) -> None:
-    """B076, B081: a field of another type is refused with its symbol."""
+    """A field of another type is refused with its symbol."""
     for key in "pqstT":
         assert decode(trade_with(**{key: value})) == refused(RejectReason.MALFORMED)
     for key in "bBaAsu":
@@ -214,7 +214,7 @@ def test_wrong_types_are_malformed(value: object) -> None:
 
 @pytest.mark.parametrize("time", BAD_TIMES)
 def test_absurd_times(time: Any) -> None:
-    """B081: seconds, microseconds, 1970 and beyond 63 bits are refused."""
+    """Seconds, microseconds, 1970 and beyond 63 bits are refused."""
     assert decode(trade_with(T=time)) in (
         refused(RejectReason.TIME),
         refused(RejectReason.MALFORMED),
@@ -226,7 +226,7 @@ def test_absurd_times(time: Any) -> None:
 
 
 def test_time_ahead_of_the_clock() -> None:
-    """B081: with a clock behind it, the decoder refuses what lies beyond."""
+    """With a clock behind it, the decoder refuses what lies beyond."""
     decoder = decoder_of()
     decoder.latest_ms = TRADE["T"]
     assert decoder.decode(trade_with()) == refused(RejectReason.TIME)
@@ -236,7 +236,7 @@ def test_time_ahead_of_the_clock() -> None:
 
 @pytest.mark.parametrize("identity", [-1, 2**63, 2**64])
 def test_impossible_ids(identity: int) -> None:
-    """B080: an id is from 0 to 63 bits."""
+    """An id is from 0 to 63 bits."""
     possible = (refused(RejectReason.SEQUENCE), refused(RejectReason.MALFORMED))
     assert decode(trade_with(t=identity)) in possible
     assert decode(quote_with(u=identity)) in possible
@@ -246,7 +246,7 @@ def test_impossible_ids(identity: int) -> None:
     ("bid", "ask"), [("2.00", "1.00"), ("1.00", "1.00"), ("1", "1.000"), ("10.0", "9.99")]
 )
 def test_crossed_quotes(bid: str, ask: str) -> None:
-    """B079: bid at or above ask is refused, however the two are written."""
+    """Bid at or above ask is refused, however the two are written."""
     assert decode(quote_with(b=bid, a=ask)) == refused(RejectReason.CROSSED)
 
 
@@ -258,7 +258,7 @@ def test_a_tie_of_floats_is_compared_exactly() -> None:
 
 @pytest.mark.parametrize("symbol", ["ETHUSDT", "btcusdt", "", "BTCUSDT "])
 def test_wrong_symbols(symbol: str) -> None:
-    """B075: a payload that names another symbol than its stream is refused."""
+    """A payload that names another symbol than its stream is refused."""
     assert decode(trade_with(s=symbol)) == refused(RejectReason.WRONG_SYMBOL)
     assert decode(quote_with(s=symbol)) == refused(RejectReason.WRONG_SYMBOL)
     assert decode(candle_with(symbol=symbol)) == refused(RejectReason.WRONG_SYMBOL)
@@ -270,7 +270,7 @@ def test_wrong_symbols(symbol: str) -> None:
     ["ethusdt@trade", "BTCUSDT@trade", "btcusdt@aggTrade", "", "\u0000", "btcusdt@kline_1M"],
 )
 def test_streams_nobody_asked_for(stream: str) -> None:
-    """B074, B075: sound data on an unknown stream goes nowhere."""
+    """Sound data on an unknown stream goes nowhere."""
     for data in (TRADE, QUOTE, {"k": CANDLE}):
         assert decode(compact(stream, data)) == InvalidFrame(reason=RejectReason.UNKNOWN_STREAM)
 
@@ -306,7 +306,7 @@ def test_kinds_do_not_mix() -> None:
     ],
 )
 def test_candles_that_contradict_themselves(fields: dict[str, Any]) -> None:
-    """B089: high, low, times and interval must fit each other and the stream."""
+    """High, low, times and interval must fit each other and the stream."""
     assert decode(candle_with(**fields)) == refused(RejectReason.CANDLE)
 
 
@@ -316,7 +316,7 @@ DAY = 86_400_000
 
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_every_interval_is_accepted_on_its_grid(interval: str) -> None:
-    """B089: a closed candle of each of the venue's intervals passes; off its grid it does not."""
+    """A closed candle of each of the venue's intervals passes; off its grid it does not."""
     length = INTERVALS[interval] or 31 * DAY
     decoder = decoder_of(f"kline_{interval}")
 
@@ -357,7 +357,7 @@ def test_every_interval_is_accepted_on_its_grid(interval: str) -> None:
     ],
 )
 def test_garbage(frame: str | bytes, reason: RejectReason) -> None:
-    """B072, B073: what is no frame at all is refused with a reason, in microseconds."""
+    """What is no frame at all is refused with a reason, in microseconds."""
     decoded = decode(frame)
     assert isinstance(decoded, InvalidFrame)
     assert decoded.reason is reason
@@ -377,7 +377,7 @@ def test_garbage(frame: str | bytes, reason: RejectReason) -> None:
     ],
 )
 def test_replies(frame: str, reply: Reply) -> None:
-    """B084: answers to our messages are told from data, and a refusal keeps the venue's words."""
+    """Answers to our messages are told from data, and a refusal keeps the venue's words."""
     assert decode(frame) == reply
 
 

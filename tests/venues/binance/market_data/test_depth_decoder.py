@@ -1,4 +1,4 @@
-"""Updates of order books, sound and hostile (catalogue of bad input, B072 to B081)."""
+"""Updates of order books, sound and hostile."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def decode(stream: str = "depth@100ms", **fields: object) -> Decoded:
 
 @pytest.mark.parametrize("stream", ["depth", "depth@100ms"])
 def test_an_update(stream: str) -> None:
-    """B078: levels stay text, in order; a quantity of zero, which removes one, is sound."""
+    """Levels stay text, in order; a quantity of zero, which removes one, is sound."""
     update = decode(stream)
     assert isinstance(update, DepthUpdate)
     assert (update.first_id, update.final_id) == (50093239203, 50093239207)
@@ -67,7 +67,7 @@ def test_an_update(stream: str) -> None:
     ],
 )
 def test_hostile_updates(fields: dict[str, Any], reason: RejectReason) -> None:
-    """B076, B078, B079, B081: whatever could not stand in a book is refused with its reason."""
+    """Whatever could not stand in a book is refused with its reason."""
     decoded = decode(**fields)
     assert isinstance(decoded, InvalidFrame)
     assert decoded.reason is reason

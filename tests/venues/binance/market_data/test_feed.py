@@ -94,7 +94,7 @@ SYMBOLS = [f"S{n}USDT" for n in range(1000)]
 
 @with_harness(*SYMBOLS)
 async def test_a_thousand_symbols(harness: FeedHarness) -> None:
-    """F43: five connections, never two attempts in a second, all back within a minute."""
+    """Five connections, never two attempts in a second, all back within a minute."""
     venue = harness.venue
     assert [len(session.subscribed) for session in venue.sessions] == [600] * 5
     for session in venue.sessions:
@@ -114,7 +114,7 @@ async def test_the_venues_bound_of_streams(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT")
 async def test_nothing_twice_and_nothing_unnoticed(harness: FeedHarness) -> None:
-    """F41, B080: after a reconnect repeated trades are dropped, missing ones are reported."""
+    """After a reconnect repeated trades are dropped, missing ones are reported."""
     await harness.venue.emit(*(trade_frame("BTCUSDT", n) for n in (1, 2, 3)))
     await harness.venue.sessions[0].cut()
     await trio.sleep(5)
@@ -130,7 +130,7 @@ async def test_nothing_twice_and_nothing_unnoticed(harness: FeedHarness) -> None
 
 @with_harness("BTCUSDT")
 async def test_ids_that_begin_anew_are_reported(harness: FeedHarness) -> None:
-    """B080: a venue that counts from one again is followed, and it is said."""
+    """A venue that counts from one again is followed, and it is said."""
     await harness.venue.emit(trade_frame("BTCUSDT", 1000), trade_frame("BTCUSDT", 1))
     later = 1723161255342 + 120_000
     await harness.venue.emit(trade_frame("BTCUSDT", 2, later), trade_frame("BTCUSDT", 3, later))
@@ -140,7 +140,7 @@ async def test_ids_that_begin_anew_are_reported(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT")
 async def test_old_quotes_and_bars(harness: FeedHarness) -> None:
-    """F41, B082, B089: until a reconnect older quotes and candles closed twice are dropped."""
+    """Until a reconnect older quotes and candles closed twice are dropped."""
     await harness.venue.emit(quote_frame("BTCUSDT", 7), quote_frame("BTCUSDT", 6))
     await harness.venue.emit(*[candle_frame("BTCUSDT", 0, closed=True)] * 2)
     await harness.venue.sessions[0].close()
@@ -209,7 +209,7 @@ async def test_the_last_symbol_goes_and_comes_back(harness: FeedHarness) -> None
 
 @with_harness("BTCUSDT")
 async def test_a_symbol_replaced_between_two_looks(harness: FeedHarness) -> None:
-    """B083: removed and added at once, a symbol stays subscribed and delivers to the new one."""
+    """Removed and added at once, a symbol stays subscribed and delivers to the new one."""
     harness.feed.remove("BTCUSDT")
     fresh: list[MarketEvent] = []
     harness.feed.add("BTCUSDT", fresh.append)
@@ -273,7 +273,7 @@ async def test_age_of_data(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT")
 async def test_a_flood_of_garbage(harness: FeedHarness) -> None:
-    """B072, B074, B079: it reaches no engine, is counted, and reported without a flood."""
+    """It reaches no engine, is counted, and reported without a flood."""
     session = harness.venue.sessions[0]
     await session.send(*["garbage"] * 150)
     await session.send(*[quote_frame("BTCUSDT", 1, bid="102.00")] * 3)
@@ -298,7 +298,7 @@ async def test_a_flood_of_garbage(harness: FeedHarness) -> None:
 
 
 async def test_a_stream_the_venue_refuses(autojump_clock: MockClock) -> None:
-    """B084, B085: a symbol the venue does not know is reported once, and the others trade."""
+    """A symbol the venue does not know is reported once, and the others trade."""
     async with trio.open_nursery() as nursery:
         harness = FeedHarness(nursery, ["BTCUSDT", "NOSUCHUSDT"], streams=("trade",))
         harness.venue.refused = {"nosuchusdt@trade"}
@@ -310,7 +310,7 @@ async def test_a_stream_the_venue_refuses(autojump_clock: MockClock) -> None:
 
 
 async def test_event_times_follow_the_wall_clock(autojump_clock: MockClock) -> None:
-    """B081: with a wall clock, what lies over an hour ahead of it is refused, also after hours."""
+    """With a wall clock, what lies over an hour ahead of it is refused, also after hours."""
     async with trio.open_nursery() as nursery:
         start = trio.current_time()
         harness = FeedHarness(
@@ -330,7 +330,7 @@ async def test_event_times_follow_the_wall_clock(autojump_clock: MockClock) -> N
 
 @with_harness("BTCUSDT")
 async def test_silence_is_noticed_and_mended(harness: FeedHarness) -> None:
-    """F40: a black hole costs at most 30 s and one reconnect; the feed never returns."""
+    """A black hole costs at most 30 s and one reconnect; the feed never returns."""
     harness.venue.sessions[0].line.is_dead = True
     await trio.sleep(35)
     await harness.venue.emit(trade_frame("BTCUSDT", 1))
@@ -396,7 +396,7 @@ def _expired() -> trio.BrokenResourceError:
 async def test_a_venue_out_of_reach(
     error: Exception | None, status: int, words: str, autojump_clock: MockClock
 ) -> None:
-    """F53, F70: the reason is told each time, attempts become rarer, and it comes back alone."""
+    """The reason is told each time, attempts become rarer, and it comes back alone."""
     async with trio.open_nursery() as nursery:
         harness = FeedHarness(nursery, ["BTCUSDT"])
         harness.venue.out_of_reach, harness.venue.http_status = error, status
@@ -415,7 +415,7 @@ async def test_a_venue_out_of_reach(
 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1012, 1013, 3999])
 async def test_whatever_the_venue_says_at_the_end(code: int, autojump_clock: MockClock) -> None:
-    """F39: any code of a closing frame is told, and a connection that delivered is back at once."""
+    """Any code of a closing frame is told, and a connection that delivered is back at once."""
     async with trio.open_nursery() as nursery:
         harness = FeedHarness(nursery, ["BTCUSDT"])
         await nursery.start(harness.feed.run)

@@ -40,7 +40,7 @@ def minute(number: int) -> Bar:
 
 @with_harness("BTCUSDT", backfill=FakeBackfill(known_trades=late(4, 5, 6, 7)))
 async def test_a_gap_is_filled_in_order(harness: FeedHarness) -> None:
-    """F41, B080: newer trades wait for the missing ones; those are marked, and none is twice."""
+    """Newer trades wait for the missing ones; those are marked, and none is twice."""
     send = harness.venue.sessions[0].send
     await send(*(trade_frame("BTCUSDT", n) for n in (1, 2, 3, 8, 9)), quote_frame("BTCUSDT", 1))
     await trio.testing.wait_all_tasks_blocked()
@@ -152,7 +152,7 @@ BARS = FakeBackfill(known_bars={minute(n).open_time_ms: minute(n) for n in range
 
 @with_harness("BTCUSDT", backfill=BARS)
 async def test_closed_bars_that_were_missed(harness: FeedHarness) -> None:
-    """B089: the candle open now shows which bars closed unseen; they come in order, each once."""
+    """The candle open now shows which bars closed unseen; they come in order, each once."""
     venue = harness.venue
     await venue.emit(candle_frame("BTCUSDT", 0, closed=True))
     await venue.sessions[0].cut()
@@ -211,7 +211,7 @@ ORDER_BOOKS = FakeBackfill(snapshots=[snapshot(3, "99"), snapshot(11, "99"), sna
 
 @with_harness("BTCUSDT", streams=("depth@100ms",), backfill=ORDER_BOOKS)
 async def test_a_local_order_book(harness: FeedHarness) -> None:
-    """F41, B080: a gap starts the book anew; a snapshot that is too old is fetched again."""
+    """A gap starts the book anew; a snapshot that is too old is fetched again."""
     order_book = harness.feed.order_book("BTCUSDT")
     assert order_book is not None
     await harness.venue.emit(depth_frame(10, 12, "100"), depth_frame(13, 13, "101"))

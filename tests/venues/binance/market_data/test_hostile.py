@@ -30,21 +30,21 @@ def trade_with(**fields: object) -> str:
 
 
 HOSTILE = {
-    "B075 another symbol": ("wrong_symbol", trade_with(s="ETHUSDT")),
-    "B075 lower case": ("wrong_symbol", trade_with(s="btcusdt")),
-    "B076 NaN": ("price", trade_with(p="NaN")),
-    "B076 null": ("malformed", trade_with(p=None)),
-    "B077 a shifted point": ("price_band", trade_with(p="1005")),
-    "B078 a negative quantity": ("quantity", trade_with(q="-1")),
-    "B079 crossed": ("crossed", quote_frame("BTCUSDT", 2, bid="102.00")),
-    "B079 an empty side": ("price", quote_frame("BTCUSDT", 2, bid="0.00000000")),
-    "B080 an id far ahead": ("sequence", trade_with(t=2**62)),
-    "B081 seconds": ("time", trade_with(T=1723161255)),
-    "B089 high below low": (
+    "another symbol": ("wrong_symbol", trade_with(s="ETHUSDT")),
+    "lower case": ("wrong_symbol", trade_with(s="btcusdt")),
+    "NaN": ("price", trade_with(p="NaN")),
+    "null": ("malformed", trade_with(p=None)),
+    "a shifted point": ("price_band", trade_with(p="1005")),
+    "a negative quantity": ("quantity", trade_with(q="-1")),
+    "crossed": ("crossed", quote_frame("BTCUSDT", 2, bid="102.00")),
+    "an empty side": ("price", quote_frame("BTCUSDT", 2, bid="0.00000000")),
+    "an id far ahead": ("sequence", trade_with(t=2**62)),
+    "seconds": ("time", trade_with(T=1723161255)),
+    "high below low": (
         "candle",
         candle_frame("BTCUSDT", 0, closed=True).replace('"h":"100"', '"h":"99"'),
     ),
-    "B089 off its grid": (
+    "off its grid": (
         "candle",
         candle_frame("BTCUSDT", 0, closed=True).replace("1723161240000", "1723161240001"),
     ),
@@ -82,7 +82,7 @@ async def test_ten_of_a_kind_suspend(name: str, autojump_clock: MockClock) -> No
 
 @with_harness("BTCUSDT")
 async def test_ten_thousand_times_the_same(harness: FeedHarness) -> None:
-    """B082: each once, the rest counted, nobody suspended, and none of it is news."""
+    """Each once, the rest counted, nobody suspended, and none of it is news."""
     (session,) = harness.venue.sessions
     frames = [
         trade_frame("BTCUSDT", 1),
@@ -106,7 +106,7 @@ async def test_ten_thousand_times_the_same(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT")
 async def test_quotes_that_begin_anew(harness: FeedHarness) -> None:
-    """B080: a venue whose quote ids reset without a word is followed after ten seconds."""
+    """A venue whose quote ids reset without a word is followed after ten seconds."""
     await harness.venue.emit(quote_frame("BTCUSDT", 10**9))
     for n in range(1, 30):
         await trio.sleep(1)
@@ -117,7 +117,7 @@ async def test_quotes_that_begin_anew(harness: FeedHarness) -> None:
 
 
 async def test_three_of_five_are_acknowledged(autojump_clock: MockClock) -> None:
-    """B085: without all acknowledgements nothing has started; a new connection asks for all."""
+    """Without all acknowledgements nothing has started; a new connection asks for all."""
     symbols = [f"S{n}USDT" for n in range(5)]
     async with trio.open_nursery() as nursery:
         harness = FeedHarness(nursery, [], streams=("trade",))
@@ -141,7 +141,7 @@ async def test_three_of_five_are_acknowledged(autojump_clock: MockClock) -> None
 
 @with_harness("BTCUSDT")
 async def test_a_frame_that_drips(harness: FeedHarness) -> None:
-    """F41: a byte a second of a frame is no life: within 30 s there is another connection."""
+    """A byte a second of a frame is no life: within 30 s there is another connection."""
     (session,) = harness.venue.sessions
     began = trio.current_time()
     await session.stream.send_all(b"\x81\x7e\x10\x00")  # a text of 4,096 bytes
@@ -160,7 +160,7 @@ async def test_a_frame_that_drips(harness: FeedHarness) -> None:
 
 @with_harness()
 async def test_a_burst(harness: FeedHarness) -> None:
-    """B087: 300,000 messages before an engine looks: bounded, newest kept, each one counted."""
+    """300,000 messages before an engine looks: bounded, newest kept, each one counted."""
     inbox = Inbox(1000)
     harness.feed.add("BTCUSDT", inbox.put)
     await trio.sleep(5)

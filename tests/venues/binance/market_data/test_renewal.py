@@ -21,7 +21,7 @@ SHUTDOWN = '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123
 
 @with_harness("BTCUSDT", renewal=RenewalPolicy(after=600.0, spread=100.0))
 async def test_renewed_before_the_venue_cuts(harness: FeedHarness) -> None:
-    """F42, B083: at its age another connection takes over; both deliver for a moment."""
+    """At its age another connection takes over; both deliver for a moment."""
     venue = harness.venue
     (old,) = venue.sessions
     await trio.sleep(549)
@@ -50,7 +50,7 @@ async def test_renewed_before_the_venue_cuts(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT")
 async def test_renewed_when_the_venue_announces_its_end(harness: FeedHarness) -> None:
-    """F42: `serverShutdown` opens the next connection at once; the old one delivers to the last."""
+    """`serverShutdown` opens the next connection at once; the old one delivers to the last."""
     venue = harness.venue
     (old,) = venue.sessions
     await old.send(trade_frame("BTCUSDT", 1), SHUTDOWN, trade_frame("BTCUSDT", 2))
@@ -184,7 +184,7 @@ SYMBOLS = tuple(f"S{n}USDT" for n in range(1000))
 
 @with_harness(*SYMBOLS)
 async def test_a_thousand_symbols_all_fresh_after_a_mass_disconnect(harness: FeedHarness) -> None:
-    """F43: five connections; cut all at once, every symbol has data again within a minute."""
+    """Five connections; cut all at once, every symbol has data again within a minute."""
     venue = harness.venue
     assert len(venue.sessions) == 5
     for session in venue.sessions:

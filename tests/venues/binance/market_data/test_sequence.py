@@ -25,7 +25,7 @@ def test_first_trade_is_no_gap() -> None:
 
 @given(st.lists(st.integers(0, 30), max_size=100))
 def test_every_id_once_and_every_hole_counted(ids: list[int]) -> None:
-    """B080, B082: in any order, delivered ids rise; with the missing they cover the range."""
+    """In any order, delivered ids rise; with the missing they cover the range."""
     sequence = SymbolSequence()
     delivered: list[int] = []
     missing = 0
@@ -43,7 +43,7 @@ def test_every_id_once_and_every_hole_counted(ids: list[int]) -> None:
 
 
 def test_ids_that_begin_anew() -> None:
-    """B080: a low id with a time no repetition can have starts a new count, so nothing is deaf."""
+    """A low id with a time no repetition can have starts a new count, so nothing is deaf."""
     sequence = SymbolSequence()
     assert sequence.judge_trade(make_trade(10**12, time_ms=1_000)) == 0
     assert sequence.judge_trade(make_trade(5, time_ms=1_000 + RESTART_MARGIN_MS)) == DUPLICATE
@@ -52,7 +52,7 @@ def test_ids_that_begin_anew() -> None:
 
 
 def test_an_id_far_ahead_is_confirmed_by_the_next() -> None:
-    """B080: one absurd id makes nobody deaf; two in a row are where the venue counts now."""
+    """One absurd id makes nobody deaf; two in a row are where the venue counts now."""
     sequence = SymbolSequence()
     verdicts = [
         sequence.judge_trade(make_trade(n, time_ms=1_000))
@@ -62,7 +62,7 @@ def test_an_id_far_ahead_is_confirmed_by_the_next() -> None:
 
 
 def test_quotes_only_grow_on_one_connection() -> None:
-    """B080, B082: an older quote is refused, so is the same again, and a reconnect forgets."""
+    """An older quote is refused, so is the same again, and a reconnect forgets."""
     sequence = SymbolSequence()
     verdicts = [sequence.judge_quote(make_quote(n), 0.0) for n in (5, 5, 4, 6)]
     assert verdicts == [0, DUPLICATE, OLD, 0]
@@ -71,7 +71,7 @@ def test_quotes_only_grow_on_one_connection() -> None:
 
 
 def test_quote_ids_that_begin_anew() -> None:
-    """B080: after a silence low ids that rise are believed; one that is repeated never is."""
+    """After a silence low ids that rise are believed; one that is repeated never is."""
     sequence = SymbolSequence()
     sequence.judge_quote(make_quote(10**10), 0.0)
     later = RESTART_SILENCE
@@ -91,7 +91,7 @@ def minute(number: int) -> Bar:
 
 
 def test_a_candle_closes_once() -> None:
-    """B089: the same candle closed twice is old, for each interval on its own."""
+    """The same candle closed twice is old, for each interval on its own."""
     sequence = SymbolSequence()
     hour = Bar.of("BTCUSDT", "1", open_time=0, interval="1h")
     for bar in (minute(1), hour):
@@ -102,7 +102,7 @@ def test_a_candle_closes_once() -> None:
 
 
 def test_bars_that_are_jumped_over() -> None:
-    """B089: a closed bar, or the candle open now, shows which closed ones did not come."""
+    """A closed bar, or the candle open now, shows which closed ones did not come."""
     sequence = SymbolSequence()
     sequence.judge_bar(minute(1))
     assert list(sequence.judge_bar(minute(4))) == [120_000, 180_000]

@@ -74,7 +74,7 @@ async def test_subscribes_in_chunks(autojump_clock: MockClock) -> None:
 
 
 async def test_a_refused_stream_costs_no_other(autojump_clock: MockClock) -> None:
-    """B085: a message refused for one name is halved until that name is alone."""
+    """A message refused for one name is halved until that name is alone."""
 
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         venue.refused = {"s3usdt@trade"}
@@ -103,7 +103,7 @@ async def test_data_between_request_and_answer(autojump_clock: MockClock) -> Non
 
 
 async def test_no_answer_is_an_error(autojump_clock: MockClock) -> None:
-    """B085: a request that is not answered in time raises, and its late answer is ignored."""
+    """A request that is not answered in time raises, and its late answer is ignored."""
 
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         venue.answers = False
@@ -146,7 +146,7 @@ async def test_messages_keep_below_the_venues_rate(autojump_clock: MockClock) ->
 
 
 async def test_a_quiet_peer_that_pongs_lives(autojump_clock: MockClock) -> None:
-    """B088: an hour without a frame is no fault as long as pings are answered."""
+    """An hour without a frame is no fault as long as pings are answered."""
 
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         await trio.sleep(3600)
@@ -158,7 +158,7 @@ async def test_a_quiet_peer_that_pongs_lives(autojump_clock: MockClock) -> None:
 
 
 async def test_a_black_hole_is_noticed(autojump_clock: MockClock) -> None:
-    """F40: no data, no pong, no reset: within 30 s of the last frame the connection is over."""
+    """No data, no pong, no reset: within 30 s of the last frame the connection is over."""
 
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         await trio.sleep(5)
@@ -183,7 +183,7 @@ async def test_a_black_hole_is_noticed(autojump_clock: MockClock) -> None:
 async def test_closed_by_the_venue(
     code: int, words: str, match: str, autojump_clock: MockClock
 ) -> None:
-    """F39: a close frame ends the run with its code and its words, harmless for a terminal."""
+    """A close frame ends the run with its code and its words, harmless for a terminal."""
 
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         await session.close(code, words)
@@ -194,7 +194,7 @@ async def test_closed_by_the_venue(
 
 
 async def test_cut_without_a_close_frame(autojump_clock: MockClock) -> None:
-    """F39: a lost connection ends the run too."""
+    """A lost connection ends the run too."""
 
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         await session.cut()
@@ -223,7 +223,7 @@ async def test_announced_shutdown_ends_it(autojump_clock: MockClock) -> None:
 
 
 async def test_oversized_message(autojump_clock: MockClock) -> None:
-    """B073: over 1 MiB a frame is refused; over the library's bound the connection ends."""
+    """Over 1 MiB a frame is refused; over the library's bound the connection ends."""
 
     async def scenario(client: Client, venue: FakeVenue, session: Session) -> None:
         await session.send(" " * (2 << 20), b"\x00")

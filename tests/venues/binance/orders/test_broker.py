@@ -155,7 +155,7 @@ async def test_nothing_is_known_without_a_connection(autojump_clock: MockClock) 
 
 
 async def test_filters_that_change_are_learnt_from_a_refusal(autojump_clock: MockClock) -> None:
-    """B090: an order refused by a filter is refused for good, and the next knows the new steps."""
+    """An order refused by a filter is refused for good, and the next knows the new steps."""
     async with broker_harness() as harness:
         await harness.broker.mass_status(SYMBOL, None)
         step = harness.listener.filters[SYMBOL].rules().step

@@ -133,7 +133,7 @@ WRONG: dict[str, dict[str, Any]] = {
 async def test_an_answer_that_cannot_be_true_proves_nothing(
     change: dict[str, Any], autojump_clock: MockClock
 ) -> None:
-    """B097-B100: UNKNOWN, with an event that says what was expected; the session goes on."""
+    """UNKNOWN, with an event that says what was expected; the session goes on."""
     async with scripted_venue() as venue:
         venue.says("order.place", changed(ANSWER, **change))
         report = await venue.broker.place(ORDER)
@@ -152,7 +152,7 @@ NO_ANSWERS = ["", "null", "[]", "<html>502</html>", '{"id":1,"status":', '{"id":
 
 @pytest.mark.parametrize("text", NO_ANSWERS)
 async def test_what_is_no_answer_ends_the_session(text: str, autojump_clock: MockClock) -> None:
-    """B091: whoever waits is told at once that it is unknown, and a new session is opened."""
+    """Whoever waits is told at once that it is unknown, and a new session is opened."""
     async with scripted_venue() as venue:
         venue.scripts["order.place"] = lambda _: text
         began = trio.current_time()
@@ -198,7 +198,7 @@ async def test_no_answer_at_all(autojump_clock: MockClock) -> None:
 async def test_errors_mean_what_the_table_says(
     status: int, code: int, msg: str, expected: OrderStatus, autojump_clock: MockClock
 ) -> None:
-    """B092, B107, F48: rejected only where that is certain."""
+    """Rejected only where that is certain."""
     async with scripted_venue() as venue:
         venue.refuses("order.place", status, code, msg)
         report = await venue.broker.place(ORDER)
@@ -247,7 +247,7 @@ async def test_fills_that_the_history_has_not_yet(autojump_clock: MockClock) -> 
 
 
 async def test_an_event_is_handed_on_once(autojump_clock: MockClock) -> None:
-    """B100: the same trade again is dropped; with other numbers it is told, the first counts."""
+    """The same trade again is dropped; with other numbers it is told, the first counts."""
     async with scripted_venue() as venue:
         await venue.tell(EVENT)
         await venue.tell(EVENT)
@@ -275,7 +275,7 @@ async def test_a_cancel_event_names_the_order(autojump_clock: MockClock) -> None
 async def test_an_event_that_cannot_be_true(
     change: dict[str, Any], autojump_clock: MockClock
 ) -> None:
-    """B098-B100: it goes no further, and is told."""
+    """It goes no further, and is told."""
     async with scripted_venue() as venue:
         await venue.tell({**EVENT, **change})
         assert venue.listener.reports == []
@@ -283,7 +283,7 @@ async def test_an_event_that_cannot_be_true(
 
 
 async def test_other_events_are_skipped(autojump_clock: MockClock) -> None:
-    """B105: balances are asked for, not followed; an end of the stream is an end of the session."""
+    """Balances are asked for, not followed; an end of the stream is an end of the session."""
     async with scripted_venue() as venue:
         await venue.tell({"e": "outboundAccountPosition", "B": []})
         await venue.tell({"e": "somethingNew"})
@@ -328,7 +328,7 @@ LISTS: dict[str, Callable[[Any], Any]] = {
 async def test_a_history_that_cannot_be_true(
     trades: Callable[[Any], Any], autojump_clock: MockClock
 ) -> None:
-    """B101, B102: a list that repeats itself or goes back is no answer, and never means flat."""
+    """A list that repeats itself or goes back is no answer, and never means flat."""
     async with scripted_venue() as venue:
         venue.says("openOrders.status", lambda _: [])
         venue.says("order.status", changed(ANSWER))
@@ -349,7 +349,7 @@ async def test_an_archived_order_is_nobodys(autojump_clock: MockClock) -> None:
 
 @pytest.mark.parametrize("wrong", [0, "1790000000000", None, 1_790_000_000])
 async def test_the_time_must_be_one(wrong: object, autojump_clock: MockClock) -> None:
-    """B104: a server time of nothing, or as text, leaves the session unprepared."""
+    """A server time of nothing, or as text, leaves the session unprepared."""
     async with scripted_venue() as venue:
         venue.says("time", lambda _: {"serverTime": wrong})
         await venue.send("no json")
@@ -358,7 +358,7 @@ async def test_the_time_must_be_one(wrong: object, autojump_clock: MockClock) ->
 
 
 async def test_the_venue_echoes_our_key(autojump_clock: MockClock) -> None:
-    """B109: what it says about a refusal goes through the redaction before anybody sees it."""
+    """What it says about a refusal goes through the redaction before anybody sees it."""
 
     def redact(text: str) -> str:
         return text.replace(API_KEY, "***")

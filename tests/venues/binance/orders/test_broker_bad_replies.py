@@ -38,7 +38,7 @@ RESULTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("said", RESULTS)
 async def test_a_result_that_is_none(said: dict[str, Any], autojump_clock: MockClock) -> None:
-    """B091, B092: nothing, a page, an error dressed as a result: UNKNOWN, and found when asked."""
+    """Nothing, a page, an error dressed as a result: UNKNOWN, and found when asked."""
     async with scripted_venue() as venue:
         venue.scripts["order.place"] = lambda _: said
         report = await venue.broker.place(ORDER)
@@ -52,7 +52,7 @@ async def test_a_result_that_is_none(said: dict[str, Any], autojump_clock: MockC
 
 
 async def test_an_answer_of_many_megabytes(autojump_clock: MockClock) -> None:
-    """B096: above the bound the session ends; whoever waits knows at once that it is unknown."""
+    """Above the bound the session ends; whoever waits knows at once that it is unknown."""
     async with scripted_venue() as venue:
         huge = json.dumps({**ANSWER, "padding": "x" * (MAX_MESSAGE + 1)})
         venue.scripts["order.place"] = lambda _: f'{{"id":99,"status":200,"result":{huge}}}'
@@ -125,7 +125,7 @@ HANDSHAKES = {
 async def test_handshakes_that_are_none(
     answer: bytes, words: str, autojump_clock: MockClock
 ) -> None:
-    """B091, B093, B108: not followed, not believed, told in a line, tried again."""
+    """Not followed, not believed, told in a line, tried again."""
     async with answered_with(answer) as scripted_venues:
         await trio.sleep(30)
     assert {(host, port) for _, host, port in scripted_venues.opened} == {("venue", 81)}
@@ -138,7 +138,7 @@ async def test_handshakes_that_are_none(
 
 
 async def test_a_handshake_without_an_end(autojump_clock: MockClock) -> None:
-    """B096: a venue that lets us in and says nothing is left after ten seconds."""
+    """A venue that lets us in and says nothing is left after ten seconds."""
     async with answered_with(None) as scripted_venues:
         await trio.sleep(60)
     assert 3 <= len(scripted_venues.opened) <= 6
@@ -162,7 +162,7 @@ async def test_a_handshake_without_an_end(autojump_clock: MockClock) -> None:
 async def test_how_long_to_stay_away(
     status: int, after: str, seconds: int | None, autojump_clock: MockClock
 ) -> None:
-    """B094, B095: as long as the venue says, from 1 to 900 s; what cannot be read is the usual."""
+    """As long as the venue says, from 1 to 900 s; what cannot be read is the usual."""
     expected = seconds or (60 if status == 429 else 900)
     async with answered_with(
         response(b"", f"{status} No", f"Retry-After: {after}")
@@ -174,7 +174,7 @@ async def test_how_long_to_stay_away(
 
 @pytest.mark.parametrize("retry", [0, -1, 10**18, 1.5, "soon", None])
 async def test_when_to_come_back(retry: object, autojump_clock: MockClock) -> None:
-    """B094: the time in an error of the WS API is clamped as well, and is never for ever."""
+    """The time in an error of the WS API is clamped as well, and is never for ever."""
     async with scripted_venue() as venue:
         data = {"serverTime": 1_790_000_000_000, "retryAfter": retry}
         error = {"code": -1003, "msg": "Too much request weight used", "data": data}
@@ -187,7 +187,7 @@ async def test_when_to_come_back(retry: object, autojump_clock: MockClock) -> No
 
 
 async def test_a_ban_of_prices_is_one_of_orders(autojump_clock: MockClock) -> None:
-    """B095, F48: one address, one governor: history's 418 by REST stops orders until it is over."""
+    """One address, one governor: history's 418 by REST stops orders until it is over."""
     async with broker_harness() as harness, trio.open_nursery() as nursery:
         peer = Peer(nursery, response(b"", "418 Teapot", "Retry-After: 100"))
         weight_limiter = harness.broker._limits.address
@@ -206,7 +206,7 @@ async def test_a_ban_of_prices_is_one_of_orders(autojump_clock: MockClock) -> No
 
 
 async def test_a_trade_that_a_question_tells_otherwise(autojump_clock: MockClock) -> None:
-    """B100: one trade id with two quantities: the first counts, the second proves nothing."""
+    """One trade id with two quantities: the first counts, the second proves nothing."""
     async with scripted_venue() as venue:
         await venue.tell(EVENT)
         ((_, told),) = venue.listener.reports
@@ -233,7 +233,7 @@ OPEN_ORDERS: dict[str, list[dict[str, Any]]] = {
 async def test_open_orders_that_repeat(
     rows: list[dict[str, Any]], autojump_clock: MockClock
 ) -> None:
-    """B101: only the symbol's own, and the same order again is the same order."""
+    """Only the symbol's own, and the same order again is the same order."""
     async with scripted_venue() as venue:
         venue.says("openOrders.status", lambda _: rows)
         venue.says("myTrades", lambda _: [])
@@ -246,7 +246,7 @@ async def test_open_orders_that_repeat(
     [None, {}, "x", [{**OPEN, "status": "MAYBE"}], [{**OPEN, "executedQty": "5"}], [None]],
 )
 async def test_open_orders_that_are_none(result: object, autojump_clock: MockClock) -> None:
-    """B101, B102: what cannot be read, or cannot be true, is not "nothing is open"."""
+    """What cannot be read, or cannot be true, is not "nothing is open"."""
     async with scripted_venue() as venue:
         venue.says("openOrders.status", lambda _: result)
         with pytest.raises(BrokerUnavailable):
@@ -258,7 +258,7 @@ async def test_open_orders_that_are_none(result: object, autojump_clock: MockClo
 async def test_balances_that_cannot_be(
     field: str, amount: object, autojump_clock: MockClock
 ) -> None:
-    """B103: a negative balance, or none that is a number, makes the whole report worthless."""
+    """A negative balance, or none that is a number, makes the whole report worthless."""
     async with scripted_venue() as venue:
         row = {"asset": "USDT", "free": "1", "locked": "1", field: amount}
         venue.says("account.status", lambda _: {"canTrade": True, "balances": [row]})
@@ -267,7 +267,7 @@ async def test_balances_that_cannot_be(
 
 
 async def test_an_asset_nobody_knows(autojump_clock: MockClock) -> None:
-    """B103: it is held like any other; who does not trade it does not look at it."""
+    """It is held like any other; who does not trade it does not look at it."""
     async with scripted_venue() as venue:
         row = {"asset": "\u6bd4\u7279", "free": "1", "locked": "2"}
         venue.says("account.status", lambda _: {"canTrade": True, "balances": [row]})
@@ -276,7 +276,7 @@ async def test_an_asset_nobody_knows(autojump_clock: MockClock) -> None:
 
 
 async def test_a_cancel_of_what_has_filled(autojump_clock: MockClock) -> None:
-    """B106: "unknown order" in answer to a cancel is asked about: FILLED, with its fills."""
+    """An "unknown order" in answer to a cancel is asked about: FILLED, with its fills."""
     async with scripted_venue() as venue:
         venue.refuses("order.cancel", 400, -2011, "Unknown order sent.")
         venue.says("order.status", changed(ANSWER))
@@ -307,7 +307,7 @@ def cancelled(executed: str) -> Callable[[Any], dict[str, Any]]:
 
 @pytest.mark.parametrize("is_told", [True, False])
 async def test_a_cancel_that_meets_a_fill(is_told: bool, autojump_clock: MockClock) -> None:
-    """F52: half is filled when the cancel arrives, told by an event or not: half, and CANCELED."""
+    """Half is filled when the cancel arrives, told by an event or not: half, and CANCELED."""
     async with scripted_venue() as venue:
         half = {**EVENT, "o": "LIMIT", "X": "PARTIALLY_FILLED", "l": "0.01", "z": "0.01"}
         if is_told:
@@ -321,7 +321,7 @@ async def test_a_cancel_that_meets_a_fill(is_told: bool, autojump_clock: MockClo
 
 
 async def test_a_cancel_whose_fill_is_not_in_the_history_yet(autojump_clock: MockClock) -> None:
-    """F52: CANCELED with half executed and no trade to show for it ends nothing."""
+    """CANCELED with half executed and no trade to show for it ends nothing."""
     async with scripted_venue() as venue:
         venue.says("order.cancel", cancelled("0.01"))
         venue.says("myTrades", lambda _: [])
@@ -329,7 +329,7 @@ async def test_a_cancel_whose_fill_is_not_in_the_history_yet(autojump_clock: Moc
 
 
 async def test_a_silent_user_stream(autojump_clock: MockClock) -> None:
-    """B105: fills that no event tells are found by the question about the order."""
+    """Fills that no event tells are found by the question about the order."""
     async with scripted_venue() as venue:
         resting = {"type": "LIMIT", "price": "50000", "fills": []}
         venue.says(
@@ -346,7 +346,7 @@ async def test_a_silent_user_stream(autojump_clock: MockClock) -> None:
 
 
 async def test_words_with_escapes(autojump_clock: MockClock) -> None:
-    """B109: the venue's words are one line of at most so much; who prints them escapes them."""
+    """The venue's words are one line of at most so much; who prints them escapes them."""
     async with scripted_venue() as venue:
         venue.refuses("order.place", 400, -2010, "\x1b[2J" + "x" * 5_000)
         report = await venue.broker.place(ORDER)

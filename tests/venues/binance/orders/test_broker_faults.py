@@ -15,7 +15,7 @@ from tests.venues.binance.orders.test_signing import PRIVATE, PUBLIC
 
 
 async def test_an_order_accepted_without_an_answer_is_unknown(autojump_clock: MockClock) -> None:
-    """F45: -1007: the outcome is UNKNOWN, one question finds it, and it was sent once."""
+    """After -1007 the outcome is UNKNOWN, one question finds it, and it was sent once."""
     async with broker_harness() as harness:
         harness.fault(timeout_every=1)
         order = harness.order()
@@ -29,7 +29,7 @@ async def test_an_order_accepted_without_an_answer_is_unknown(autojump_clock: Mo
 
 
 async def test_a_lost_reply_is_unknown_at_once(autojump_clock: MockClock) -> None:
-    """F45: a connection cut after the send does not let the order wait for a deadline."""
+    """A connection cut after the send does not let the order wait for a deadline."""
     async with broker_harness() as harness:
         harness.fault(lost_reply_every=1)
         order = harness.order()
@@ -47,7 +47,7 @@ async def test_a_lost_reply_is_unknown_at_once(autojump_clock: MockClock) -> Non
 async def test_an_order_that_arrives_late_is_found_before_the_proof(
     autojump_clock: MockClock,
 ) -> None:
-    """F47: no such order, then it is there: what is absent is proof only after `proof_after`."""
+    """No such order, then it is there: what is absent is proof only after `proof_after`."""
     async with broker_harness() as harness:
         harness.fault(late_every=1, late_by=4.9)
         order = harness.order()
@@ -61,7 +61,7 @@ async def test_an_order_that_arrives_late_is_found_before_the_proof(
 
 
 async def test_nothing_arrives_after_the_proof(autojump_clock: MockClock) -> None:
-    """F46: an order later than its window is dropped, so "no such order" stays true."""
+    """An order later than its window is dropped, so "no such order" stays true."""
     async with broker_harness() as harness:
         harness.fault(late_every=1, late_by=RECV_WINDOW_MS / 1000 + 0.5)
         order = harness.order()
@@ -77,7 +77,7 @@ async def test_nothing_arrives_after_the_proof(autojump_clock: MockClock) -> Non
 async def test_a_clock_that_jumped_is_measured_again(
     skew_ms: int, autojump_clock: MockClock
 ) -> None:
-    """F27: -1021 is a refusal that is certain: measured, sent again, and carried out once."""
+    """-1021 is a refusal that is certain: measured, sent again, and carried out once."""
     async with broker_harness() as harness:
         harness.fault(clock_skew_ms=skew_ms)
         assert (await harness.broker.place(harness.order())).status is OrderStatus.FILLED
@@ -86,7 +86,7 @@ async def test_a_clock_that_jumped_is_measured_again(
 
 @pytest.mark.parametrize("status", [429, 418])
 async def test_a_ban_is_honoured(status: int, autojump_clock: MockClock) -> None:
-    """B095, F48: refused for too much: nothing is sent or asked until the venue's time is over."""
+    """Refused for too much: nothing is sent or asked until the venue's time is over."""
     async with broker_harness() as harness:
         harness.fault(refuse=status, refuse_for=120.0)
         assert (await harness.broker.place(harness.order())).status is OrderStatus.REJECTED
@@ -105,7 +105,7 @@ async def test_a_ban_is_honoured(status: int, autojump_clock: MockClock) -> None
 
 
 async def test_a_server_error_is_unknown(autojump_clock: MockClock) -> None:
-    """F48: 5xx says nothing about whether it was carried out."""
+    """5xx says nothing about whether it was carried out."""
     async with broker_harness() as harness:
         harness.fault(refuse=500)
         assert (await harness.broker.place(harness.order())).status is OrderStatus.UNKNOWN
@@ -115,7 +115,7 @@ async def test_a_server_error_is_unknown(autojump_clock: MockClock) -> None:
 
 
 async def test_events_before_the_answer_tell_a_fill_once_each(autojump_clock: MockClock) -> None:
-    """F49: a fill by event and by answer is one fill, one id, and the event is handed on once."""
+    """A fill by event and by answer is one fill, one id, and the event is handed on once."""
     async with broker_harness() as harness:
         harness.fault(events_first=True)
         report = await harness.broker.place(harness.order())

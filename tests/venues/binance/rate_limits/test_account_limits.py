@@ -47,7 +47,7 @@ def test_the_venues_own_count_is_believed() -> None:
     [(30.0, 30), (-5.0, 1), (0.0, 1), (1e12, 900), (None, 60)],
 )
 def test_a_ban_is_clamped(seconds: float | None, expected: int) -> None:
-    """B094: between a second and a quarter of an hour, whatever the venue writes."""
+    """Between a second and a quarter of an hour, whatever the venue writes."""
     address = WeightLimiter()
     limits = AccountLimits(address=address)
     limits.rest_after(100.0, 429, seconds)
@@ -68,7 +68,7 @@ def test_others_of_the_address_hold_up_questions_only() -> None:
 
 @pytest.mark.parametrize("status", [429, 418])
 def test_a_ban_of_others_at_the_address_is_ours(status: int) -> None:
-    """F48: who asks for history by REST and is banned keeps orders back as well, exits too."""
+    """Who asks for history by REST and is banned keeps orders back as well, exits too."""
     address = WeightLimiter()
     limits = AccountLimits(address=address)
     address.observe(0.0, status, retry_after="120")

@@ -51,7 +51,7 @@ def test_a_burst_is_free_and_then_paced() -> None:
     ],
 )
 def test_bans(status: int, retry_after: str | None, seconds: float) -> None:
-    """B094: whatever the venue writes, nobody asks before, and the wait has bounds."""
+    """Whatever the venue writes, nobody asks before, and the wait has bounds."""
     weight_limiter = WeightLimiter()
     weight_limiter.observe(100.0, status, retry_after=retry_after)
     assert weight_limiter.blocked_for(100.0) == pytest.approx(seconds)

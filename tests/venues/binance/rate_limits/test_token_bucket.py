@@ -42,7 +42,7 @@ def test_a_rest_refills_it() -> None:
 
 
 def test_a_mass_reconnect_stays_below_the_venue() -> None:
-    """F43: a thousand attempts at once: at most one a second, and 250 in five minutes."""
+    """A thousand attempts at once: at most one a second, and 250 in five minutes."""
     bucket = connect_bucket()
     turns = [bucket.reserve(0.0) for _ in range(1000)]
     assert all(later - earlier >= 1.0 for earlier, later in pairwise(turns))

@@ -148,7 +148,7 @@ def each(case_frames: Sequence[bytes]) -> Iterator[list[bytes]]:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", SOUND)
 def test_sound_frames(name: str, reader: str) -> None:
-    """B086: every message comes whole and in order, and every ping is answered with its payload."""
+    """Every message comes whole and in order, and every ping is answered with its payload."""
     case = SOUND[name]
     for pieces in each(case.frames):
         outcome = converse_now(reader, pieces)
@@ -160,7 +160,7 @@ def test_sound_frames(name: str, reader: str) -> None:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", FAULTS)
 def test_broken_rules(name: str, reader: str) -> None:
-    """B073, B086: a broken rule ends it with its code; what came before it is delivered."""
+    """A broken rule ends it with its code; what came before it is delivered."""
     broken, code = FAULTS[name]
     for pieces in each([GOOD, broken, text("after")]):
         outcome = converse_now(reader, pieces, max_message=SMALL)
@@ -215,7 +215,7 @@ def test_the_stream_ends_within_a_frame(cut: bytes, reader: str) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 def test_ping_flood(reader: str) -> None:
-    """B086: thousands of pings in a read delay no message, and the newest of them is answered."""
+    """Thousands of pings in a read delay no message, and the newest of them is answered."""
     flood = b"".join(frame(PING, b"%d" % n) for n in range(5000))
     outcome = converse_now(reader, [GOOD + flood + text("after")])
     assert outcome.messages == ["before", "after"]

@@ -128,7 +128,7 @@ async def test_a_conversation(reader: str, network: Network) -> None:
 async def test_ends_that_nobody_announced(
     behaviour: Behaviour, reader: str, network: Network
 ) -> None:
-    """F39: FIN or RST in the middle of a frame: the connection is over, and says so."""
+    """FIN or RST in the middle of a frame: the connection is over, and says so."""
     outcome = await outcome_of(reader, behaviour, network)
     assert outcome.messages in (["before"], [])  # a reset may overtake what was sent
     assert "1006 ABNORMAL_CLOSURE" in outcome.end
