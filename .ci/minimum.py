@@ -3,7 +3,7 @@
 A lower bound that is not tested is a guess. This script turns every `name>=X` of the project's
 dependencies and of the extras below into `name==X`, installs exactly these into a fresh virtual
 environment, and runs pytest there. The test tools themselves come in their newest versions: they
-are nobody's requirement but ours.
+are required by this project alone.
 
     python .ci/minimum.py                # build the environment, run the fast suite
     python .ci/minimum.py --print        # only print the pins

@@ -4,8 +4,8 @@ FILE holds, one below the other in JSON strings, an API key and what its signatu
 with; not the command line, because that everybody may read. The oddities:
 
     echoes   while `refuse` is 500, every request is refused with a text that quotes the key, behind
-             as many characters as there were refusals, so that whoever cuts texts cuts the key
-    rests    market orders do not fill: they stay in the book, as where nobody sells
+             as many characters as there were refusals, so that cutting the text cuts the key
+    rests    market orders do not fill: they stay in the order book, as without sellers
 
 Says its address on stdout, and serves until it is killed.
 """
@@ -47,7 +47,7 @@ def echo(*texts: str) -> None:
 
 
 def rest() -> None:
-    """Keep market orders in the book."""
+    """Keep market orders in the order book."""
     plain = Exchange._new_order
 
     def new_order(

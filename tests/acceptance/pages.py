@@ -1,4 +1,4 @@
-"""A real fleet with its page, for whoever judges it from outside."""
+"""A real fleet with its page, for tests from outside."""
 
 import http.client
 import json
@@ -70,7 +70,7 @@ class PageFleet:
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body; 0 while nobody listens."""
+        """Status and body; 0 while the port is closed."""
         return self.ask("GET", path)
 
     def ask(self, method: str, path: str, **headers: str) -> tuple[int, bytes]:

@@ -233,7 +233,7 @@ def test_every_kind_arrives_once_though_its_cause_repeats(
 
 
 def test_a_stranger_on_the_account(tmp_path: Path, home: Path, webhook: Webhook) -> None:
-    """Somebody buys by hand, twice, what an engine trades: it is told once."""
+    """An operator buys by hand, twice, what an engine trades: one alert."""
     port, key_file = free_port(), home / "simulator.key"
     key_file.write_text(f"{KEY}\n{SECRET}\n")
     key_file.chmod(0o600)

@@ -129,7 +129,7 @@ def test_what_cannot_be_interrupted_ends_the_process(tmp_path: Path, home: Path)
 
 
 def test_a_kill_blames_nobody(tmp_path: Path, home: Path) -> None:
-    """A plain `kill -9` while an engine is in its code holds nobody back."""
+    """A plain `kill -9` while an engine is in its code holds no engine back."""
     file = write(tmp_path, "Meter", 10)
     with FleetProcess(home, file) as fleet:
         fleet.until(all_running)

@@ -284,7 +284,7 @@ def test_it_comes_back_by_itself(page: Page) -> None:
     page.fleet.process.start()
     page.until(lambda: page.text("#link") == "connected")
     page.until(lambda: page.text("#up") == "15")
-    # While nobody answers, a browser writes that down, and rightly so.
+    # Without an answer, a browser writes that down, and rightly so.
     assert all("ERR_" in complaint for complaint in page.complaints())
 
 
@@ -319,7 +319,7 @@ def test_a_thousand_engines(driver: Any, tmp_path: Path, home: Path) -> None:
 
 
 @pytest.mark.timing
-def test_three_pages_make_nobody_late(tmp_path: Path, home: Path) -> None:
+def test_three_pages_make_no_engine_late(tmp_path: Path, home: Path) -> None:
     """A thousand engines trade on time while three windows show them; beside a bare loop.
 
     The browser is nice: where it matters it runs on another machine, and takes no core from here.

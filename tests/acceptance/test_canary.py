@@ -99,7 +99,7 @@ class Thief(Strategy):
     def __init__(self, symbol):
         Thief.born += 1
     def on_trade(self, trade):
-        # Behind ever more characters: whoever cuts a text must not leave a half.
+        # Behind ever more characters: cutting a text must not leave a half of it.
         text = "x" * (Thief.born * 97 % 2100) + " ".join(SECRETS)
         match Thief.born % 8:
             case 0:

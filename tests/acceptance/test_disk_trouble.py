@@ -26,7 +26,7 @@ def pid_of(fleet: FleetProcess) -> int:
 
 
 def tells(fleet: FleetProcess, word: str) -> None:
-    """Wait until the fleet says so, to whoever asks: its terminal may be a file as well."""
+    """Wait until the fleet says so over its socket: its terminal may be a file."""
     deadline = time.monotonic() + 20
     while word not in fleet.ctl("events", "--json", "--since", "0").stdout:
         assert time.monotonic() < deadline, fleet.output[-2000:]

@@ -1,4 +1,4 @@
-"""Clients nobody here wrote, each in a virtual environment of its own, against `levi simulator`.
+"""Clients of other projects, each in a virtual environment of its own, against `levi simulator`.
 
 They are judges, not dependencies: what they take for the venue must be good enough for a fleet.
 Where one cannot be installed its test is skipped and says why.

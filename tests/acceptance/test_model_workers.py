@@ -83,7 +83,7 @@ def _wait_told(fleet: FleetProcess, event: str, count: int) -> float:
 def test_a_worker_that_is_gone_costs_its_engine_a_signal(
     fleet: FleetProcess, number: signal.Signals
 ) -> None:
-    """Another one takes its place; nobody restarts, and no other engine drops a tick."""
+    """Another one takes its place; no engine restarts, and no other engine drops a tick."""
     with fleet:
         fleet.until(lambda status: all_running(status) and row_of(status, "XLMUSDT")["ticks"] > 200)
         _wait_told(fleet, "worker_ready", 1)

@@ -18,7 +18,7 @@ COMMAND = (
 
 
 def test_the_shipped_model_can_be_made_again(tmp_path: Path) -> None:
-    """Nobody has to believe where its numbers come from."""
+    """Its numbers can be made again."""
     subprocess.run(
         [sys.executable, "-m", "levitrio.cli.main", *COMMAND.split()],
         cwd=tmp_path,

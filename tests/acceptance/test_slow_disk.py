@@ -1,4 +1,4 @@
-"""A disk whose every fsync takes two seconds holds up orders, and nobody else."""
+"""A disk whose every fsync takes two seconds holds up orders, and nothing else."""
 
 import re
 import shutil

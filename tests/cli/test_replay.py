@@ -126,7 +126,7 @@ def test_comparing_with_a_journal(tape: Path, capsys: pytest.CaptureFixture[str]
     assert journal.read_bytes() == before
 
 
-def test_no_progress_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """A bar in a log file is noise."""
     bar = Progress("replaying")
     bar.show(0.5)

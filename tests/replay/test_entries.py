@@ -56,7 +56,7 @@ def test_at_its_price_the_queue_goes_first(tmp_path: Path) -> None:
 
 
 def test_a_quote_that_comes_to_it_fills_it(tmp_path: Path) -> None:
-    """Quotes are looked at one by one while something rests, though nobody is told of them."""
+    """Quotes are looked at one by one while something rests, though no strategy gets them."""
     lines = [
         trade_line(100, at=10, number=2),
         quote_line(98, 99, at=20),

@@ -188,7 +188,7 @@ def test_a_crash_restarts_by_the_policy(tmp_path: Path, error: str) -> None:
 
 
 def test_ctrl_c_ends_the_replay(tmp_path: Path) -> None:
-    """It is nobody's crash, and comes out as itself."""
+    """It is no engine's crash, and comes out as itself."""
     params = 'params = { nth = 1, error = "KeyboardInterrupt" }'
     path = write_lines(tmp_path / "r.jsonl", [QUIET, trade_line(100, at=1, number=1)])
     with pytest.raises(KeyboardInterrupt):
@@ -244,7 +244,7 @@ def test_warm_up_bars_make_no_signals(tmp_path: Path) -> None:
 
 
 def test_a_member_that_is_left_out_is_in_the_report(tmp_path: Path) -> None:
-    """What a live fleet logs, a replay notes: nobody takes its figures for the whole ensemble's."""
+    """A live fleet logs it, a replay notes it: its figures are not those of the whole ensemble."""
     members = '{ rule = "breakout", params = { lookback = 2 } }, { score = "news.json" }'
     engine = f'[engines.BTCUSDT]\nstrategy = "ensemble"\nparams = {{ members = [{members}] }}\n'
     lines = [QUIET, *(trade_line(100 + n, at=n * 30_000, number=n) for n in range(12))]

@@ -26,7 +26,7 @@ def test_a_missing_member_leaves_its_weight_to_the_others() -> None:
     assert verdict.confidence == pytest.approx(0.4)
 
 
-def test_nobody_is_no_verdict() -> None:
+def test_no_votes_are_no_verdict() -> None:
     """Not even one of 0.5."""
     assert combine([1.0, 1.0], [GONE, GONE]) is None
 

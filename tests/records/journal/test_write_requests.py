@@ -25,7 +25,7 @@ FACT = request(outcome(2, OrderStatus.FILLED, fill(2)), waited_for=True)
 NOTE = request(incident(), waited_for=False)
 
 
-def test_facts_and_what_nobody_waited_for_are_owed() -> None:
+def test_facts_and_entries_without_a_waiter_are_owed() -> None:
     """The intent is refused; the fill and the incident happened, whatever the disk says."""
     left = owed([WISH, FACT, NOTE])
 

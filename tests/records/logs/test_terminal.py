@@ -50,7 +50,7 @@ def test_colour_only_where_it_is_wanted(
     assert not Terminal(io.StringIO(), environ={}).colour
 
 
-def test_a_pipe_nobody_reads_costs_lines_not_time() -> None:
+def test_a_pipe_without_a_reader_costs_lines_not_time() -> None:
     """What does not fit is skipped and counted; later lines begin on a line of their own."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)

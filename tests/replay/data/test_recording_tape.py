@@ -30,7 +30,7 @@ def trades_in(tape: RecordingTape) -> list[int]:
 
 
 def test_what_is_torn_is_refused_and_the_rest_is_read(tmp_path: Path) -> None:
-    """Garbage, absurd prices and repeated trades cost nobody else a line."""
+    """Garbage, absurd prices and repeated trades cost no other line."""
     good = [trade_line(100, at=n, number=n) for n in range(5)]
     lines = [
         good[0],

@@ -134,7 +134,7 @@ async def broker_harness(
         async def open_stream(host: str, port: int, tls: bool) -> trio.abc.Stream:
             await trio.lowlevel.checkpoint()
             if harness.is_down:
-                raise ConnectionRefusedError("nobody listens")
+                raise ConnectionRefusedError("connection refused")
             ours, theirs = memory_stream_pair()
             harness.streams.append(ours)
             nursery.start_soon(simulator.handle, theirs)

@@ -111,7 +111,7 @@ class FakeVenue:
         self.sessions: list[Session] = []
         self.attempts: list[float] = []
         self.out_of_reach: Exception | None = None
-        """What whoever opens a stream gets."""
+        """Raised when a stream is opened."""
         self.accepts = True
         self.answers = True
         self.http_status = 101

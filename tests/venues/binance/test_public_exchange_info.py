@@ -1,4 +1,4 @@
-"""What paper learns of the venue without a key, and what it does when nobody tells."""
+"""What paper learns of the venue without a key, and what it does without an answer."""
 
 import json
 from decimal import Decimal
@@ -91,7 +91,7 @@ async def test_a_fleet_is_learnt_in_a_few_questions(autojump_clock: MockClock) -
 
 
 @pytest.mark.parametrize("trouble", ["no route", None])
-async def test_a_venue_that_does_not_tell_holds_nobody_up(
+async def test_a_venue_that_does_not_answer_holds_nothing_up(
     trouble: str | None, autojump_clock: MockClock
 ) -> None:
     """Refused or silent: said once, few questions, and all is known once the venue is there."""
@@ -115,7 +115,7 @@ async def test_a_venue_that_does_not_tell_holds_nobody_up(
         nursery.cancel_scope.cancel()
 
 
-async def test_nobody_to_ask(autojump_clock: MockClock) -> None:
+async def test_without_a_venue_to_ask(autojump_clock: MockClock) -> None:
     """A replay has no venue: nothing is asked, said, or waited for."""
     venue = Venue(is_there=False)
     exchange_info = venue.exchange_info()

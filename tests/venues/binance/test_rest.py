@@ -113,7 +113,7 @@ async def test_silence(autojump_clock: MockClock, nursery: trio.Nursery) -> None
         await ask(Peer(nursery))
 
 
-async def test_nobody_there() -> None:
+async def test_no_venue_there() -> None:
     """Names that do not resolve and ports that are shut are errors of the venue."""
 
     async def fail(host: str, port: int, tls: bool) -> trio.abc.Stream:
@@ -149,7 +149,7 @@ async def test_a_ban_holds_for_everybody(autojump_clock: MockClock, nursery: tri
 
 
 async def test_rest_after_while_waiting(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """A ban that comes while somebody waits for his turn holds for him as well."""
+    """A ban that comes while a request waits for its turn holds for it as well."""
     weight_limiter = WeightLimiter()
     weight_limiter.reserve(trio.current_time(), 2_000)
     peer = Peer(nursery, response())

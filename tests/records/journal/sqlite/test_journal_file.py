@@ -362,7 +362,7 @@ def test_a_journal_is_brought_along_whole_or_not_at_all(path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", [0, 3, 999])
-def test_a_layout_nobody_knows_is_left_alone(path: Path, layout: int) -> None:
+def test_an_unknown_layout_is_left_alone(path: Path, layout: int) -> None:
     """An older levitrio must not touch what a newer one wrote."""
     filled(path)
     with closing(sqlite3.connect(path)) as connection:

@@ -84,7 +84,7 @@ async def test_a_symbol_that_never_spoke(harness: FeedHarness) -> None:
 
 
 @with_harness("BTCUSDT", stale_after=10.0, is_resting=lambda: True)
-async def test_at_the_end_of_a_tape_nobody_is_stale(harness: FeedHarness) -> None:
+async def test_at_the_end_of_a_tape_no_symbol_is_stale(harness: FeedHarness) -> None:
     """Nothing is expected any more, so nothing is missed."""
     await harness.venue.emit(trade_frame("BTCUSDT", 1))
     await trio.sleep(100)
@@ -95,7 +95,7 @@ async def test_at_the_end_of_a_tape_nobody_is_stale(harness: FeedHarness) -> Non
 
 @pytest.mark.parametrize("factor", ["150", "10000", "0.01", "66"])
 def test_an_absurd_price(factor: str) -> None:
-    """One tick x1.5, x100 or with shifted decimals reaches nobody; the next good one does."""
+    """One tick x1.5, x100 or with shifted decimals reaches no engine; the next good one does."""
 
     @with_harness("BTCUSDT", backfill=FakeBackfill())
     async def scenario(harness: FeedHarness) -> None:

@@ -269,7 +269,7 @@ def test_wrong_symbols(symbol: str) -> None:
     "stream",
     ["ethusdt@trade", "BTCUSDT@trade", "btcusdt@aggTrade", "", "\u0000", "btcusdt@kline_1M"],
 )
-def test_streams_nobody_asked_for(stream: str) -> None:
+def test_streams_without_a_subscription(stream: str) -> None:
     """Sound data on an unknown stream goes nowhere."""
     for data in (TRADE, QUOTE, {"k": CANDLE}):
         assert decode(compact(stream, data)) == InvalidFrame(reason=RejectReason.UNKNOWN_STREAM)

@@ -68,7 +68,7 @@ async def test_started_when_acknowledged(autojump_clock: MockClock) -> None:
     """`started` waits for a venue that is down, and then for the acknowledgement."""
     async with trio.open_nursery() as nursery:
         harness = FeedHarness(nursery, ["BTCUSDT"])
-        harness.venue.out_of_reach = ConnectionRefusedError("nobody listens")
+        harness.venue.out_of_reach = ConnectionRefusedError("connection refused")
         with trio.move_on_after(20) as scope:
             await nursery.start(harness.feed.run)
         assert scope.cancelled_caught
@@ -79,7 +79,7 @@ async def test_started_when_acknowledged(autojump_clock: MockClock) -> None:
 
 
 async def test_no_symbols_is_fine(autojump_clock: MockClock) -> None:
-    """A feed without symbols starts at once, connects to nobody, and does not return."""
+    """A feed without symbols starts at once, opens no connection, and does not return."""
     async with trio.open_nursery() as nursery:
         harness = FeedHarness(nursery, ["BTCUSDT"])
         harness.feed.remove("BTCUSDT")
@@ -154,7 +154,7 @@ async def test_old_quotes_and_bars(harness: FeedHarness) -> None:
 @with_harness("BTCUSDT")
 async def test_backoff_grows_while_the_venue_is_down(harness: FeedHarness) -> None:
     """Failures in a row wait longer and longer; one connection that delivers starts anew."""
-    harness.venue.out_of_reach = ConnectionRefusedError("nobody listens")
+    harness.venue.out_of_reach = ConnectionRefusedError("connection refused")
     await harness.venue.sessions[0].cut()
     await trio.sleep(300)
     assert harness.delays[:6] == [1, 2, 3, 4, 5, 6]
@@ -222,7 +222,7 @@ async def test_a_symbol_replaced_between_two_looks(harness: FeedHarness) -> None
 @with_harness("BTCUSDT")
 async def test_a_symbol_added_while_disconnected(harness: FeedHarness) -> None:
     """What is added while the venue is down is subscribed once it is back."""
-    harness.venue.out_of_reach = ConnectionRefusedError("nobody listens")
+    harness.venue.out_of_reach = ConnectionRefusedError("connection refused")
     await harness.venue.sessions[0].cut()
     await trio.sleep(3)
     harness.add("ETHUSDT")
@@ -237,7 +237,7 @@ async def test_a_symbol_added_while_disconnected(harness: FeedHarness) -> None:
 
 
 @with_harness("BTCUSDT", symbols_per_connection=1)
-async def test_a_full_lane_opens_another(harness: FeedHarness) -> None:
+async def test_a_full_connection_opens_another(harness: FeedHarness) -> None:
     """Added to a running feed without room, a symbol gets a connection of its own."""
     harness.add("ETHUSDT")
     await trio.sleep(5)

@@ -63,7 +63,7 @@ async def test_a_gap_is_filled_in_order(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT", backfill=FakeBackfill(known_trades=late(4, 5)))
 async def test_a_gap_over_a_reconnect(harness: FeedHarness) -> None:
-    """What was missed while nobody was connected is fetched at the first trade after it."""
+    """What was missed while there was no connection is fetched at the first trade after it."""
     await harness.venue.emit(*(trade_frame("BTCUSDT", n) for n in (1, 2, 3)))
     await harness.venue.sessions[0].cut()
     await trio.sleep(5)
@@ -73,7 +73,7 @@ async def test_a_gap_over_a_reconnect(harness: FeedHarness) -> None:
 
 
 @with_harness("BTCUSDT", backfill=FakeBackfill(known_trades=late(2, 3), delay=10.0))
-async def test_nobody_waits_longer_than_the_bound(harness: FeedHarness) -> None:
+async def test_no_trade_waits_longer_than_the_bound(harness: FeedHarness) -> None:
     """After two seconds the newer ones go on; what comes later is reported, not delivered."""
     await harness.venue.emit(trade_frame("BTCUSDT", 1), trade_frame("BTCUSDT", 4))
     await trio.sleep(1.9)
@@ -104,7 +104,7 @@ BACKFILL = FakeBackfill(known_trades=late(2, 5))
 
 @with_harness("BTCUSDT", backfill=BACKFILL)
 async def test_a_gap_that_grows(harness: FeedHarness) -> None:
-    """A second hole behind the first is asked for as well; what nobody has is lost."""
+    """A second hole behind the first is asked for as well; what no source has is lost."""
     await harness.venue.emit(*(trade_frame("BTCUSDT", n) for n in (1, 3)))
     await trio.sleep(0.3)  # the first question is on its way
     await harness.venue.emit(*(trade_frame("BTCUSDT", n) for n in (4, 7)))
@@ -174,7 +174,7 @@ async def test_closed_bars_that_were_missed(harness: FeedHarness) -> None:
 
 @with_harness("BTCUSDT", backfill=FakeBackfill())
 async def test_a_bar_that_is_only_late(harness: FeedHarness) -> None:
-    """The closed bar that comes right after the next has begun needs nobody's help."""
+    """The closed bar that comes right after the next has begun needs no help."""
     venue = harness.venue
     await venue.emit(
         candle_frame("BTCUSDT", 0, closed=True),

@@ -82,7 +82,7 @@ async def test_ten_of_a_kind_suspend(name: str, autojump_clock: MockClock) -> No
 
 @with_harness("BTCUSDT")
 async def test_ten_thousand_times_the_same(harness: FeedHarness) -> None:
-    """Each once, the rest counted, nobody suspended, and none of it is news."""
+    """Each once, the rest counted, no symbol suspended, and none of it is news."""
     (session,) = harness.venue.sessions
     frames = [
         trade_frame("BTCUSDT", 1),
@@ -100,7 +100,7 @@ async def test_ten_thousand_times_the_same(harness: FeedHarness) -> None:
     state = harness.feed.input_state("BTCUSDT")
     assert state is not None
     assert (state.is_suspended, state.dropped) == (False, {"duplicate": 3 * 10_000})
-    assert harness.feed.last_received("BTCUSDT") == received, "a repetition keeps nobody fresh"
+    assert harness.feed.last_received("BTCUSDT") == received, "a repetition keeps no symbol fresh"
     assert harness.texts("feed_gap") == harness.texts("feed_refused") == []
 
 

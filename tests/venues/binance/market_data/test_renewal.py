@@ -118,7 +118,7 @@ async def test_no_successor_can_be_had(harness: FeedHarness) -> None:
     """While the venue refuses new connections the old one delivers on; backoff between attempts."""
     venue = harness.venue
     await venue.sessions[0].send(SHUTDOWN)
-    venue.out_of_reach = ConnectionRefusedError("nobody listens")
+    venue.out_of_reach = ConnectionRefusedError("connection refused")
     await trio.sleep(120)
     await venue.emit(trade_frame("BTCUSDT", 1))
     assert trade_ids(harness.delivered["BTCUSDT"]) == [1]

@@ -52,7 +52,7 @@ def test_ids_that_begin_anew() -> None:
 
 
 def test_an_id_far_ahead_is_confirmed_by_the_next() -> None:
-    """One absurd id makes nobody deaf; two in a row are where the venue counts now."""
+    """One absurd id stops no stream; two in a row are where the venue counts now."""
     sequence = SymbolSequence()
     verdicts = [
         sequence.judge_trade(make_trade(n, time_ms=1_000))

@@ -253,8 +253,8 @@ async def test_cancelled_the_socket_is_closed(autojump_clock: MockClock) -> None
     ("fault", "match"),
     [
         (
-            {"out_of_reach": ConnectionRefusedError("nobody listens")},
-            "ConnectionRefusedError: nobody listens",
+            {"out_of_reach": ConnectionRefusedError("connection refused")},
+            "ConnectionRefusedError: connection refused",
         ),
         ({"http_status": 429}, "expected HTTP 101, got 429"),
         ({"accepts": False}, "expected a connection in 10 s, got none"),
@@ -263,7 +263,7 @@ async def test_cancelled_the_socket_is_closed(autojump_clock: MockClock) -> None
 async def test_failed_connects(
     fault: dict[str, object], match: str, autojump_clock: MockClock
 ) -> None:
-    """Nobody there, refused by HTTP, or silent in the handshake: each says what happened."""
+    """Not reachable, refused by HTTP, or silent in the handshake: each says what happened."""
     async with trio.open_nursery() as nursery:
         venue = FakeVenue(nursery)
         for name, value in fault.items():

@@ -1,4 +1,4 @@
-"""Answers and events that nobody should believe, and what the broker makes of them."""
+"""Answers and events that must not be believed, and what the broker makes of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -152,7 +152,7 @@ NO_ANSWERS = ["", "null", "[]", "<html>502</html>", '{"id":1,"status":', '{"id":
 
 @pytest.mark.parametrize("text", NO_ANSWERS)
 async def test_what_is_no_answer_ends_the_session(text: str, autojump_clock: MockClock) -> None:
-    """Whoever waits is told at once that it is unknown, and a new session is opened."""
+    """A waiting request is unknown at once, and a new session is opened."""
     async with scripted_venue() as venue:
         venue.scripts["order.place"] = lambda _: text
         began = trio.current_time()
@@ -240,7 +240,7 @@ async def test_fills_that_the_history_has_not_yet(autojump_clock: MockClock) -> 
         assert found is not None
         assert found.status is OrderStatus.FILLED
         assert found.fills == (FILL,)
-        # Known now: nobody is asked again.
+        # Known now: no query is sent again.
         asked = len(venue.asked("myTrades"))
         await venue.broker.query(ORDER)
         assert len(venue.asked("myTrades")) == asked
@@ -307,10 +307,10 @@ async def test_a_long_history_is_read_page_by_page(autojump_clock: MockClock) ->
     async with scripted_venue() as venue:
         venue.says("openOrders.status", lambda _: [])
         venue.says("myTrades", pages(2_500))
-        venue.says("order.status", changed(ANSWER, clientOrderId="somebody"))
+        venue.says("order.status", changed(ANSWER, clientOrderId="web_1"))
         mass_status = await venue.broker.mass_status("BTCUSDT", 100)
         assert [fill.trade_id for fill in mass_status.trades] == list(range(101, 2_501))
-        assert {fill.client_id for fill in mass_status.trades} == {"somebody"}
+        assert {fill.client_id for fill in mass_status.trades} == {"web_1"}
         assert len(venue.asked("order.status")) == 1
 
 

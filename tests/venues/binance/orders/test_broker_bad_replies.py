@@ -52,7 +52,7 @@ async def test_a_result_that_is_none(said: dict[str, Any], autojump_clock: MockC
 
 
 async def test_an_answer_of_many_megabytes(autojump_clock: MockClock) -> None:
-    """Above the bound the session ends; whoever waits knows at once that it is unknown."""
+    """Above the bound the session ends; a waiting request is unknown at once."""
     async with scripted_venue() as venue:
         huge = json.dumps({**ANSWER, "padding": "x" * (MAX_MESSAGE + 1)})
         venue.scripts["order.place"] = lambda _: f'{{"id":99,"status":200,"result":{huge}}}'
@@ -266,7 +266,7 @@ async def test_balances_that_cannot_be(
             await venue.broker.balances()
 
 
-async def test_an_asset_nobody_knows(autojump_clock: MockClock) -> None:
+async def test_an_unknown_asset(autojump_clock: MockClock) -> None:
     """It is held like any other; who does not trade it does not look at it."""
     async with scripted_venue() as venue:
         row = {"asset": "\u6bd4\u7279", "free": "1", "locked": "2"}

@@ -125,7 +125,7 @@ async def test_events_before_the_answer_tell_a_fill_once_each(autojump_clock: Mo
 
 
 async def test_a_broken_connection_is_replaced_and_told(autojump_clock: MockClock) -> None:
-    """After a reconnect somebody is told that events may have been missed; not before."""
+    """After a reconnect the listener compares all symbols; not before."""
     async with broker_harness() as harness:
         assert harness.listener.missed == []
         await harness.cut()

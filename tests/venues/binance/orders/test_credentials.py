@@ -108,7 +108,7 @@ def test_a_file_that_others_may_read(mode: int, tmp_path: Path) -> None:
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    """Nothing there, a folder, a pipe that nobody writes to: refused at once."""
+    """Nothing there, a folder, a pipe without a writer: refused at once."""
     with pytest.raises(UsageError, match="No such file"):
         read_key_file(tmp_path / "none")
     with pytest.raises(UsageError, match="something else"):

@@ -32,7 +32,7 @@ def test_what_filled_counts_no_more() -> None:
 
 
 def test_the_venues_own_count_is_believed() -> None:
-    """Its limit and its number replace ours, also for a window nobody knew of."""
+    """Its limit and its number replace ours, also for an unknown window."""
     limits = AccountLimits()
     limits.observe(0.0, NOON, [RateLimitReport("ORDERS", "SECOND", 10, 10, 8)])
     assert "8 of 10 orders" in limits.refusal(0.0, NOON, is_exit=False)

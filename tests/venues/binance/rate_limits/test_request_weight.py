@@ -14,7 +14,7 @@ from levitrio.venues.binance.rate_limits.request_weight import (
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.sampled_from([2, 4, 25, 50, 250])), max_size=200))
 def test_never_more_than_the_budget_in_any_minute(asks: list[tuple[float, int]]) -> None:
-    """Whoever asks when for how much: in no sixty seconds is more used."""
+    """However requests come: in no sixty seconds is more used."""
     weight_limiter = WeightLimiter()
     now = 0.0
     used: list[tuple[float, int]] = []
@@ -51,7 +51,7 @@ def test_a_burst_is_free_and_then_paced() -> None:
     ],
 )
 def test_bans(status: int, retry_after: str | None, seconds: float) -> None:
-    """Whatever the venue writes, nobody asks before, and the wait has bounds."""
+    """Whatever the venue writes, no request is sent before, and the wait has bounds."""
     weight_limiter = WeightLimiter()
     weight_limiter.observe(100.0, status, retry_after=retry_after)
     assert weight_limiter.blocked_for(100.0) == pytest.approx(seconds)
@@ -61,7 +61,7 @@ def test_bans(status: int, retry_after: str | None, seconds: float) -> None:
 
 @pytest.mark.parametrize(("used", "rests"), [("4799", 0.0), ("4800", 60.0), ("x", 0.0)])
 def test_nearly_all_is_used(used: str, rests: float) -> None:
-    """Somebody else at our address used it up: we rest for a minute."""
+    """Another program at our address used it up: we rest for a minute."""
     weight_limiter = WeightLimiter()
     weight_limiter.observe(5.0, 200, used=used)
     assert weight_limiter.blocked_for(5.0) == rests

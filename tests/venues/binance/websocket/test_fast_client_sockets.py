@@ -125,7 +125,7 @@ async def test_a_conversation(reader: str, network: Network) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("behaviour", [end_within_a_frame, reset_within_a_frame])
-async def test_ends_that_nobody_announced(
+async def test_ends_without_an_announcement(
     behaviour: Behaviour, reader: str, network: Network
 ) -> None:
     """FIN or RST in the middle of a frame: the connection is over, and says so."""
@@ -135,7 +135,7 @@ async def test_ends_that_nobody_announced(
 
 
 async def test_an_unknown_authority_is_refused(server_tls: ssl.SSLContext) -> None:
-    """A certificate nobody vouches for ends the connection before a byte of ours is sent."""
+    """An untrusted certificate ends the connection before a byte of ours is sent."""
     network = Network(server=server_tls, open_stream=open_network_stream)
     with pytest.RaisesGroup(trio.BrokenResourceError) as caught:
         await outcome_of("fast", talk, network)

@@ -47,8 +47,8 @@ async def test_a_peer_without_tls_is_told_at_once() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_nobody_listens() -> None:
-    """A port nobody listens on is an OSError, and a VenueError for the connection."""
+async def test_a_closed_port() -> None:
+    """A closed port is an OSError, and a VenueError for the connection."""
     with trio.socket.socket() as unused:
         await unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]

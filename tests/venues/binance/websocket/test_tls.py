@@ -171,7 +171,7 @@ async def test_the_end_without_a_farewell(play: Play) -> None:
 
 
 async def test_garbage(play: Play) -> None:
-    """Bytes that nobody encrypted break the stream, after what was sound before them."""
+    """Bytes that were not encrypted break the stream, after what was sound before them."""
 
     async def scenario(client: TlsStream, server: trio.SSLStream[trio.abc.Stream]) -> None:
         await server.send_all(b"before")

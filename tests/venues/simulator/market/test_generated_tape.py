@@ -32,7 +32,7 @@ def payloads(events: list[TapeEvent], stream: str) -> list[Any]:
     return [json.loads(event.data) for event in events if event.stream == stream]
 
 
-def test_nothing_is_made_that_nobody_listens_to() -> None:
+def test_nothing_is_made_without_a_listener() -> None:
     """Without subscriptions a step is empty; other streams of a symbol stay silent."""
     tape = tape_with()
     assert steps(tape, 3) == []

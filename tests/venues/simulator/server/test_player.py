@@ -166,7 +166,7 @@ async def test_a_listener_that_leaves_lets_the_tape_go(
     assert reader.ids() == list(range(6_000))
 
 
-async def test_a_recording_waits_while_nobody_listens(
+async def test_a_recording_waits_without_a_listener(
     nursery: trio.Nursery, autojump_clock: MockClock, tmp_path: Path
 ) -> None:
     """The next listener gets the next line, however long it took."""
@@ -185,7 +185,7 @@ async def test_a_recording_waits_while_nobody_listens(
     assert second.ids() == list(range(3, 10))
 
 
-async def test_a_generated_market_goes_on_while_nobody_listens(
+async def test_a_generated_market_goes_on_without_a_listener(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     """A listener that comes back finds the market where time has brought it."""

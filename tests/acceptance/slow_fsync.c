@@ -1,4 +1,4 @@
-/* For LD_PRELOAD: fsync and fdatasync take `slow_ms` longer; whoever loads it may set that. */
+/* For LD_PRELOAD: fsync and fdatasync take `slow_ms` longer; the program that loads it may set that. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
